@@ -1,0 +1,244 @@
+"""The configuration: frozen dataclasses that mirror config.toml, one class per table.
+
+Later sources win: the defaults here, a TOML file, `STREAM_EMO_<SECTION>_<KEY>` in the environment, `--set section.key=value`.
+Whatever is unknown, of the wrong type or out of range raises `ConfigError` naming the key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from stream_emo.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "STREAM_EMO_"
+# Not configuration: where the evaluation data is, and whether tests may skip.
+_NOT_CONFIGURATION = frozenset({"STREAM_EMO_DATA", "STREAM_EMO_REQUIRE_ALL"})
+
+
+def _number(default: Any, low: float, high: float) -> Any:
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def _choice(default: str, *choices: str) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class AudioConfig:
+    """The microphone and the queue behind it."""
+
+    device: str = ""
+    """Name (or part of it) or index; empty: the system's default."""
+    channel: int = _number(-1, -1, 63)
+    """Which input channel to listen to, from 0; -1 mixes all."""
+    buffer_s: float = _number(10.0, 0.5, 600.0)
+    """How much audio may wait for the gate before it is dropped (live) or the source waits (file, pipe)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """When somebody speaks."""
+
+    vad: str = _choice("silero", "silero", "webrtc")
+    threshold: float = _number(0.5, 0.05, 0.95)
+    """Speech begins above this probability..."""
+    release: float = _number(0.35, 0.01, 0.95)
+    """...and goes on while above this one (hysteresis)."""
+    min_speech_s: float = _number(0.1, 0.0, 2.0)
+    """Shorter bursts are not speech."""
+    pre_roll_s: float = _number(0.3, 0.0, 2.0)
+    """Audio kept from before speech was found."""
+    pause_s: float = _number(0.2, 0.0, 2.0)
+    """Silence after which a transcript is prepared in case the utterance is over; also its trailing silence."""
+    hangover_s: float = _number(0.45, 0.1, 5.0)
+    """Silence after which the utterance is over (the endpoint)."""
+    max_utterance_s: float = _number(12.0, 4.0, 20.0)
+    """Longer speech is split at its quietest point."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechConfig:
+    """Whisper: one encoder for the words and the voice."""
+
+    model: str = ""
+    """Folder of a CTranslate2 Whisper model; empty: look for an installed one."""
+    device: str = _choice("cpu", "cpu", "cuda", "auto")
+    compute_type: str = _choice("int8", "int8", "int8_float16", "float16", "float32")
+    text: bool = True
+    """Transcribe; without, emotion comes from the voice alone."""
+    text_model: str = ""
+    """Folder of a MiniLM sentence encoder; empty: look for an installed one."""
+    hop_s: float = _number(1.0, 0.2, 5.0)
+    """Time between scores while speech goes on."""
+    text_hop_s: float = _number(2.0, 0.2, 10.0)
+    """Time between partial transcripts while speech goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusionConfig:
+    """From tokens to scores."""
+
+    checkpoint: str = ""
+    """Folder with config.json and model.safetensors; empty: the one in the package."""
+    window_s: float = _number(6.0, 1.0, 12.0)
+    """How much speech one score looks at."""
+    half_life_s: float = _number(10.0, 0.5, 3600.0)
+    """Time after which an estimate counts half in the rolling state."""
+    abstain_below: float = _number(0.4, 0.0, 1.0)
+    """Below this confidence the label is null."""
+    baseline: bool = True
+    """Score relative to how this speaker usually sounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishConfig:
+    """Towards subscribers."""
+
+    queue: int = _number(256, 1, 1_000_000)
+    """Events that may wait for one subscriber; then the oldest are dropped (live) or the monitor waits (file, pipe)."""
+    stats_s: float = _number(10.0, 0.1, 3600.0)
+    """Time between `stats` events, in audio time."""
+    shutdown_s: float = _number(10.0, 0.1, 600.0)
+    """How long closing may take before it names what is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    audio: AudioConfig = AudioConfig()
+    gate: GateConfig = GateConfig()
+    speech: SpeechConfig = SpeechConfig()
+    fusion: FusionConfig = FusionConfig()
+    publish: PublishConfig = PublishConfig()
+
+    def __post_init__(self) -> None:
+        for table in fields(self):
+            section = getattr(self, table.name)
+            for key in fields(section):
+                _check_range(f"{table.name}.{key.name}", key, getattr(section, key.name))
+        gate = self.gate
+        _require(gate.release <= gate.threshold, "gate.release", "must not exceed gate.threshold")
+        _require(gate.pause_s <= gate.hangover_s, "gate.pause_s", "must not exceed gate.hangover_s")
+        _require(
+            self.speech.hop_s <= self.speech.text_hop_s, "speech.hop_s", "must not exceed speech.text_hop_s"
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        overrides: Iterable[str] = (),
+    ) -> Config:
+        """Read a TOML file (none: the defaults), then `environment` (None: this process's), then `overrides`.
+
+        Each override is `section.key=value`, the value as in TOML; bare words are taken as strings.
+
+        Raises:
+            ConfigError: naming the key and what would be right.
+        """
+        tables: dict[str, dict[str, Any]] = {}
+        if path is not None:
+            _merge(tables, _read(Path(path)))
+        for name, text in (os.environ if environment is None else environment).items():
+            if name.startswith(ENVIRONMENT_PREFIX) and name not in _NOT_CONFIGURATION:
+                section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("_")
+                _set(tables, section, key, text, origin=name)
+        for override in overrides:
+            name, equals, text = override.partition("=")
+            section, dot, key = name.strip().partition(".")
+            if not (equals and dot):
+                raise ConfigError(
+                    f"--set {override!r}: write it as section.key=value, for example gate.vad=webrtc"
+                )
+            _set(tables, section, key, text.strip(), origin=name.strip())
+        return cls(**{name: _build(name, table) for name, table in tables.items()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"configuration {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} is not valid TOML: {error}") from error
+
+
+def _merge(tables: dict[str, dict[str, Any]], document: Mapping[str, Any]) -> None:
+    for section, table in document.items():
+        _section(section, origin=section)
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{section}: must be a table, written [{section}]")
+        for key, value in table.items():
+            _key(section, key, origin=f"{section}.{key}")
+            tables.setdefault(section, {})[key] = value
+
+
+def _set(tables: dict[str, dict[str, Any]], section: str, key: str, text: str, origin: str) -> None:
+    wanted = get_type_hints(_section(section, origin))
+    _key(section, key, origin)
+    value: Any = text
+    if wanted[key] is not str:
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+    elif len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
+        value = text[1:-1]
+    tables.setdefault(section, {})[key] = value
+
+
+def _section(name: str, origin: str) -> type:
+    sections = {table.name: type(getattr(Config(), table.name)) for table in fields(Config)}
+    if name not in sections:
+        raise ConfigError(f"{origin}: unknown section {name!r}; {_nearest(name, sections)}")
+    return sections[name]
+
+
+def _key(section: str, key: str, origin: str) -> None:
+    keys = [known.name for known in fields(_section(section, origin))]
+    if key not in keys:
+        raise ConfigError(f"{origin}: unknown key {key!r} in [{section}]; {_nearest(key, keys)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def _build(section: str, table: Mapping[str, Any]) -> Any:
+    cls = _section(section, section)
+    hints = get_type_hints(cls)
+    return cls(**{key: _typed(f"{section}.{key}", value, hints[key]) for key, value in table.items()})
+
+
+def _typed(name: str, value: Any, wanted: type) -> Any:
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        kinds = {str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
+        raise ConfigError(f"{name}: {value!r} must be {kinds[wanted]}")
+    return value
+
+
+def _check_range(name: str, key: Field[Any], value: Any) -> None:
+    if "range" in key.metadata:
+        low, high = key.metadata["range"]
+        _require(
+            low <= value <= high, name, f"{value!r} is out of range, must be between {low:g} and {high:g}"
+        )
+    if "choices" in key.metadata:
+        choices = key.metadata["choices"]
+        _require(value in choices, name, f"{value!r} is not one of {', '.join(choices)}")
+
+
+def _require(condition: bool, name: str, problem: str) -> None:
+    if not condition:
+        raise ConfigError(f"{name}: {problem}")

@@ -1,0 +1,46 @@
+"""Everything that stream_emo raises on purpose.
+
+    StreamEmoError
+    ├── ConfigError       a key, type or range in the configuration         (exit code 2)
+    ├── SourceError       audio cannot be read: file, pipe                  (exit code 2)
+    │   └── DeviceError   no PortAudio, no such device, unsupported rate    (exit code 2)
+    ├── WeightsError      a model is missing, corrupt or does not fit       (exit code 2)
+    └── PipelineError     a stage failed while running                      (exit code 1)
+        └── StuckError    threads that did not end in time, by name
+
+Each message is one line that names the thing and the remedy.
+"""
+
+from typing import ClassVar
+
+
+class StreamEmoError(Exception):
+    """Base class; `exit_code` is what the command line returns."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ConfigError(StreamEmoError):
+    """The configuration is wrong: unknown key, wrong type, value out of range, unreadable file."""
+
+
+class SourceError(StreamEmoError):
+    """Audio cannot be read: missing, empty, broken or not audio."""
+
+
+class DeviceError(SourceError):
+    """The audio device cannot be used: no PortAudio, unknown device, unsupported format."""
+
+
+class WeightsError(StreamEmoError):
+    """A model's weights are missing, corrupt, or made for something else."""
+
+
+class PipelineError(StreamEmoError):
+    """A stage failed while the monitor was running; `__cause__` holds the first failure."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class StuckError(PipelineError):
+    """Shutdown passed its deadline; the message names the threads that did not end."""
