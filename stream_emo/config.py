@@ -1,6 +1,7 @@
 """The configuration: frozen dataclasses that mirror config.toml, one class per table.
 
-Later sources win: the defaults here, a TOML file, `STREAM_EMO_<SECTION>_<KEY>` in the environment, `--set section.key=value`.
+Later sources win: the defaults here, a TOML file, `STREAM_EMO_<SECTION>_<KEY>` in the environment,
+`--set section.key=value`.
 Whatever is unknown, of the wrong type or out of range raises `ConfigError` naming the key.
 """
 
@@ -55,7 +56,7 @@ class GateConfig:
     pre_roll_s: float = _number(0.3, 0.0, 2.0)
     """Audio kept from before speech was found."""
     pause_s: float = _number(0.2, 0.0, 2.0)
-    """Silence after which a transcript is prepared in case the utterance is over; also its trailing silence."""
+    """Silence after which a transcript is prepared in case the utterance is over; kept as its tail."""
     hangover_s: float = _number(0.45, 0.1, 5.0)
     """Silence after which the utterance is over (the endpoint)."""
     max_utterance_s: float = _number(12.0, 4.0, 20.0)
@@ -101,7 +102,7 @@ class PublishConfig:
     """Towards subscribers."""
 
     queue: int = _number(256, 1, 1_000_000)
-    """Events that may wait for one subscriber; then the oldest are dropped (live) or the monitor waits (file, pipe)."""
+    """Events that may wait for one subscriber; then the oldest go (live) or the monitor waits (file)."""
     stats_s: float = _number(10.0, 0.1, 3600.0)
     """Time between `stats` events, in audio time."""
     shutdown_s: float = _number(10.0, 0.1, 600.0)
