@@ -76,7 +76,7 @@ def find_local(model: Model, explicit: str) -> Path | None:
         missing = [name for name in model.files if not (folder / name).is_file()]
         if missing:
             raise WeightsError(
-                f"{model.key}: {explicit!r} does not hold {model.name} (no {', '.join(missing)}); {model.remedy}"
+                f"{model.key}: {explicit!r} is not {model.name} (no {', '.join(missing)}); {model.remedy}"
             )
         return folder
     # find_spec looks without importing: the packages' own __init__ may import much.

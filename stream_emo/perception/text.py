@@ -20,7 +20,7 @@ _LONGEST = 256  # Word pieces; the model was trained on no longer texts.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
-    """The word pieces of one text: `features` float32 [m, width]; `words` int64 [m], which word each is of."""
+    """The word pieces of one text: `features` float32 [m, width]; `words` int64 [m], the word each is of."""
 
     features: NDArray[np.float32]
     words: NDArray[np.int64]

@@ -1,0 +1,62 @@
+"""The loaded models, shared by all sessions of a process."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stream_emo.config import Config
+from stream_emo.fusion.fuser import Fuser
+from stream_emo.models import MINILM, WHISPER, find
+from stream_emo.perception.speech import Whisper
+from stream_emo.perception.text import TextEncoder
+from stream_emo.session import Session
+
+
+class Engine:
+    """One set of models. Loading takes about two seconds; sessions are cheap."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises:
+        WeightsError: a model is missing, corrupt or does not fit the others.
+        """
+        import torch
+
+        # The encoder's and the decoder's thread fill two cores; torch's own would fight with them.
+        torch.set_num_threads(1)
+        speech = config.speech
+        self._config = config
+        with _quiet_loading():
+            self._fuser = Fuser.load(config.fusion)
+            self._text_encoder = (
+                TextEncoder(find(MINILM, speech.text_model), speech.device) if speech.text else None
+            )
+        self._whisper = Whisper(find(WHISPER, speech.model), speech.device, speech.compute_type)
+
+    def session(self, channel: int = 0, name: str | None = None) -> Session:
+        """`name`: what the published events call the session; None makes one up."""
+        return Session(
+            self._whisper,
+            self._text_encoder,
+            self._fuser,
+            self._config,
+            name=name or uuid.uuid4().hex[:12],
+            channel=channel,
+        )
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Transformers draws a progress bar for files that load in a blink."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()

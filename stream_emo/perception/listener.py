@@ -1,0 +1,134 @@
+"""When to listen to what: an utterance as it grows, cut into encoder passes on the sample clock.
+
+Passes are due every hop, and whenever speech pauses: if the pause turns out to be the end of the utterance,
+the final words are already there. That the schedule depends on samples alone makes a live run and a
+file run of the same samples give the same scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from stream_emo.config import GateConfig, SpeechConfig
+from stream_emo.perception.audio_tokens import audio_tokens
+from stream_emo.perception.speech import FEATURE_SILENCE, Encoded, Whisper
+from stream_emo.types import (
+    SAMPLE_RATE,
+    AudioTokens,
+    DeviceChange,
+    Gap,
+    GateItem,
+    SpeechChunk,
+    SpeechEnd,
+    SpeechPause,
+    SpeechStart,
+)
+
+# How far behind the newest sample live work may be before a refresh goes without its text, or is left out.
+_SHED_TEXT = SAMPLE_RATE // 2
+_SHED_SCORE = 2 * SAMPLE_RATE
+
+
+class Words(Enum):
+    """What a pass is good for."""
+
+    NONE = "voice alone"
+    PARTIAL = "the words so far"
+    FINAL = "all the words, if nothing follows"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """One encoder pass over the open utterance from its start to `end`."""
+
+    utterance: int
+    start: int
+    end: int
+    words: Words
+    encoded: Encoded
+    audio: AudioTokens
+
+
+ListenerItem = Heard | SpeechStart | SpeechEnd | Gap | DeviceChange
+
+
+class Listener:
+    """Collects the open utterance and runs the encoder when a pass is due."""
+
+    def __init__(self, whisper: Whisper, speech: SpeechConfig, gate: GateConfig) -> None:
+        self._whisper = whisper
+        self._text = speech.text
+        self._hop = round(speech.hop_s * SAMPLE_RATE)
+        self._text_hop = round(speech.text_hop_s * SAMPLE_RATE)
+        # An utterance ends at its maximum, found at the end of the gate's frame; the pause's tail may follow.
+        longest = gate.max_utterance_s + gate.hangover_s + gate.pre_roll_s + 1.0
+        self._samples = np.zeros(round(longest * SAMPLE_RATE), np.float32)
+        self._start = self._end = 0
+        self._next = self._next_text = 0
+        self._last: Heard | None = None
+        self.shed_texts = 0
+        self.shed_scores = 0
+
+    def feed(self, item: GateItem, behind: int = 0) -> Iterator[ListenerItem]:
+        """`behind`: samples that already wait after this item; 0 when the source can wait, too."""
+        if isinstance(item, SpeechChunk):
+            yield from self._grow(item, behind)
+        elif isinstance(item, SpeechPause):
+            if behind < _SHED_TEXT:
+                yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL))
+        elif isinstance(item, SpeechEnd):
+            if not self._complete(item.end):
+                yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL))
+            yield item
+        else:
+            if isinstance(item, SpeechStart):
+                self._begin(item.start)
+            yield item
+
+    def _begin(self, start: int) -> None:
+        self._start = self._end = start
+        self._next = start + self._hop
+        self._next_text = start + self._text_hop
+        self._last = None
+
+    def _grow(self, chunk: SpeechChunk, behind: int) -> Iterator[Heard]:
+        if chunk.start != self._end:
+            raise ValueError(f"speech at {chunk.start} does not follow what ended at {self._end}")
+        offset = self._end - self._start
+        self._samples[offset : offset + len(chunk.samples)] = chunk.samples
+        self._end += len(chunk.samples)
+        while self._next <= self._end:
+            due = self._next
+            words = Words.PARTIAL if due >= self._next_text else Words.NONE
+            if behind >= _SHED_SCORE:
+                self.shed_scores += 1
+                self._next = due + self._hop
+                continue
+            if behind >= _SHED_TEXT and words is Words.PARTIAL:
+                self.shed_texts += 1
+                words = Words.NONE
+            yield self._listen(chunk.utterance, due, self._wanted(words))
+
+    def _wanted(self, words: Words) -> Words:
+        return words if self._text else Words.NONE
+
+    def _complete(self, end: int) -> bool:
+        """Whether the last pass heard exactly the whole utterance."""
+        last = self._last
+        return last is not None and last.end == end and last.words is self._wanted(Words.FINAL)
+
+    def _listen(self, utterance: int, end: int, words: Words) -> Heard:
+        samples = self._samples[: end - self._start]
+        if words is Words.NONE:
+            encoded = self._whisper.encode(samples, self._start, FEATURE_SILENCE)
+        else:
+            encoded = self._whisper.encode_for_decoder(samples, self._start)
+            self._next_text = end + self._text_hop
+        self._next = end + self._hop
+        tokens = audio_tokens(encoded.states, samples, self._start)
+        self._last = Heard(utterance, self._start, end, words, encoded, tokens)
+        return self._last

@@ -1,0 +1,165 @@
+"""One stream of speech through the models: two stages that may run on two threads.
+
+`listen` runs the encoder; `score` reads what it heard: it publishes from the voice at once, then again,
+with a higher revision, when the words have been decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from stream_emo.config import Config
+from stream_emo.fusion.fuser import Fuser
+from stream_emo.perception.listener import Heard, Listener, ListenerItem, Words
+from stream_emo.perception.speech import Whisper
+from stream_emo.perception.text import TextEncoder
+from stream_emo.perception.transcriber import Transcriber
+from stream_emo.types import (
+    Device,
+    DeviceChange,
+    Event,
+    Gap,
+    GateItem,
+    Lost,
+    PublishedWord,
+    Score,
+    Silence,
+    Speech,
+    SpeechEnd,
+    SpeechStart,
+    TextTokens,
+    Transcript,
+    Word,
+    seconds,
+)
+
+Age = Callable[[int], float | None]
+"""Milliseconds since the sample at a position arrived; None when it did not arrive in real time."""
+
+
+class Session:
+    """The state of one channel of one conversation."""
+
+    def __init__(
+        self,
+        whisper: Whisper,
+        text_encoder: TextEncoder | None,
+        fuser: Fuser,
+        config: Config,
+        *,
+        name: str,
+        channel: int,
+    ) -> None:
+        self._listener = Listener(whisper, config.speech, config.gate)
+        self._transcriber = Transcriber(whisper)
+        self._text_encoder = text_encoder
+        self._fusion = fuser.session()
+        self._name = name
+        self._channel = channel
+        self._transcript: Transcript | None = None
+        self._text: TextTokens | None = None
+        self._heard: Heard | None = None
+        self._score: Score | None = None
+        self._revision = 0
+        self._lost = 0
+        self._split = False
+        self.utterances = 0
+        self.scores = 0
+
+    @property
+    def shed_texts(self) -> int:
+        return self._listener.shed_texts
+
+    @property
+    def shed_scores(self) -> int:
+        return self._listener.shed_scores
+
+    def listen(self, item: GateItem, behind: int = 0) -> Iterator[ListenerItem]:
+        """First stage; see `Listener.feed`."""
+        return self._listener.feed(item, behind)
+
+    def score(self, item: ListenerItem, age: Age) -> Iterator[Event]:
+        """Second stage: what is to be published for one item of the first."""
+        if isinstance(item, Heard):
+            yield from self._read(item, age)
+        elif isinstance(item, SpeechStart):
+            self._begin()
+            # A split for length is no silence, and what follows no new speech.
+            if not self._split:
+                yield Speech(item.utterance, seconds(item.onset))
+        elif isinstance(item, SpeechEnd):
+            self._split = item.reason == "length"
+            if not self._split:
+                yield Silence(item.utterance, seconds(item.end))
+            yield from self._finish(item, age)
+        elif isinstance(item, Gap):
+            self._lost += item.length
+            yield Lost(seconds(item.start), seconds(item.end), item.reason)
+        elif isinstance(item, DeviceChange):
+            yield Device(seconds(item.position), item.state, item.name)
+
+    def _begin(self) -> None:
+        self._transcriber.begin()
+        self._transcript = self._text = self._heard = self._score = None
+        self._revision = 0
+        self.utterances += 1
+
+    def _read(self, heard: Heard, age: Age) -> Iterator[Score]:
+        self._heard = heard
+        yield self._fuse(heard, age)
+        if heard.words is Words.NONE or self._text_encoder is None:
+            return
+        if heard.words is Words.FINAL:
+            self._transcript = self._transcriber.final(heard.encoded)
+        else:
+            # A refresh that cannot be trusted does not take back the words before it.
+            self._transcript = self._transcriber.partial(heard.encoded) or self._transcript
+        words = self._transcript.words if self._transcript else ()
+        self._text = self._text_encoder.encode(words) if words else None
+        yield self._fuse(heard, age)
+
+    def _fuse(self, heard: Heard, age: Age) -> Score:
+        estimate = self._fusion.fuse(heard.audio, self._text, heard.end)
+        rolling = self._fusion.roll(heard.utterance, estimate, heard.start, heard.end)
+        confidence = max(estimate.probabilities.values())
+        transcript = self._transcript
+        self._score = Score(
+            session=self._name,
+            channel=self._channel,
+            utterance=heard.utterance,
+            revision=self._revision,
+            final=False,
+            start=seconds(heard.start),
+            end=seconds(heard.end),
+            label=self._fusion.label(estimate.probabilities),
+            confidence=confidence,
+            probabilities=estimate.probabilities,
+            valence=estimate.valence,
+            arousal=estimate.arousal,
+            rolling=rolling,
+            text=transcript.text if transcript else None,
+            words=tuple(map(_published, transcript.words)) if transcript else (),
+            audio_weight=estimate.audio_weight,
+            text_weight=estimate.text_weight,
+            dropped_ms=1000 * seconds(self._lost),
+            latency_ms=age(heard.end),
+        )
+        return self._advance(self._score)
+
+    def _finish(self, end: SpeechEnd, age: Age) -> Iterator[Score]:
+        if self._score is None or self._heard is None:
+            return
+        yield self._advance(
+            replace(self._score, revision=self._revision, final=True, latency_ms=age(end.declared))
+        )
+        self._fusion.settle(self._heard.audio)
+
+    def _advance(self, score: Score) -> Score:
+        self._revision += 1
+        self.scores += 1
+        return score
+
+
+def _published(word: Word) -> PublishedWord:
+    return PublishedWord(word.text, seconds(word.start), seconds(word.end), word.probability)
