@@ -1,0 +1,140 @@
+"""Is this frame speech? Two detectors behind one protocol."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from stream_emo.config import GateConfig
+from stream_emo.errors import WeightsError
+from stream_emo.types import SAMPLE_RATE, Samples
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+class Vad(Protocol):
+    """A streaming voice activity detector: it remembers the frames it has seen until `reset`."""
+
+    @property
+    def frame(self) -> int:
+        """Samples per frame."""
+
+    def probability(self, frame: Samples) -> float:
+        """How likely the next `frame` samples are speech, 0 to 1."""
+
+    def reset(self) -> None:
+        """Forget the past: the next frame does not continue the last one."""
+
+
+def make_vad(config: GateConfig) -> Vad:
+    """The configured detector. Raises `WeightsError` when its package or weights are missing."""
+    return SileroVad() if config.vad == "silero" else WebRtcVad()
+
+
+class SileroVad:
+    """Silero VAD 6 (github.com/snakers4/silero-vad, MIT), the ONNX file that faster-whisper carries.
+
+    A frame is 512 samples; the network sees the last 64 samples of the frame before as well and keeps
+    an LSTM state. The network is loaded once per process, the state belongs to the instance.
+    """
+
+    frame = 512
+    _context = 64
+    _state = (1, 1, 128)
+
+    def __init__(self, path: Path | None = None) -> None:
+        """`path`: the ONNX file; None: the one in faster-whisper. Raises `WeightsError`."""
+        self._session = _silero_session(path or _silero_path())
+        self._names = [value.name for value in self._session.get_inputs()]
+        self.reset()
+
+    def reset(self) -> None:
+        self._input = np.zeros((1, self._context + self.frame), np.float32)
+        self._hidden = self._cell = np.zeros(self._state, np.float32)
+
+    def probability(self, frame: Samples) -> float:
+        self._input[0, : self._context] = self._input[0, -self._context :]
+        self._input[0, self._context :] = frame
+        values = (self._input, self._hidden, self._cell)
+        probability, self._hidden, self._cell = self._session.run(
+            None, dict(zip(self._names, values, strict=True))
+        )
+        return float(probability[0])
+
+
+class WebRtcVad:
+    """The detector of the WebRTC project (PyPI webrtcvad-wheels): Gaussian mixtures on six bands.
+
+    It answers yes or no every 20 ms; the probability is the share of yes over the last 100 ms.
+    """
+
+    frame = 320
+    _mode = 3
+    _memory = 5
+
+    def __init__(self) -> None:
+        """Raises `WeightsError` when the package is missing."""
+        self.reset()
+
+    def reset(self) -> None:
+        self._detector = _webrtc_detector(self._mode)
+        self._answers = deque([False] * self._memory, maxlen=self._memory)
+
+    def probability(self, frame: Samples) -> float:
+        pcm = (np.clip(frame, -1.0, 1.0) * 32767.0).astype("<i2")
+        self._answers.append(self._detector.is_speech(pcm.tobytes(), SAMPLE_RATE))
+        return sum(self._answers) / self._memory
+
+
+def _webrtc_detector(mode: int) -> Any:
+    try:
+        import webrtcvad
+    except ImportError as error:
+        raise WeightsError(
+            "gate.vad = webrtc: package missing; pip install webrtcvad-wheels, or set gate.vad = silero"
+        ) from error
+    return webrtcvad.Vad(mode)
+
+
+def _silero_path() -> Path:
+    # Found without importing the package, which would load CTranslate2 and PyAV.
+    spec = find_spec("faster_whisper")
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
+        return Path(folder) / "assets" / "silero_vad_v6.onnx"
+    raise WeightsError(
+        "gate.vad = silero: faster-whisper, which carries the weights, is missing; pip install faster-whisper"
+    )
+
+
+@lru_cache
+def _silero_session(path: Path) -> InferenceSession:
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
+    if not path.is_file():
+        raise WeightsError(
+            f"gate.vad = silero: {path} is missing; pip install --upgrade 'faster-whisper>=1.2.1'"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Spinning would keep a core busy between frames.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    broken = (failures.InvalidProtobuf, failures.InvalidGraph, failures.Fail, failures.InvalidArgument)
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except broken as error:
+        raise WeightsError(f"gate.vad = silero: {path} is broken; reinstall faster-whisper") from error
+    shapes = [value.shape[1:] for value in session.get_inputs()]
+    if shapes != [[576], [1, 128], [1, 128]]:
+        raise WeightsError(
+            f"gate.vad = silero: {path} is not Silero VAD 6; pip install --upgrade 'faster-whisper>=1.2.1'"
+        )
+    return session
