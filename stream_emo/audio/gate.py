@@ -1,0 +1,233 @@
+"""The gate: cuts the stream of samples into utterances.
+
+Everything is decided per VAD frame on the sample clock, so how the input is chunked changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from stream_emo.audio.vad import Vad
+from stream_emo.config import GateConfig
+from stream_emo.types import (
+    SAMPLE_RATE,
+    Chunk,
+    DeviceChange,
+    Gap,
+    GateItem,
+    Samples,
+    SourceItem,
+    SpeechChunk,
+    SpeechEnd,
+    SpeechPause,
+    SpeechStart,
+)
+
+# A split for length looks for the quietest 80 ms, in steps of 10 ms, in the last 3 s.
+_SEARCH = 3 * SAMPLE_RATE
+_STEP = SAMPLE_RATE // 100
+_QUIET_STEPS = 8
+
+
+class Gate:
+    """Turns what a source delivers into utterances. Pure: no thread, no clock but the samples'.
+
+    Between two utterances there is silence of at least `hangover_s`, a gap, or a split for length.
+    A frame is speech from `threshold` on and stays so down to `release` (hysteresis; a release above the
+    threshold counts as the threshold). A pause longer than the hangover counts as the hangover.
+    An utterance outgrows `max_utterance_s` only by the silence at its tail.
+    """
+
+    def __init__(self, config: GateConfig, vad: Vad) -> None:
+        self._threshold = config.threshold
+        self._release = min(config.release, config.threshold)
+        self._min_speech = _samples(config.min_speech_s)
+        self._pre_roll = _samples(config.pre_roll_s)
+        self._pause = _samples(min(config.pause_s, config.hangover_s))
+        self._hangover = _samples(config.hangover_s)
+        self._max = _samples(config.max_utterance_s)
+        self._vad = vad
+        self._frame = np.zeros(vad.frame, np.float32)
+        self._filled = 0
+        self._clock = 0
+        self._tape = _Tape(0)
+        self._floor = 0
+        """No pre-roll before here: the end of the last gap."""
+        self._active = False
+        """Whether the last frame was speech."""
+        self._onset = 0
+        """Before an utterance: where the current run of speech frames began."""
+        self._utterance = 0
+        """The open utterance, or the next."""
+        self._open = False
+        self._start = 0
+        self._delivered = 0
+        """How far the open utterance has been given away."""
+        self._last_speech = 0
+        """End of the open utterance's last speech frame."""
+        self._paused = False
+
+    def feed(self, item: SourceItem) -> list[GateItem]:
+        """What follows from the next thing the source delivered.
+
+        Raises:
+            ValueError: the item does not begin where the clock stands (an error in the source).
+        """
+        match item:
+            case Chunk():
+                self._expect(item.start, item.end)
+                return list(self._samples(item.samples))
+            case Gap():
+                self._expect(item.start, item.end)
+                return list(self._gap(item))
+            case DeviceChange():
+                return [item]
+
+    def flush(self) -> list[GateItem]:
+        """The input has ended: so does the open utterance."""
+        return list(self._cut("end"))
+
+    def _expect(self, start: int, end: int) -> None:
+        if start != self._clock or end < start:
+            raise ValueError(f"samples [{start}, {end}) do not continue the clock at {self._clock}")
+
+    def _samples(self, samples: Samples) -> Iterator[GateItem]:
+        taken = 0
+        while taken < len(samples):
+            part = samples[taken : taken + len(self._frame) - self._filled]
+            self._frame[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            self._clock += len(part)
+            taken += len(part)
+            if self._filled == len(self._frame):
+                yield from self._decide(self._take_frame())
+
+    def _gap(self, gap: Gap) -> Iterator[GateItem]:
+        self._floor = gap.end
+        if self._open and gap.length < self._hangover:
+            # Zeros keep positions exact, and the VAD sees the silence that a listener would hear.
+            yield gap
+            yield from self._samples(np.zeros(gap.length, np.float32))
+        else:
+            yield from self._cut("gap")
+            yield gap
+            self._clock = gap.end
+            self._tape = _Tape(gap.end)
+
+    def _cut(self, reason: Literal["gap", "end"]) -> Iterator[GateItem]:
+        """The audio breaks off: end the open utterance, with what came after the last whole frame."""
+        self._tape.append(self._take_frame())
+        if self._open:
+            if not self._paused:
+                yield from self._deliver(self._clock)
+            yield self._end(self._delivered, reason)
+        self._active = False
+        self._vad.reset()
+
+    def _take_frame(self) -> Samples:
+        frame = self._frame[: self._filled].copy()
+        self._filled = 0
+        return frame
+
+    def _decide(self, frame: Samples) -> Iterator[GateItem]:
+        self._tape.append(frame)
+        was_active = self._active
+        self._active = self._vad.probability(frame) >= (self._release if was_active else self._threshold)
+        if self._active and not was_active:
+            self._onset = self._clock - len(frame)
+        if self._open:
+            yield from self._speech() if self._active else self._silence()
+        elif self._active and self._clock - self._onset >= self._min_speech:
+            start = max(self._tape.start, self._floor, self._onset - self._pre_roll)
+            yield self._begin(start, max(start, self._onset))
+            yield from self._speech()
+        else:
+            self._tape.forget((self._onset if self._active else self._clock) - self._pre_roll)
+
+    def _speech(self) -> Iterator[GateItem]:
+        self._last_speech = self._clock
+        self._paused = False
+        while self._clock - self._start > self._max:
+            split = self._quietest_point()
+            if split > self._delivered:
+                yield from self._deliver(split)
+            yield self._end(split, "length")
+            yield self._begin(split, split)
+        yield from self._deliver(self._clock)
+
+    def _silence(self) -> Iterator[GateItem]:
+        silence = self._clock - self._last_speech
+        if not self._paused:
+            yield from self._deliver(self._clock)
+            if silence >= self._pause:
+                self._paused = True
+                yield SpeechPause(self._utterance, self._delivered)
+        if silence >= self._hangover:
+            yield self._end(self._delivered, "silence")
+
+    def _begin(self, start: int, onset: int) -> SpeechStart:
+        self._open = True
+        self._paused = False
+        self._start = self._delivered = start
+        return SpeechStart(self._utterance, start, onset)
+
+    def _deliver(self, end: int) -> Iterator[SpeechChunk]:
+        if end > self._delivered:
+            yield SpeechChunk(self._utterance, self._delivered, self._tape.read(self._delivered, end))
+            self._delivered = end
+
+    def _end(self, end: int, reason: Literal["silence", "length", "gap", "end"]) -> SpeechEnd:
+        ended = SpeechEnd(self._utterance, end, self._clock, reason)
+        self._open = False
+        self._utterance += 1
+        self._tape.forget(end)
+        return ended
+
+    def _quietest_point(self) -> int:
+        """Where to split an utterance that has become too long: late, but in the dip between two words."""
+        latest = self._start + self._max
+        earliest = max(latest - _SEARCH, self._start + self._max // 3)
+        samples = self._tape.read(earliest, latest)
+        steps = samples[: len(samples) // _STEP * _STEP].reshape(-1, _STEP)
+        energy = np.convolve(np.square(steps).sum(axis=1), np.ones(_QUIET_STEPS), mode="valid")
+        # Of equally quiet points (digital silence) the latest, so that little is sent again.
+        quietest = len(energy) - 1 - int(np.argmin(energy[::-1]))
+        return earliest + (quietest + _QUIET_STEPS // 2) * _STEP
+
+
+class _Tape:
+    """Consecutive samples, forgotten from the front."""
+
+    def __init__(self, start: int) -> None:
+        self.start = self._end = start
+        self._blocks: deque[Samples] = deque()
+        self._first = start
+        """Position of the first block's first sample, at or before `start`."""
+
+    def append(self, block: Samples) -> None:
+        self._blocks.append(block)
+        self._end += len(block)
+
+    def forget(self, before: int) -> None:
+        self.start = max(self.start, before)
+        while self._blocks and self._first + len(self._blocks[0]) <= self.start:
+            self._first += len(self._blocks.popleft())
+
+    def read(self, start: int, end: int) -> Samples:
+        """Samples [start, end), which must be there."""
+        # From the back: what is asked for is nearly always the newest block.
+        parts, position = [], self._end
+        for block in reversed(self._blocks):
+            if position <= start:
+                break
+            position -= len(block)
+            parts.append(block[max(start - position, 0) : max(end - position, 0)])
+        return np.concatenate(parts[::-1])
+
+
+def _samples(duration_s: float) -> int:
+    return round(duration_s * SAMPLE_RATE)
