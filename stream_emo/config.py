@@ -155,9 +155,7 @@ class Config:
             name, equals, text = override.partition("=")
             section, dot, key = name.strip().partition(".")
             if not (equals and dot):
-                raise ConfigError(
-                    f"--set {override!r}: write it as section.key=value, for example gate.vad=webrtc"
-                )
+                raise ConfigError(f"--set {override!r}: write section.key=value, for example gate.vad=webrtc")
             _set(tables, section, key, text.strip(), origin=name.strip())
         return cls(**{name: _build(name, table) for name, table in tables.items()})
 
@@ -232,9 +230,7 @@ def _typed(name: str, value: Any, wanted: type) -> Any:
 def _check_range(name: str, key: Field[Any], value: Any) -> None:
     if "range" in key.metadata:
         low, high = key.metadata["range"]
-        _require(
-            low <= value <= high, name, f"{value!r} is out of range, must be between {low:g} and {high:g}"
-        )
+        _require(low <= value <= high, name, f"{value!r} must be between {low:g} and {high:g}")
     if "choices" in key.metadata:
         choices = key.metadata["choices"]
         _require(value in choices, name, f"{value!r} is not one of {', '.join(choices)}")

@@ -1,0 +1,72 @@
+"""What holds for the package as a whole: its layers, its names, what importing it costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import stream_emo
+
+ROOT = Path(stream_emo.__file__).parent
+SHARED = {"types", "errors", "config", "channel"}
+LAYERS = ("audio", "perception", "fusion", "publish")
+HEAVY = (
+    "torch",
+    "transformers",
+    "sounddevice",
+    "faster_whisper",
+    "ctranslate2",
+    "onnxruntime",
+    "av",
+    "soundfile",
+    "rich",
+)
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the package that a file imports, as `folder` or `module`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("stream_emo.")}
+    return found
+
+
+def test_stages_know_types_and_not_their_neighbours() -> None:
+    for layer in LAYERS:
+        for path in sorted((ROOT / layer).rglob("*.py")):
+            foreign = imported(path) - SHARED - {layer}
+            assert not foreign, f"{path.relative_to(ROOT)} imports {sorted(foreign)}"
+
+
+def test_shared_modules_import_only_each_other() -> None:
+    for module in SHARED:
+        assert imported(ROOT / f"{module}.py") <= SHARED
+
+
+def test_importing_is_light() -> None:
+    program = f"import sys, stream_emo; print([name for name in {HEAVY!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_public_names() -> None:
+    assert stream_emo.__all__ == sorted(stream_emo.__all__)
+    for name in stream_emo.__all__:
+        assert getattr(stream_emo, name) is not None
+
+
+def test_error_tree_in_the_docstring_is_the_real_one() -> None:
+    from stream_emo import errors
+
+    tree = errors.__doc__ or ""
+    classes = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert {name for name in classes if name.endswith("Error")} == {
+        word for word in tree.replace("├──", " ").replace("└──", " ").split() if word.endswith("Error")
+    }
