@@ -1,0 +1,121 @@
+"""The real Whisper and the real MiniLM on synthesised sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream_emo.errors import WeightsError
+from stream_emo.models import MINILM, WHISPER, find, find_local
+from stream_emo.perception.speech import FRAME, Whisper, _words
+from stream_emo.perception.text import TextEncoder
+from stream_emo.types import SAMPLE_RATE, Word
+
+
+@pytest.fixture(scope="module")
+def whisper() -> Whisper:
+    return Whisper(find(WHISPER, ""))
+
+
+@pytest.fixture(scope="module")
+def text_encoder() -> TextEncoder:
+    return TextEncoder(find(MINILM, ""))
+
+
+@pytest.mark.weights
+def test_states_cover_the_samples_and_not_the_padding(whisper: Whisper) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 3 * SAMPLE_RATE + 1).astype(np.float32)
+    for length in (1, FRAME, FRAME + 1, len(samples)):
+        encoded = whisper.encode(samples[:length], 7, SAMPLE_RATE)
+        assert encoded.states.shape == (-(-length // FRAME), whisper.width)
+        assert (encoded.start, encoded.length) == (7, length)
+        assert np.isfinite(encoded.states).all()
+
+
+@pytest.mark.weights
+def test_the_encoder_is_deterministic(whisper: Whisper) -> None:
+    samples = np.random.default_rng(1).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
+    one, other = (whisper.encode_for_decoder(samples, 0).states for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.weights
+def test_decoding_begins_with_the_prefix_and_keeps_the_limit(whisper: Whisper) -> None:
+    encoded = whisper.encode_for_decoder(np.zeros(SAMPLE_RATE, np.float32), 0)
+    prefix = whisper.decode(encoded, (), 3).tokens
+    assert len(prefix) <= 3
+    forced = whisper.decode(encoded, prefix, 6)
+    assert forced.tokens[: len(prefix)] == prefix
+
+
+@pytest.mark.data
+@pytest.mark.weights
+def test_words_come_in_order_within_the_audio(whisper: Whisper, data_root: Path) -> None:
+    import soundfile
+
+    samples, _ = soundfile.read(data_root / "asr_smoke/realtimestt/LJ001-0002.wav", dtype="float32")
+    start = 160_000
+    encoded = whisper.encode_for_decoder(
+        np.interp(np.arange(0, len(samples), 22050 / SAMPLE_RATE), np.arange(len(samples)), samples).astype(
+            np.float32
+        ),
+        start,
+    )
+    tokens = whisper.decode(encoded, (), 40).tokens
+    words = whisper.words(encoded, tokens)
+    assert " ".join(word.text for word in words) == whisper.text(tokens)
+    assert "modern" in whisper.text(tokens)
+    assert start <= words[0].start
+    assert words[-1].end <= start + encoded.length
+    assert [word.start for word in words] == sorted(word.start for word in words)
+
+
+def test_a_piece_without_a_space_belongs_to_the_word_before() -> None:
+    pieces = [
+        {"word": " I", "start": 0.0, "end": 0.1, "probability": 0.9},
+        {"word": "'m", "start": 0.1, "end": 0.2, "probability": 0.8},
+        {"word": " here", "start": 0.3, "end": 0.5, "probability": 0.7},
+        {"word": ".", "start": 0.5, "end": 9.0, "probability": 0.9},
+    ]
+    assert _words(pieces, 100, 100 + SAMPLE_RATE) == [
+        Word("I'm", 100, 100 + 3200, 0.8),
+        Word("here.", 100 + 4800, 100 + SAMPLE_RATE, 0.7),
+    ]
+
+
+@pytest.mark.weights
+def test_pieces_sit_on_their_words_and_do_not_feel_the_padding(text_encoder: TextEncoder) -> None:
+    words = [Word("Unbelievably", 0, 1000, 1.0), Word("good.", 1000, 3000, 1.0)]
+    tokens = text_encoder.encode(words)
+    assert tokens.features.shape == (len(tokens.positions), text_encoder.width)
+    assert set(tokens.positions) == {500, 2000}
+    alone, _ = text_encoder.encode_batch([["Unbelievably", "good."], ["a"] * 30])
+    np.testing.assert_allclose(alone.features, tokens.features, atol=1e-5)
+
+
+@pytest.mark.weights
+def test_near_meanings_are_near(text_encoder: TextEncoder) -> None:
+    pieces = text_encoder.encode_batch(
+        [["I", "am", "happy"], ["I", "feel", "great"], ["Tax", "form", "nine"]]
+    )
+    happy, great, tax = (piece.features.mean(axis=0) for piece in pieces)
+
+    def cosine(one: np.ndarray, other: np.ndarray) -> float:
+        return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+    assert cosine(happy, great) > cosine(happy, tax) + 0.2
+
+
+def test_an_explicit_folder_without_the_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"speech\.model: .* is not Whisper tiny\.en .*pip install"):
+        find_local(WHISPER, str(tmp_path))
+
+
+@pytest.mark.parametrize("load", [Whisper, TextEncoder])
+def test_corrupt_weights_are_named(load: type, tmp_path: Path) -> None:
+    for name in {*WHISPER.files, *MINILM.files}:
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    with pytest.raises(WeightsError, match=str(tmp_path)):
+        load(tmp_path)
