@@ -45,11 +45,11 @@ class Gate:
     def __init__(self, config: GateConfig, vad: Vad) -> None:
         self._threshold = config.threshold
         self._release = min(config.release, config.threshold)
-        self._min_speech = _samples(config.min_speech_s)
-        self._pre_roll = _samples(config.pre_roll_s)
-        self._pause = _samples(min(config.pause_s, config.hangover_s))
-        self._hangover = _samples(config.hangover_s)
-        self._max = _samples(config.max_utterance_s)
+        self._min_speech = _length(config.min_speech_s)
+        self._pre_roll = _length(config.pre_roll_s)
+        self._pause = _length(min(config.pause_s, config.hangover_s))
+        self._hangover = _length(config.hangover_s)
+        self._max = _length(config.max_utterance_s)
         self._vad = vad
         self._frame = np.zeros(vad.frame, np.float32)
         self._filled = 0
@@ -80,7 +80,7 @@ class Gate:
         match item:
             case Chunk():
                 self._expect(item.start, item.end)
-                return list(self._samples(item.samples))
+                return list(self._audio(item.samples))
             case Gap():
                 self._expect(item.start, item.end)
                 return list(self._gap(item))
@@ -95,7 +95,7 @@ class Gate:
         if start != self._clock or end < start:
             raise ValueError(f"samples [{start}, {end}) do not continue the clock at {self._clock}")
 
-    def _samples(self, samples: Samples) -> Iterator[GateItem]:
+    def _audio(self, samples: Samples) -> Iterator[GateItem]:
         taken = 0
         while taken < len(samples):
             part = samples[taken : taken + len(self._frame) - self._filled]
@@ -111,7 +111,7 @@ class Gate:
         if self._open and gap.length < self._hangover:
             # Zeros keep positions exact, and the VAD sees the silence that a listener would hear.
             yield gap
-            yield from self._samples(np.zeros(gap.length, np.float32))
+            yield from self._audio(np.zeros(gap.length, np.float32))
         else:
             yield from self._cut("gap")
             yield gap
@@ -150,13 +150,14 @@ class Gate:
 
     def _speech(self) -> Iterator[GateItem]:
         self._last_speech = self._clock
-        self._paused = False
         while self._clock - self._start > self._max:
-            split = self._quietest_point()
+            # A pause that has been announced can only be kept or be the end.
+            split = self._delivered if self._paused else self._quietest_point()
             if split > self._delivered:
                 yield from self._deliver(split)
             yield self._end(split, "length")
             yield self._begin(split, split)
+        self._paused = False
         yield from self._deliver(self._clock)
 
     def _silence(self) -> Iterator[GateItem]:
@@ -229,5 +230,5 @@ class _Tape:
         return np.concatenate(parts[::-1])
 
 
-def _samples(duration_s: float) -> int:
+def _length(duration_s: float) -> int:
     return round(duration_s * SAMPLE_RATE)
