@@ -37,8 +37,9 @@ class Gate:
     """Turns what a source delivers into utterances. Pure: no thread, no clock but the samples'.
 
     Between two utterances there is silence of at least `hangover_s`, a gap, or a split for length.
-    A frame is speech from `threshold` on and stays so down to `release` (hysteresis; a release above the
-    threshold counts as the threshold). A pause longer than the hangover counts as the hangover.
+    An utterance begins with speech above `threshold`; from there to its end all above `release` is speech
+    (hysteresis: the soft end of a sentence would not have opened the gate). A release above the threshold
+    counts as the threshold, a pause longer than the hangover as the hangover.
     An utterance outgrows `max_utterance_s` only by the silence at its tail.
     """
 
@@ -136,7 +137,8 @@ class Gate:
     def _decide(self, frame: Samples) -> Iterator[GateItem]:
         self._tape.append(frame)
         was_active = self._active
-        self._active = self._vad.probability(frame) >= (self._release if was_active else self._threshold)
+        enough = self._release if self._open or was_active else self._threshold
+        self._active = self._vad.probability(frame) >= enough
         if self._active and not was_active:
             self._onset = self._clock - len(frame)
         if self._open:

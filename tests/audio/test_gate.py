@@ -202,9 +202,14 @@ def test_speech_goes_on_while_above_release(level: float, end: int) -> None:
     assert SpeechPause(0, end * MS) in events
 
 
-def test_after_silence_only_the_threshold_resumes_speech() -> None:
-    events = run(audio((500, 0.9), (50, 0.1), (1000, 0.4)))
-    assert SpeechPause(0, 700 * MS) in events
+def test_within_an_utterance_speech_resumes_above_release() -> None:
+    events = run(audio((500, 0.9), (300, 0.1), (500, 0.4), (500, 0.1)))
+    assert [e.end for e in events if isinstance(e, SpeechPause)] == [700 * MS, 1500 * MS]
+
+
+def test_after_an_utterance_only_the_threshold_begins_the_next() -> None:
+    events = run(audio((500, 0.9), (450, 0.1), (500, 0.4)))
+    assert sum(isinstance(event, SpeechStart) for event in events) == 1
 
 
 def test_release_above_the_threshold_counts_as_the_threshold() -> None:
