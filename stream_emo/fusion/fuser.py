@@ -1,0 +1,132 @@
+"""The fusion network as the pipeline uses it: loaded and checked once, then one small state per session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from stream_emo.config import FusionConfig
+from stream_emo.errors import WeightsError
+from stream_emo.fusion.baseline import BaselineState, SpeakerBaseline
+from stream_emo.fusion.configuration import AUDIO_ENCODER, FEATURES, TEXT_ENCODER, NetworkConfig
+from stream_emo.fusion.network import FusionNetwork
+from stream_emo.fusion.rolling import RollingState
+from stream_emo.fusion.windows import Window, collate
+from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, Rolling, TextTokens
+
+_PACKAGED = Path(__file__).parent / "weights"
+_FILES = ("config.json", "model.safetensors")
+_REMEDY = "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
+
+
+def checkpoint_path(config: FusionConfig) -> Path:
+    """The folder of the configured checkpoint; that in the package when none is named."""
+    return Path(config.checkpoint).expanduser() if config.checkpoint else _PACKAGED
+
+
+class Fuser:
+    """A fusion network that scores windows. Stateless: one serves any number of sessions."""
+
+    def __init__(self, network: FusionNetwork, config: FusionConfig) -> None:
+        self._network = network.eval().requires_grad_(False)
+        self._config = config
+
+    @classmethod
+    def load(cls, config: FusionConfig) -> Fuser:
+        """Raises:
+        WeightsError: the checkpoint is missing, corrupt, or for other labels, encoders or features.
+        """
+        return cls(_load(checkpoint_path(config)), config)
+
+    def session(self) -> FusionSession:
+        population = self._network.voice.normalise.token_mean.numpy()
+        return FusionSession(self, self._config, SpeakerBaseline(population))
+
+    def estimate(self, windows: Sequence[Window]) -> list[Estimate]:
+        """Calibrated scores of each window, as they are: not cut to `window_s`.
+
+        Raises:
+            ValueError: a window without any tokens, or tokens of another width.
+        """
+        if any(window.audio is None and window.text is None for window in windows):
+            raise ValueError("a window with neither voice nor words cannot be scored")
+        network = self._network
+        batch = collate(windows, network.config.audio_features, network.config.text_features)
+        with torch.inference_mode():
+            scores = network(batch.audio, batch.text)
+            probabilities = (scores.logits / network.temperature).double().softmax(1)
+        rows = zip(probabilities.tolist(), scores.affect.tolist(), scores.weights.tolist(), strict=True)
+        return [
+            Estimate(dict(zip(network.config.emotions, row, strict=True)), *affect, *weights)
+            for row, affect, weights in rows
+        ]
+
+
+class FusionSession:
+    """What one session remembers: the rolling state and how its speaker usually sounds."""
+
+    def __init__(self, fuser: Fuser, config: FusionConfig, baseline: SpeakerBaseline) -> None:
+        self._fuser = fuser
+        self._config = config
+        self._baseline = baseline
+        self._rolling = RollingState(config.half_life_s)
+        self._window = round(config.window_s * SAMPLE_RATE)
+        self._latest: Estimate | None = None
+
+    def fuse(self, audio: AudioTokens | None, text: TextTokens | None, end: int) -> Estimate:
+        """Score the tokens in the `window_s` before `end`. Raises `ValueError` when there are none."""
+        if audio is not None and self._config.baseline:
+            audio = self._baseline.adjust(audio)
+        (estimate,) = self._fuser.estimate([Window(audio, text, end).last(self._window)])
+        self._latest = estimate
+        return estimate
+
+    def roll(self, utterance: int, estimate: Estimate, start: int, end: int) -> Rolling:
+        """The rolling state as of `end`, when `estimate` is the latest of the utterance at [start, end)."""
+        mean = self._rolling.update(utterance, estimate, start, end)
+        return Rolling(mean.probabilities, mean.valence, mean.arousal, self.label(mean.probabilities))
+
+    def settle(self, audio: AudioTokens) -> None:
+        """The utterance is over; the baseline learns from `audio`, its tokens as given to `fuse`.
+
+        What the network took for neutral counts in full, the rest less: the usual voice is sought.
+        """
+        if self._latest is not None:
+            self._baseline.settle(audio, share=self._latest.probabilities["neutral"])
+
+    def label(self, probabilities: Mapping[str, float]) -> str | None:
+        """The likeliest emotion; None when it is less likely than `abstain_below`."""
+        best = max(probabilities, key=lambda name: probabilities[name])
+        return best if probabilities[best] >= self._config.abstain_below else None
+
+    @property
+    def baseline(self) -> BaselineState:
+        """How the speaker usually sounds; may be given to a later session with the same speaker."""
+        return self._baseline.state
+
+    @baseline.setter
+    def baseline(self, state: BaselineState) -> None:
+        self._baseline.restore(state)
+
+
+def _load(folder: Path) -> FusionNetwork:
+    missing = [name for name in _FILES if not (folder / name).is_file()]
+    if missing:
+        raise WeightsError(f"{folder}: no fusion network here (no {', '.join(missing)}); {_REMEDY}")
+    try:
+        config = NetworkConfig.from_pretrained(folder, local_files_only=True)
+        wanted = (list(EMOTIONS), AUDIO_ENCODER, TEXT_ENCODER, FEATURES)
+        made = (config.emotions, config.audio_encoder, config.text_encoder, config.features)
+        for here, there in zip(wanted, made, strict=True):
+            if here != there:
+                raise WeightsError(f"{folder}: a fusion network for {there}, not {here}; {_REMEDY}")
+        network = FusionNetwork(config)
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{folder}: the fusion network is corrupt ({reason}); {_REMEDY}") from error
+    return network

@@ -1,0 +1,223 @@
+"""The fusion network: voice and words, each attending to itself and to the other, and who is to be believed.
+
+    voice tokens ─▶ project ─▶ self-attention ─▶ cross-attention to words ─▶ pool ─┬▶ evidence ─┐
+         └─▶ mean and deviation over the window ──────────────────────────────────┘            ├▶ scores
+         ┌─▶ mean over the window ─────────────────────────────────────────────────┐            │
+    word tokens ─▶ project ─▶ self-attention ─▶ cross-attention to voice ─▶ pool ──┴▶ evidence ─┘
+
+Time enters as differences in seconds only, so a window that is shifted on the clock scores the same.
+Shapes: b windows, n tokens, f features, w width of a stream, h heads, e emotions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from stream_emo.fusion.configuration import NetworkConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The tokens of one modality in a batch of windows, padded at the end."""
+
+    features: Tensor
+    """float32 [b, n, f]"""
+    ages: Tensor
+    """float32 [b, n]: seconds from the token to the window's end."""
+    present: Tensor
+    """bool [b, n]: False where padded; nowhere True in a window without this modality."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    logits: Tensor
+    """[b, e], not calibrated."""
+    affect: Tensor
+    """[b, 2]: valence and arousal, -1 to 1."""
+    weights: Tensor
+    """[b, 2]: shares of voice and words in the decision; a missing modality has 0."""
+
+
+class FusionNetwork(PreTrainedModel):  # type: ignore[misc]
+    """Scores the window of each batch element. A window with neither voice nor words has no meaning."""
+
+    config_class = NetworkConfig
+    config: NetworkConfig
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        self.voice = _Modality(config, config.audio_features, moments=2)
+        self.words = _Modality(config, config.text_features, moments=1)
+        self.register_buffer("temperature", torch.ones(()))
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Each layer initialises itself when made."""
+
+    def forward(self, audio: Stream, text: Stream) -> Scores:
+        voice, words = self.voice.read(audio), self.words.read(text)
+        evidence = [
+            self.voice.weigh(audio, voice, text, words),
+            self.words.weigh(text, words, audio, voice),
+        ]
+        claims, logits, affect = (torch.stack(parts, 1) for parts in zip(*evidence, strict=True))
+        present = torch.stack([audio.present.any(1), text.present.any(1)], 1)
+        weights = claims.masked_fill(~present, -math.inf).softmax(1)
+        return Scores(
+            logits=torch.einsum("bm,bme->be", weights, logits),
+            affect=torch.einsum("bm,bma->ba", weights, affect).tanh(),
+            weights=weights,
+        )
+
+
+class _Modality(nn.Module):
+    """One stream from tokens to evidence."""
+
+    def __init__(self, config: NetworkConfig, features: int, moments: int) -> None:
+        super().__init__()
+        self.normalise = _Normalise(features, moments)
+        self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(features, config.width))
+        self.within = _Attend(config)
+        self.across = _Attend(config)
+        self.pool = _Pool(config.width)
+        emotions = len(config.emotions)
+        outputs = emotions + 2 + 1
+        statistics = self.normalise.statistics
+        self.linear = nn.Linear(statistics, outputs)
+        self.hidden = nn.Linear(statistics, config.hidden)
+        self.output = nn.Linear(config.hidden + config.width, outputs)
+        self.dropout = nn.Dropout(config.dropout)
+        self.split = [1, emotions, 2]
+
+    def read(self, stream: Stream) -> Tensor:
+        """[b, n, w]: the tokens in the light of their own stream."""
+        tokens = self.project(self.normalise.tokens(stream))
+        attended: Tensor = self.within(tokens, stream, tokens, stream)
+        return attended
+
+    def weigh(self, stream: Stream, own: Tensor, other: Stream, others: Tensor) -> tuple[Tensor, ...]:
+        """Claim to be believed [b], logits [b, e] and affect [b, 2], in the light of the other stream."""
+        attended = self.pool(self.across(own, stream, others, other), stream)
+        statistics = self.dropout(self.normalise.window(stream))
+        hidden = functional.gelu(self.hidden(statistics))
+        joined = self.dropout(torch.cat([hidden, attended], 1))
+        claim, logits, affect = (self.linear(statistics) + self.output(joined)).split(self.split, 1)
+        return claim.squeeze(1), logits, affect
+
+
+class _Normalise(nn.Module):
+    """Features as the network wants them: about zero mean and unit variance over the training set.
+
+    `moments` 2: a token holds means and then standard deviations of the same quantities, from which those
+    over the whole window follow exactly. `relative` marks features whose level says nothing about the
+    speaker but how far the microphone is: of these only the difference to the window's mean is kept.
+    """
+
+    token_mean: Tensor
+    token_scale: Tensor
+    window_mean: Tensor
+    window_scale: Tensor
+    relative: Tensor
+
+    def __init__(self, features: int, moments: int) -> None:
+        super().__init__()
+        self.moments = moments
+        self.statistics = features
+        for name, size in (("token", features), ("window", features)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_scale", torch.ones(size))
+        self.register_buffer("relative", torch.zeros(features, dtype=torch.bool))
+
+    def raw_tokens(self, stream: Stream) -> Tensor:
+        mean = _mean(stream.features, stream.present)
+        return stream.features - torch.where(self.relative, mean, 0.0)[:, None]
+
+    def raw_window(self, stream: Stream) -> Tensor:
+        features = self.raw_tokens(stream)
+        if self.moments == 1:
+            return _mean(features, stream.present)
+        means, deviations = features.chunk(2, -1)
+        mean = _mean(means, stream.present)
+        variance = _mean(deviations**2 + (means - mean[:, None]) ** 2, stream.present)
+        return torch.cat([mean, variance.clamp_min(1e-12).sqrt()], -1)
+
+    def tokens(self, stream: Stream) -> Tensor:
+        """[b, n, f]"""
+        return (self.raw_tokens(stream) - self.token_mean) * self.token_scale
+
+    def window(self, stream: Stream) -> Tensor:
+        """[b, f]; zero without tokens."""
+        window = (self.raw_window(stream) - self.window_mean) * self.window_scale
+        return window * stream.present.any(1, keepdim=True)
+
+
+class _Attend(nn.Module):
+    """A transformer layer: multi-head attention, then a feed-forward network, each around a residual.
+
+    Head i's score falls by slope_i for every second between the two tokens: Press et al. (2022), "Train
+    Short, Test Long" (ALiBi), with continuous time. A null token that says nothing can always be attended
+    to, so a missing stream adds exactly nothing.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.norm_query, self.norm_context, self.norm_feed = (nn.LayerNorm(width) for _ in range(3))
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.null = nn.Parameter(torch.zeros(config.heads, width // config.heads))
+        self.slope = nn.Parameter(torch.linspace(-4.0, 1.0, config.heads))
+        self.out = nn.Linear(width, width, bias=False)
+        self.feed = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(0.2), nn.Linear(2 * width, width)
+        )
+        self.dropout = nn.Dropout(0.2)
+
+    def forward(self, tokens: Tensor, stream: Stream, context: Tensor, other: Stream) -> Tensor:
+        query = self._heads(self.query(self.norm_query(tokens)))  # [b, h, n, w / h]
+        key, value = map(self._heads, self.key_value(self.norm_context(context)).chunk(2, -1))
+        apart = (stream.ages[:, :, None] - other.ages[:, None, :]).abs()  # [b, n, m]
+        bias = -functional.softplus(self.slope)[:, None, None] * apart[:, None]  # [b, h, n, m]
+        scale = query.shape[-1] ** -0.5
+        scores = query @ key.transpose(2, 3) * scale + bias
+        scores = scores.masked_fill(~other.present[:, None, None, :], -math.inf)
+        nothing = torch.einsum("bhnd,hd->bhn", query, self.null)[..., None] * scale
+        shares = torch.cat([scores, nothing], -1).softmax(-1)[..., :-1]
+        attended = (shares @ value).transpose(1, 2).flatten(2)  # [b, n, w]
+        tokens = tokens + self.dropout(self.out(attended))
+        fed: Tensor = self.dropout(self.feed(self.norm_feed(tokens)))
+        return tokens + fed
+
+    def _heads(self, tensor: Tensor) -> Tensor:
+        batch, tokens, width = tensor.shape
+        return tensor.view(batch, tokens, self.heads, width // self.heads).transpose(1, 2)
+
+
+class _Pool(nn.Module):
+    """Attention pooling with a preference for what was said last."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.score = nn.Linear(width, 1)
+        self.slope = nn.Parameter(torch.tensor(-3.0))
+
+    def forward(self, tokens: Tensor, stream: Stream) -> Tensor:
+        tokens = self.norm(tokens)
+        scores = self.score(tokens).squeeze(2) - functional.softplus(self.slope) * stream.ages
+        # The lowest finite value, not -inf: a missing stream must not divide zero by zero.
+        shares = scores.masked_fill(~stream.present, torch.finfo(scores.dtype).min).softmax(1)
+        return torch.einsum("bn,bnw->bw", shares * stream.present, tokens)
+
+
+def _mean(features: Tensor, present: Tensor) -> Tensor:
+    """[b, f]: the mean over the tokens that are there."""
+    count = present.sum(1, keepdim=True).clamp_min(1)
+    return torch.einsum("bnf,bn->bf", features, present.to(features.dtype)) / count
