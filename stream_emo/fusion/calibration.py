@@ -10,8 +10,9 @@ _STEPS = 60
 _GOLDEN = (5**0.5 - 1) / 2
 
 
-def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    """The temperature that makes `softmax(logits / temperature)` likeliest to give `targets`.
+def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[float, float]:
+    """The temperature that makes `softmax(logits / temperature)` likeliest to give `targets`, and the
+    cross-entropy it leaves.
 
     `logits`, `targets`: float [n, classes]; targets are distributions. Guo et al. (2017), "On Calibration
     of Modern Neural Networks". The loss has one minimum in the logarithm of the temperature; golden-section
@@ -24,7 +25,8 @@ def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -
             high = right
         else:
             low = left
-    return float(np.exp((low + high) / 2))
+    temperature = float(np.exp((low + high) / 2))
+    return temperature, _loss(logits / temperature, targets)
 
 
 def _loss(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:

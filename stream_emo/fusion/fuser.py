@@ -119,14 +119,22 @@ def _load(folder: Path) -> FusionNetwork:
         raise WeightsError(f"{folder}: no fusion network here (no {', '.join(missing)}); {_REMEDY}")
     try:
         config = NetworkConfig.from_pretrained(folder, local_files_only=True)
-        wanted = (list(EMOTIONS), AUDIO_ENCODER, TEXT_ENCODER, FEATURES)
-        made = (config.emotions, config.audio_encoder, config.text_encoder, config.features)
-        for here, there in zip(wanted, made, strict=True):
-            if here != there:
-                raise WeightsError(f"{folder}: a fusion network for {there}, not {here}; {_REMEDY}")
+        _check(folder, config)
         network = FusionNetwork(config)
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{folder}: the fusion network is corrupt ({reason}); {_REMEDY}") from error
     return network
+
+
+def _check(folder: Path, config: NetworkConfig) -> None:
+    """Raises `WeightsError` when the network is made for something else than this version hears and says."""
+    for what, wanted, made in (
+        ("emotions", ", ".join(EMOTIONS), ", ".join(config.emotions)),
+        ("voice", AUDIO_ENCODER, config.audio_encoder),
+        ("text", TEXT_ENCODER, config.text_encoder),
+        ("features version", FEATURES, config.features),
+    ):
+        if made != wanted:
+            raise WeightsError(f"{folder}: made for {what} {made}, not {wanted}; {_REMEDY}")

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_emo.fusion.configuration import NetworkConfig
+from stream_emo.fusion.network import FusionNetwork, Scores, Stream
+from stream_emo.fusion.windows import Window, collate
+from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
+
+AUDIO, TEXT = 12, 8
+
+
+def small_network(**changes: object) -> FusionNetwork:
+    torch.manual_seed(0)
+    sizes = {"audio_features": AUDIO, "text_features": TEXT, "width": 16, "heads": 2, "hidden": 8}
+    return FusionNetwork(NetworkConfig(**sizes, **changes)).eval()
+
+
+NETWORK = small_network()
+
+
+def audio(count: int, seed: int = 1, shift: int = 0) -> AudioTokens:
+    features = np.random.default_rng(seed).normal(size=(count, AUDIO)).astype(np.float32)
+    return AudioTokens(features, np.arange(count) * 3200 + 1600 + shift)
+
+
+def text(count: int, seed: int = 2, shift: int = 0) -> TextTokens:
+    features = np.random.default_rng(seed).normal(size=(count, TEXT)).astype(np.float32)
+    return TextTokens(features, np.arange(count) * 4000 + 2000 + shift)
+
+
+def score(*windows: Window, network: FusionNetwork = NETWORK) -> Scores:
+    batch = collate(windows, AUDIO, TEXT)
+    with torch.inference_mode():
+        return network(batch.audio, batch.text)
+
+
+def rows(scores: Scores, row: int = 0) -> np.ndarray:
+    return torch.cat([scores.logits, scores.affect, scores.weights], 1)[row].numpy()
+
+
+END = 2 * SAMPLE_RATE
+
+
+@settings(deadline=None, max_examples=25)
+@given(own=st.integers(1, 12), other=st.integers(1, 30), words=st.integers(1, 12))
+def test_padding_changes_nothing(own: int, other: int, words: int) -> None:
+    window = Window(audio(own), text(words), END)
+    longer = Window(audio(other, seed=3), text(other, seed=4), END)
+    np.testing.assert_allclose(rows(score(window)), rows(score(window, longer)), atol=1e-5)
+
+
+def test_missing_words_are_as_masked_words() -> None:
+    batch = collate([Window(audio(6), text(5), END)], AUDIO, TEXT)
+    masked = replace(batch.text, present=torch.zeros_like(batch.text.present))
+    with torch.inference_mode():
+        without = NETWORK(batch.audio, masked)
+    np.testing.assert_allclose(rows(score(Window(audio(6), None, END))), rows(without), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("window", "weights"),
+    [(Window(audio(6), None, END), [1, 0]), (Window(None, text(6), END), [0, 1])],
+)
+def test_a_missing_modality_has_no_weight_and_leaves_finite_scores(
+    window: Window, weights: list[int]
+) -> None:
+    scores = score(window)
+    assert scores.weights[0].tolist() == weights
+    assert np.isfinite(rows(scores)).all()
+
+
+def test_modality_weights_sum_to_one() -> None:
+    weights = score(Window(audio(6), text(5), END)).weights[0]
+    assert weights.sum().item() == pytest.approx(1)
+    assert 0 < weights[0] < 1
+
+
+def test_each_stream_hears_the_other() -> None:
+    """Other words change what is made of the voice itself, not only the mixture of the two."""
+
+    def voice_logits(words: TextTokens) -> torch.Tensor:
+        batch = collate([Window(audio(6), words, END)], AUDIO, TEXT)
+        with torch.inference_mode():
+            voice, heard = NETWORK.voice.read(batch.audio), NETWORK.words.read(batch.text)
+            return NETWORK.voice.weigh(batch.audio, voice, batch.text, heard)[1]
+
+    assert not torch.allclose(voice_logits(text(5)), voice_logits(text(5, seed=9)), atol=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(shift=st.integers(0, 100_000_000))
+def test_a_shift_of_the_clock_changes_nothing(shift: int) -> None:
+    here = score(Window(audio(6), text(5), END))
+    there = score(Window(audio(6, shift=shift), text(5, shift=shift), END + shift))
+    np.testing.assert_array_equal(rows(here), rows(there))
+
+
+def test_time_matters() -> None:
+    near, far = text(5), replace(text(5), positions=text(5).positions // 8)
+    apart = rows(score(Window(audio(6), near, END))) - rows(score(Window(audio(6), far, END)))
+    assert np.abs(apart).max() > 1e-5
+
+
+def test_the_order_of_tokens_in_memory_does_not_matter() -> None:
+    order = np.random.default_rng(0).permutation(6)
+    tokens = audio(6)
+    shuffled = AudioTokens(tokens.features[order], tokens.positions[order])
+    np.testing.assert_allclose(
+        rows(score(Window(tokens, text(5), END))), rows(score(Window(shuffled, text(5), END))), atol=1e-5
+    )
+
+
+def test_window_statistics_are_those_of_the_frames_behind_the_tokens() -> None:
+    frames = np.random.default_rng(5).normal(size=(40, AUDIO // 2)).astype(np.float32)
+    groups = frames.reshape(4, 10, -1)
+    tokens = np.concatenate([groups.mean(1), groups.std(1)], 1)
+    stream = Stream(torch.tensor(tokens)[None], torch.zeros(1, 4), torch.ones(1, 4, dtype=torch.bool))
+    window = NETWORK.voice.normalise.raw_window(stream)[0].numpy()
+    np.testing.assert_allclose(window, np.concatenate([frames.mean(0), frames.std(0)]), atol=1e-5)
+
+
+def test_relative_features_ignore_their_level() -> None:
+    network = small_network()
+    network.voice.normalise.relative[0] = True
+    louder = audio(6)
+    louder.features[:, 0] += 3.0
+    with_level, without = score(Window(louder, None, END)), score(Window(louder, None, END), network=network)
+    plain_level, plain = (
+        score(Window(audio(6), None, END)),
+        score(Window(audio(6), None, END), network=network),
+    )
+    np.testing.assert_allclose(rows(without), rows(plain), atol=1e-4)
+    assert np.abs(rows(with_level) - rows(plain_level)).max() > 1e-3
+
+
+def test_save_and_load_round_trip(tmp_path: Path) -> None:
+    network = small_network(emotions=["neutral", "happy"])
+    network.temperature.fill_(1.7)
+    network.save_pretrained(tmp_path)
+    loaded = FusionNetwork.from_pretrained(tmp_path)
+    assert loaded.config.emotions == ["neutral", "happy"]
+    state = loaded.state_dict()
+    assert state.keys() == network.state_dict().keys()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, state[name]), name
+
+
+def test_tokens_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"tokens \(6, 12\) where the network takes \[6, 13\]"):
+        collate([Window(audio(6), None, END)], AUDIO + 1, TEXT)
+
+
+def test_the_window_keeps_what_lies_before_its_end() -> None:
+    window = Window(audio(10), text(8), END).last(SAMPLE_RATE)
+    assert window.audio is not None
+    assert window.text is not None
+    assert window.audio.positions.min() >= END - SAMPLE_RATE
+    assert window.text.positions.min() >= END - SAMPLE_RATE
+    assert Window(audio(2), text(1), 20 * SAMPLE_RATE).last(SAMPLE_RATE).audio is None
