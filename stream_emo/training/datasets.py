@@ -1,0 +1,81 @@
+"""The corpora of one data folder, with features and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_emo.errors import SourceError
+from stream_emo.fusion.windows import Window
+from stream_emo.perception.text import Pieces
+from stream_emo.training import corpora
+from stream_emo.training.corpora import Clip, Sentence
+from stream_emo.training.examples import Texts, Voices, spoken
+from stream_emo.training.features import texts, voices
+from stream_emo.training.labels import target
+from stream_emo.types import EMOTIONS, SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A folder with `ravdess`, `nemo`, `text/meld` and `text/goemotions` as published.
+
+    Every method raises `SourceError` when its corpus is missing or in another layout.
+    """
+
+    folder: Path
+    cache: Path
+
+    def ravdess(self) -> list[Clip]:
+        return corpora.ravdess(self._corpus("ravdess"))
+
+    def nemo(self) -> list[Clip]:
+        return corpora.nemo(self._corpus("nemo"))
+
+    def meld(self, split: str) -> list[Sentence]:
+        return corpora.meld(self._corpus("text/meld"), split)
+
+    def goemotions(self, split: str) -> list[Sentence]:
+        return corpora.goemotions(self._corpus("text/goemotions"), split)
+
+    def voices(self, clips: Sequence[Clip], emotions: Sequence[str] = EMOTIONS) -> Voices:
+        known = sorted({clip.text for clip in clips if clip.text is not None})
+        pieces: dict[str | None, Pieces | None] = {None: None}
+        if known:
+            pieces |= zip(known, texts([Sentence(text, ()) for text in known], self.cache), strict=True)
+        targets = np.stack([target([clip.label], emotions) for clip in clips])
+        return Voices(1.0, voices(clips, self.cache), targets, [pieces[clip.text] for clip in clips])
+
+    def texts(self, sentences: Sequence[Sentence]) -> Texts:
+        targets = np.stack([target(sentence.labels) for sentence in sentences])
+        return Texts(1.0, texts(sentences, self.cache), targets)
+
+    def _corpus(self, name: str) -> Path:
+        if not (self.folder / name).is_dir():
+            raise SourceError(f"{self.folder / name}: missing; --data names the folder that holds {name}")
+        return self.folder / name
+
+
+def subset(corpus: Voices, chosen: NDArray[np.bool_]) -> Voices:
+    rows = np.flatnonzero(chosen).tolist()
+    return Voices(
+        corpus.share,
+        [corpus.voices[row] for row in rows],
+        corpus.targets[rows],
+        [corpus.words[row] for row in rows],
+    )
+
+
+def whole(corpus: Voices, window_s: float) -> list[Window]:
+    """Each clip as it is scored at its end, by voice alone."""
+    return [voice[-1].last(round(window_s * SAMPLE_RATE)) for voice in corpus.voices]
+
+
+def written(corpus: Texts) -> list[Window]:
+    """Each sentence as if spoken, without a voice."""
+    generator = np.random.default_rng(0)
+    return [Window(None, spoken(pieces, 0, generator), 0) for pieces in corpus.pieces]

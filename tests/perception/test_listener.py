@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_emo.config import GateConfig, SpeechConfig
+from stream_emo.perception.listener import Heard, Listener, Words
+from stream_emo.perception.speech import FRAME, Encoded, Whisper
+from stream_emo.types import SAMPLE_RATE, GateItem, Samples, SpeechChunk, SpeechEnd, SpeechPause, SpeechStart
+
+
+class CountingWhisper:
+    """Encodes nothing, but remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.passes: list[tuple[int, int, bool]] = []
+
+    def encode(self, samples: Samples, start: int, silence: int, shortest: int = 0) -> Encoded:
+        return self._pass(samples, start, words=False)
+
+    def encode_for_decoder(self, samples: Samples, start: int) -> Encoded:
+        return self._pass(samples, start, words=True)
+
+    def _pass(self, samples: Samples, start: int, words: bool) -> Encoded:
+        self.passes.append((start, len(samples), words))
+        states = np.zeros((-(-len(samples) // FRAME), 384), np.float32)
+        return Encoded(start, len(samples), states, cast("object", None))  # type: ignore[arg-type]
+
+
+def listener(whisper: CountingWhisper, *, text: bool = True) -> Listener:
+    return Listener(cast(Whisper, whisper), SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text), GateConfig())
+
+
+def seconds(value: float) -> int:
+    return round(value * SAMPLE_RATE)
+
+
+def speech(start: int, end: int, size: int = 512) -> list[GateItem]:
+    tone = np.sin(np.arange(start, end) * 0.1).astype(np.float32)
+    return [
+        SpeechChunk(0, first, tone[first - start : first - start + size]) for first in range(start, end, size)
+    ]
+
+
+def heard(listener: Listener, items: Sequence[GateItem], behind: int = 0) -> list[tuple[float, Words]]:
+    return [
+        (out.end / SAMPLE_RATE, out.words)
+        for item in items
+        for out in listener.feed(item, behind)
+        if isinstance(out, Heard)
+    ]
+
+
+def test_a_pass_every_hop_and_words_every_second_one() -> None:
+    whisper = CountingWhisper()
+    items = [SpeechStart(0, 0, 0), *speech(0, seconds(4.5))]
+    assert heard(listener(whisper), items) == [
+        (1.0, Words.NONE),
+        (2.0, Words.PARTIAL),
+        (3.0, Words.NONE),
+        (4.0, Words.PARTIAL),
+    ]
+    assert [length for _, length, _ in whisper.passes] == [seconds(n) for n in (1, 2, 3, 4)]
+
+
+def test_the_pause_before_the_endpoint_does_the_final_work() -> None:
+    whisper = CountingWhisper()
+    end = seconds(2.5)
+    items = [
+        SpeechStart(0, 0, 0),
+        *speech(0, end),
+        SpeechPause(0, end),
+        SpeechEnd(0, end, end + 4000, "silence"),
+    ]
+    assert heard(listener(whisper), items)[-1] == (2.5, Words.FINAL)
+    assert len(whisper.passes) == 3, "the endpoint itself needs no pass"
+
+
+def test_speech_after_a_pause_moves_the_hops() -> None:
+    items = [SpeechStart(0, 0, 0), *speech(0, seconds(1.5)), SpeechPause(0, seconds(1.5))]
+    items += [*speech(seconds(1.5), seconds(3)), SpeechEnd(0, seconds(3), seconds(3), "end")]
+    assert heard(listener(CountingWhisper()), items) == [
+        (1.0, Words.NONE),
+        (1.5, Words.FINAL),
+        (2.5, Words.NONE),
+        (3.0, Words.FINAL),
+    ]
+
+
+def test_a_split_ends_the_utterance_where_it_says() -> None:
+    whisper = CountingWhisper()
+    items = [SpeechStart(0, 0, 0), *speech(0, seconds(4)), SpeechEnd(0, seconds(3.2), seconds(4), "length")]
+    assert heard(listener(whisper), items)[-1] == (3.2, Words.FINAL)
+
+
+def test_without_text_there_are_no_words() -> None:
+    whisper = CountingWhisper()
+    end = seconds(2.5)
+    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end), SpeechEnd(0, end, end, "silence")]
+    assert {words for _, words in heard(listener(whisper, text=False), items)} == {Words.NONE}
+    assert not any(words for _, _, words in whisper.passes)
+    assert len(whisper.passes) == 3
+
+
+@pytest.mark.parametrize(
+    ("behind_s", "expected", "shed"),
+    [
+        (0.6, [(1.0, Words.NONE), (2.0, Words.NONE), (3.0, Words.NONE)], (2, 0)),
+        (2.5, [], (0, 3)),
+    ],
+)
+def test_text_is_shed_before_scores(
+    behind_s: float, expected: list[tuple[float, Words]], shed: tuple[int, int]
+) -> None:
+    late = listener(CountingWhisper())
+    assert heard(late, [SpeechStart(0, 0, 0), *speech(0, seconds(3.2))], behind=seconds(behind_s)) == expected
+    assert (late.shed_texts, late.shed_scores) == shed
+    end = SpeechEnd(0, seconds(3.2), seconds(3.2), "silence")
+    assert heard(late, [end], behind=seconds(9)) == [(3.2, Words.FINAL)], "the final score is never shed"
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 5000), st.integers(1, 5000))
+def test_block_size_changes_nothing(one: int, other: int) -> None:
+    runs = []
+    for size in (one, other):
+        whisper = CountingWhisper()
+        start, end = 777, 777 + seconds(3.3)
+        items = [SpeechStart(0, start, start), *speech(start, end, size), SpeechEnd(0, end, end, "end")]
+        runs.append((heard(listener(whisper), items), whisper.passes))
+    assert runs[0] == runs[1]
+
+
+def test_speech_that_does_not_follow_is_an_error() -> None:
+    broken = listener(CountingWhisper())
+    with pytest.raises(ValueError, match="does not follow"):
+        heard(broken, [SpeechStart(0, 0, 0), *speech(512, 1024)])
