@@ -33,8 +33,8 @@ class Channel(Generic[T]):
     `weight` tells how much of `capacity` an item takes; items of weight 0 (edges, gaps) always fit, so
     control is never lost. An item heavier than the whole capacity is let in when the channel is empty.
 
-    Three ways in: `put` waits for room; `displace` makes room by dropping the oldest; `offer` drops what
-    does not fit and queues in its place what `lost` makes of it (say, a `Gap`).
+    Three ways in: `put` waits for room (until `stop_waiting`); `displace` makes room by dropping the oldest;
+    `offer` drops what does not fit and queues in its place what `lost` makes of it (say, a `Gap`).
     """
 
     def __init__(
@@ -51,17 +51,22 @@ class Channel(Generic[T]):
         self._items: deque[tuple[T, int]] = deque()
         self._offered = self._taken = self._dropped = self._queued = 0
         self._closed = False
+        self._waits = True
         self._changed = threading.Condition()
 
     def put(self, item: T) -> None:
         """Append, waiting for room. Raises `Closed` if the channel is or gets closed."""
         weight = self._weight(item)
         with self._changed:
-            while not self._closed and not self._fits(weight):
+            while self._waits and not self._closed and not self._fits(weight):
                 self._changed.wait()
-            if self._closed:
-                raise Closed
-            self._append(item, weight)
+            self._displace(item, weight)
+
+    def stop_waiting(self) -> None:
+        """From now on `put` is `displace`, also for those that wait now."""
+        with self._changed:
+            self._waits = False
+            self._changed.notify_all()
 
     def offer(self, item: T) -> bool:
         """Append if it fits, else drop and count. Returns whether it fitted. Raises `Closed`."""
@@ -84,22 +89,8 @@ class Channel(Generic[T]):
 
     def displace(self, item: T) -> int:
         """Append, dropping the oldest items that have weight until it fits. Returns how much was dropped."""
-        weight = self._weight(item)
         with self._changed:
-            if self._closed:
-                raise Closed
-            before = self._dropped
-            index = 0
-            while not self._fits(weight):
-                oldest = self._items[index][1]
-                if oldest == 0:
-                    index += 1
-                    continue
-                del self._items[index]
-                self._queued -= oldest
-                self._dropped += oldest
-            self._append(item, weight)
-            return self._dropped - before
+            return self._displace(item, self._weight(item))
 
     def get(self, timeout: float | None = None) -> T:
         """Take the oldest item. Raises `Closed` when closed and empty, `TimeoutError` after `timeout` s."""
@@ -147,6 +138,22 @@ class Channel(Generic[T]):
 
     def _fits(self, weight: int) -> bool:
         return weight == 0 or self._queued == 0 or self._queued + weight <= self._capacity
+
+    def _displace(self, item: T, weight: int) -> int:
+        if self._closed:
+            raise Closed
+        before = self._dropped
+        index = 0
+        while not self._fits(weight):
+            oldest = self._items[index][1]
+            if oldest == 0:
+                index += 1
+                continue
+            del self._items[index]
+            self._queued -= oldest
+            self._dropped += oldest
+        self._append(item, weight)
+        return self._dropped - before
 
     def _append(self, item: T, weight: int) -> None:
         self._items.append((item, weight))
