@@ -39,6 +39,8 @@ class Chunk:
 
     start: int
     samples: Samples
+    arrived: float | None = None
+    """When the last sample came from a live source: seconds of `time.monotonic`; None when not live."""
 
     @property
     def end(self) -> int:
@@ -300,7 +302,7 @@ class Stats:
     taken: int
     dropped: int
     queued: int
-    """Samples at the channel between source and gate."""
+    """Samples at the queue behind the source."""
     status_flags: int
     """Overflows that the audio driver reported."""
     clipped: int
@@ -310,6 +312,8 @@ class Stats:
     shed_texts: int
     shed_scores: int
     """Refreshes left out because the machine was behind: transcripts, whole scores."""
+    missed: int
+    """Events that slow subscribers of a live session lost."""
 
 
 @dataclass(frozen=True, slots=True)
