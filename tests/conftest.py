@@ -5,12 +5,18 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.pulse import PulseServer
+
+if TYPE_CHECKING:
+    from stream_emo.engine import Engine
+    from stream_emo.types import Samples
 
 REQUIRE_ALL = os.environ.get("STREAM_EMO_REQUIRE_ALL") == "1"
 
@@ -38,6 +44,32 @@ def data_root() -> Path:
     return Path(os.environ["STREAM_EMO_DATA"])
 
 
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The real models, loaded once and warm."""
+    from stream_emo.config import Config
+    from stream_emo.demo import CLIP
+    from stream_emo.engine import Engine
+    from stream_emo.monitor import Monitor
+
+    engine = Engine(Config())
+    with Monitor(Config(), CLIP, engine=engine) as monitor:
+        monitor.wait()
+    return engine
+
+
+@pytest.fixture(scope="session")
+def speech() -> Samples:
+    """The built-in clip's first two sentences and the pause after them, 16 kHz."""
+    import soundfile
+
+    from stream_emo.demo import CLIP
+
+    samples, rate = soundfile.read(CLIP, dtype="float32")
+    assert rate == 16_000
+    return samples[: 8 * rate]
+
+
 @pytest.fixture(autouse=True)
 def no_leaked_threads() -> Iterator[None]:
     """Every test ends with the threads it began with."""
@@ -51,22 +83,9 @@ def no_leaked_threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def pulse_sink() -> Iterator[str]:
-    """A PulseAudio null sink whose monitor is the default source: the microphone hears what plays into it."""
-
-    def pactl(*arguments: str) -> str:
-        return subprocess.run(
-            ["pactl", *arguments], check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    started = subprocess.run(["pulseaudio", "--check"], check=False).returncode != 0
-    if started:
-        subprocess.run(["pulseaudio", "-D", "--exit-idle-time=-1"], check=True, capture_output=True)
-    sink = "stream_emo_test"
-    module = pactl("load-module", "module-null-sink", f"sink_name={sink}", "rate=48000", "channels=2")
-    pactl("set-default-sink", sink)
-    pactl("set-default-source", f"{sink}.monitor")
-    yield sink
-    pactl("unload-module", module)
-    if started:
-        subprocess.run(["pulseaudio", "--kill"], check=False, capture_output=True)
+def pulse_sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PulseServer]:
+    """A sink to play into; the microphone of whoever gets its `environment` hears it."""
+    server = PulseServer(tmp_path_factory.mktemp("pulse"))
+    server.start()
+    yield server
+    server.stop()
