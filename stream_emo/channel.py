@@ -53,20 +53,29 @@ class Channel(Generic[T]):
         self._closed = False
         self._waits = True
         self._changed = threading.Condition()
+        self._watcher: Callable[[], object] | None = None
 
-    def put(self, item: T) -> None:
-        """Append, waiting for room. Raises `Closed` if the channel is or gets closed."""
+    def watch(self, watcher: Callable[[], object] | None) -> None:
+        """Call this at every change, on the thread that makes it; it must return at once. None: stop."""
+        with self._changed:
+            self._watcher = watcher
+
+    def put(self, item: T) -> int:
+        """Append, waiting for room. Returns how much was dropped for that, after `stop_waiting`.
+
+        Raises `Closed` if the channel is or gets closed.
+        """
         weight = self._weight(item)
         with self._changed:
             while self._waits and not self._closed and not self._fits(weight):
                 self._changed.wait()
-            self._displace(item, weight)
+            return self._displace(item, weight)
 
     def stop_waiting(self) -> None:
         """From now on `put` is `displace`, also for those that wait now."""
         with self._changed:
             self._waits = False
-            self._changed.notify_all()
+            self._tell()
 
     def offer(self, item: T) -> bool:
         """Append if it fits, else drop and count. Returns whether it fitted. Raises `Closed`."""
@@ -84,7 +93,7 @@ class Channel(Generic[T]):
                 if merged:
                     self._items.pop()
                 self._items.append((marker, 0))
-                self._changed.notify_all()
+                self._tell()
             return False
 
     def displace(self, item: T) -> int:
@@ -106,14 +115,14 @@ class Channel(Generic[T]):
             item, weight = self._items.popleft()
             self._queued -= weight
             self._taken += weight
-            self._changed.notify_all()
+            self._tell()
             return item
 
     def close(self) -> None:
         """No more items; what is queued can still be taken."""
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._tell()
 
     def cancel(self) -> None:
         """Close and drop what is queued, so that both ends return at once."""
@@ -122,7 +131,7 @@ class Channel(Generic[T]):
             self._dropped += self._queued
             self._queued = 0
             self._items.clear()
-            self._changed.notify_all()
+            self._tell()
 
     def __iter__(self) -> Iterator[T]:
         while True:
@@ -155,8 +164,13 @@ class Channel(Generic[T]):
         self._append(item, weight)
         return self._dropped - before
 
+    def _tell(self) -> None:
+        self._changed.notify_all()
+        if self._watcher is not None:
+            self._watcher()
+
     def _append(self, item: T, weight: int) -> None:
         self._items.append((item, weight))
         self._offered += weight
         self._queued += weight
-        self._changed.notify_all()
+        self._tell()
