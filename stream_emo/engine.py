@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from stream_emo.config import Config
 from stream_emo.fusion.fuser import Fuser
+from stream_emo.loading import Loading
 from stream_emo.models import MINILM, WHISPER, find
 from stream_emo.perception.speech import Whisper
 from stream_emo.perception.text import TextEncoder
@@ -15,7 +17,11 @@ from stream_emo.session import Session
 
 
 class Engine:
-    """One set of models. Loading takes about two seconds; sessions are cheap."""
+    """One set of models. Sessions are cheap.
+
+    Importing transformers takes longer than everything else, and no words come before the first second of
+    speech: the text encoder is loaded while the monitor already listens.
+    """
 
     def __init__(self, config: Config) -> None:
         """Raises:
@@ -27,12 +33,12 @@ class Engine:
         torch.set_num_threads(1)
         speech = config.speech
         self._config = config
-        with _quiet_loading():
-            self._fuser = Fuser.load(config.fusion)
-            self._text_encoder = (
-                TextEncoder(find(MINILM, speech.text_model), speech.device) if speech.text else None
-            )
+        folder = find(MINILM, speech.text_model) if speech.text else None
+        self._fuser = Fuser.load(config.fusion)
         self._whisper = Whisper(find(WHISPER, speech.model), speech.device, speech.compute_type)
+        self._text_encoder = None
+        if folder is not None:
+            self._text_encoder = Loading("text encoder", lambda: _text_encoder(folder, speech.device))
 
     def session(self, channel: int = 0, name: str | None = None) -> Session:
         """`name`: what the published events call the session; None makes one up."""
@@ -44,6 +50,11 @@ class Engine:
             name=name or uuid.uuid4().hex[:12],
             channel=channel,
         )
+
+
+def _text_encoder(folder: Path, device: str) -> TextEncoder:
+    with _quiet_loading():
+        return TextEncoder(folder, device)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from stream_emo.config import Config
 from stream_emo.fusion.fuser import Fuser
+from stream_emo.loading import Loading
 from stream_emo.perception.listener import Heard, Listener, ListenerItem, Words
 from stream_emo.perception.speech import Whisper
 from stream_emo.perception.text import TextEncoder
@@ -44,7 +45,7 @@ class Session:
     def __init__(
         self,
         whisper: Whisper,
-        text_encoder: TextEncoder | None,
+        text_encoder: Loading[TextEncoder] | None,
         fuser: Fuser,
         config: Config,
         *,
@@ -55,7 +56,7 @@ class Session:
         self._transcriber = Transcriber(whisper)
         self._text_encoder = text_encoder
         self._fusion = fuser.session()
-        self._name = name
+        self.name = name
         self._channel = channel
         self._transcript: Transcript | None = None
         self._text: TextTokens | None = None
@@ -116,7 +117,7 @@ class Session:
             # A refresh that cannot be trusted does not take back the words before it.
             self._transcript = self._transcriber.partial(heard.encoded) or self._transcript
         words = self._transcript.words if self._transcript else ()
-        self._text = self._text_encoder.encode(words) if words else None
+        self._text = self._text_encoder.result().encode(words) if words else None
         yield self._fuse(heard, age)
 
     def _fuse(self, heard: Heard, age: Age) -> Score:
@@ -125,7 +126,7 @@ class Session:
         confidence = max(estimate.probabilities.values())
         transcript = self._transcript
         self._score = Score(
-            session=self._name,
+            session=self.name,
             channel=self._channel,
             utterance=heard.utterance,
             revision=self._revision,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from transformers import PretrainedConfig
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
 
 from stream_emo.types import EMOTIONS
 
@@ -13,36 +13,34 @@ AUDIO_ENCODER = "whisper-tiny.en"
 TEXT_ENCODER = "all-MiniLM-L6-v2"
 FEATURES = 1
 """Version of what audio tokens hold; raised when that changes, because old weights no longer fit."""
+PREFIX = "network."
+"""Of every weight's name in a saved checkpoint, see `pretrained`."""
 
 
-class NetworkConfig(PretrainedConfig):  # type: ignore[misc]
-    """`audio_features`, `text_features`: widths of the tokens. `width`: of the streams within."""
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    emotions: tuple[str, ...] = EMOTIONS
+    audio_encoder: str = AUDIO_ENCODER
+    text_encoder: str = TEXT_ENCODER
+    features: int = FEATURES
+    audio_features: int = 812
+    text_features: int = 384
+    """Widths of the tokens..."""
+    width: int = 96
+    """...and of the streams within."""
+    heads: int = 4
+    hidden: int = 256
+    dropout: float = 0.5
 
-    model_type = "stream_emo_fusion"
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From a `config.json`, in which transformers keeps more than this.
 
-    def __init__(
-        self,
-        *,
-        emotions: Sequence[str] = EMOTIONS,
-        audio_encoder: str = AUDIO_ENCODER,
-        text_encoder: str = TEXT_ENCODER,
-        features: int = FEATURES,
-        audio_features: int = 812,
-        text_features: int = 384,
-        width: int = 96,
-        heads: int = 4,
-        hidden: int = 256,
-        dropout: float = 0.5,
-        **kwargs: Any,
-    ) -> None:
-        self.emotions = list(emotions)
-        self.audio_encoder = audio_encoder
-        self.text_encoder = text_encoder
-        self.features = features
-        self.audio_features = audio_features
-        self.text_features = text_features
-        self.width = width
-        self.heads = heads
-        self.hidden = hidden
-        self.dropout = dropout
-        super().__init__(**kwargs)
+        Raises:
+            OSError, ValueError, TypeError: unreadable, or not of a fusion network.
+        """
+        document = json.loads(path.read_text(encoding="utf-8"))
+        known = {field.name: document[field.name] for field in fields(cls) if field.name in document}
+        if "emotions" in known:
+            known["emotions"] = tuple(known["emotions"])
+        return cls(**known)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.baseline import BaselineState, SpeakerBaseline
-from stream_emo.fusion.configuration import AUDIO_ENCODER, FEATURES, TEXT_ENCODER, NetworkConfig
+from stream_emo.fusion.configuration import AUDIO_ENCODER, FEATURES, PREFIX, TEXT_ENCODER, NetworkConfig
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.rolling import RollingState
 from stream_emo.fusion.windows import Window, collate
@@ -118,10 +118,11 @@ def _load(folder: Path) -> FusionNetwork:
     if missing:
         raise WeightsError(f"{folder}: no fusion network here (no {', '.join(missing)}); {_REMEDY}")
     try:
-        config = NetworkConfig.from_pretrained(folder, local_files_only=True)
+        config = NetworkConfig.read(folder / "config.json")
         _check(folder, config)
         network = FusionNetwork(config)
-        network.load_state_dict(load_file(folder / "model.safetensors"))
+        weights = load_file(folder / "model.safetensors")
+        network.load_state_dict({name.removeprefix(PREFIX): value for name, value in weights.items()})
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{folder}: the fusion network is corrupt ({reason}); {_REMEDY}") from error

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 from stream_emo.fusion.configuration import NetworkConfig
 
@@ -44,21 +43,17 @@ class Scores:
     """[b, 2]: shares of voice and words in the decision; a missing modality has 0."""
 
 
-class FusionNetwork(PreTrainedModel):  # type: ignore[misc]
+class FusionNetwork(nn.Module):
     """Scores the window of each batch element. A window with neither voice nor words has no meaning."""
 
-    config_class = NetworkConfig
-    config: NetworkConfig
+    temperature: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config)
+        super().__init__()
+        self.config = config
         self.voice = _Modality(config, config.audio_features, moments=2)
         self.words = _Modality(config, config.text_features, moments=1)
         self.register_buffer("temperature", torch.ones(()))
-        self.post_init()
-
-    def _init_weights(self, module: nn.Module) -> None:
-        """Each layer initialises itself when made."""
 
     def forward(self, audio: Stream, text: Stream) -> Scores:
         voice, words = self.voice.read(audio), self.words.read(text)

@@ -127,7 +127,7 @@ def _cross_validate(
     alone, adapted = (np.zeros(len(fold), np.int64) for _ in range(2))
     for number in np.unique(fold):
         test = fold == number
-        config = NetworkConfig(emotions=emotions, audio_features=AUDIO_FEATURES)
+        config = NetworkConfig(emotions=tuple(emotions), audio_features=AUDIO_FEATURES)
         sampler = Sampler([subset(corpus, ~test)], [], window_s, np.random.default_rng(int(number)))
         network = fit(config, sampler, recipe, seed=int(number))
         windows = whole(subset(corpus, test), window_s)

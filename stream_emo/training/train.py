@@ -14,6 +14,7 @@ from stream_emo.config import FusionConfig
 from stream_emo.fusion.calibration import fit_temperature
 from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.network import FusionNetwork
+from stream_emo.fusion.pretrained import PretrainedFusion
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data, subset
@@ -70,7 +71,7 @@ def train(
     network = fit(NetworkConfig(audio_features=AUDIO_FEATURES), learnt, recipe, seed)
     temperature, loss = calibrate(network, unseen.draw(_CALIBRATION))
     output.mkdir(parents=True, exist_ok=True)
-    network.save_pretrained(output)
+    PretrainedFusion.of(network).save_pretrained(output)
     report = Report(seed, recipe, temperature, loss)
     (output / "training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     return report

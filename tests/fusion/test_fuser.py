@@ -12,6 +12,7 @@ from stream_emo.errors import WeightsError
 from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.fuser import Fuser, FusionSession, checkpoint_path
 from stream_emo.fusion.network import FusionNetwork
+from stream_emo.fusion.pretrained import PretrainedFusion
 from stream_emo.fusion.windows import Window
 from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, TextTokens
 
@@ -24,7 +25,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("checkpoint")
     config = NetworkConfig(audio_features=AUDIO, text_features=TEXT, width=16, heads=2, hidden=8)
-    FusionNetwork(config).save_pretrained(folder)
+    PretrainedFusion.of(FusionNetwork(config)).save_pretrained(folder)
     return folder
 
 
@@ -73,9 +74,9 @@ def test_many_windows_at_once(checkpoint: Path) -> None:
 
 
 def test_temperature_cools_the_probabilities(checkpoint: Path, tmp_path: Path) -> None:
-    network = FusionNetwork.from_pretrained(checkpoint)
-    network.temperature.fill_(0.5)
-    network.save_pretrained(tmp_path)
+    model = PretrainedFusion.from_pretrained(checkpoint)
+    model.network.temperature.fill_(0.5)
+    model.save_pretrained(tmp_path)
     cool, warm = session(tmp_path).fuse(audio(), None, END), session(checkpoint).fuse(audio(), None, END)
     squared = {name: value**2 for name, value in warm.probabilities.items()}
     total = sum(squared.values())

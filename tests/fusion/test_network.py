@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.network import FusionNetwork, Scores, Stream
+from stream_emo.fusion.pretrained import PretrainedFusion
 from stream_emo.fusion.windows import Window, collate
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 
@@ -144,9 +145,9 @@ def test_relative_features_ignore_their_level() -> None:
 def test_save_and_load_round_trip(tmp_path: Path) -> None:
     network = small_network(emotions=["neutral", "happy"])
     network.temperature.fill_(1.7)
-    network.save_pretrained(tmp_path)
-    loaded = FusionNetwork.from_pretrained(tmp_path)
-    assert loaded.config.emotions == ["neutral", "happy"]
+    PretrainedFusion.of(network).save_pretrained(tmp_path)
+    loaded = PretrainedFusion.from_pretrained(tmp_path).network
+    assert loaded.config.emotions == ("neutral", "happy")
     state = loaded.state_dict()
     assert state.keys() == network.state_dict().keys()
     for name, tensor in network.state_dict().items():

@@ -1,0 +1,56 @@
+"""The fusion network as transformers knows models: `save_pretrained`, `from_pretrained`, the hub.
+
+The monitor does not come this way: it reads the same files by itself, because importing transformers takes
+longer than everything else that it does before the first score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from stream_emo.fusion.configuration import PREFIX, NetworkConfig
+from stream_emo.fusion.network import FusionNetwork, Scores, Stream
+
+
+class PretrainedFusionConfig(PretrainedConfig):  # type: ignore[misc]
+    """`NetworkConfig`, as transformers keeps it."""
+
+    model_type = "stream_emo_fusion"
+
+    def __init__(self, **kwargs: Any) -> None:
+        for field in fields(NetworkConfig):
+            setattr(self, field.name, kwargs.pop(field.name, field.default))
+        super().__init__(**kwargs)
+
+    def network(self) -> NetworkConfig:
+        values = {field.name: getattr(self, field.name) for field in fields(NetworkConfig)}
+        return NetworkConfig(**values | {"emotions": tuple(values["emotions"])})
+
+
+class PretrainedFusion(PreTrainedModel):  # type: ignore[misc]
+    """A fusion network and nothing else. `PretrainedFusion.of(network).save_pretrained(folder)`."""
+
+    config_class = PretrainedFusionConfig
+    base_model_prefix = PREFIX.removesuffix(".")
+
+    def __init__(self, config: PretrainedFusionConfig) -> None:
+        super().__init__(config)
+        self.network = FusionNetwork(config.network())
+        self.post_init()
+
+    @classmethod
+    def of(cls, network: FusionNetwork) -> PretrainedFusion:
+        model: PretrainedFusion = cls(PretrainedFusionConfig(**asdict(network.config)))
+        model.network = network
+        return model
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Each layer initialises itself when made."""
+
+    def forward(self, audio: Stream, text: Stream) -> Scores:
+        scores: Scores = self.network(audio, text)
+        return scores
