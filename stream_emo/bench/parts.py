@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_emo.bench import workload
+from stream_emo.bench import wer, workload
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import PipelineError
@@ -167,11 +167,13 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-Part = Callable[[Path], Speed | Latency | Silence | Lifecycle]
+Part = Callable[[Path], Speed | Latency | Silence | Lifecycle | wer.WordErrors]
 
 PARTS: dict[str, Part] = {
     "speed": speed,
     "latency": latency,
     "silence": lambda data: silence(),
     "lifecycle": lifecycle,
+    "wer-ravdess": wer.ravdess,
+    "wer-smoke": wer.smoke,
 }

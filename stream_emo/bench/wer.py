@@ -33,15 +33,9 @@ class WordErrors:
     errors: int
     stock_errors: int | None
     """faster-whisper's `transcribe` with the same weights on the same clips; None when not asked for."""
+    wer_percent: float
+    stock_wer_percent: float | None
     misheard: tuple[str, ...]
-
-    @property
-    def wer(self) -> float:
-        return self.errors / self.words
-
-    @property
-    def stock_wer(self) -> float | None:
-        return None if self.stock_errors is None else self.stock_errors / self.words
 
 
 def ravdess(data: Path) -> WordErrors:
@@ -81,7 +75,16 @@ def _measure(protocol: str, clips: Sequence[Spoken], stock: bool) -> WordErrors:
         errors += wrong
         if transcribe:
             stock_errors += word_errors(reference, normalized(transcribe(clip.path)))
-    return WordErrors(protocol, len(clips), words, errors, stock_errors if stock else None, tuple(misheard))
+    return WordErrors(
+        protocol,
+        len(clips),
+        words,
+        errors,
+        stock_errors if stock else None,
+        100 * errors / words,
+        100 * stock_errors / words if stock else None,
+        tuple(misheard),
+    )
 
 
 def _stock_transcriber(config: Config) -> Callable[[Path], str]:

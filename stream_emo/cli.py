@@ -1,0 +1,329 @@
+"""The command line: parse, wire, print."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from stream_emo.config import Config
+from stream_emo.errors import PipelineError, StreamEmoError
+
+if TYPE_CHECKING:
+    from stream_emo.monitor import Monitor
+    from stream_emo.publish.publisher import Subscription
+
+app = typer.Typer(
+    name="stream-emo",
+    help="Rolling emotion scores from speech, while it is spoken: from the voice and from the words.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="FILE", help="Configuration (TOML); see config.toml.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting, as in gate.vad=webrtc. Repeatable."),
+]
+DataFolder = Annotated[
+    Path, typer.Option("--data", metavar="FOLDER", envvar="STREAM_EMO_DATA", help="Folder of the data sets.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+T = TypeVar("T")
+
+_REDRAW_S = 0.12  # s between drawings of the live view.
+
+
+@app.command()
+def run(
+    source: Annotated[
+        str, typer.Argument(help='"mic", a sound file, or "-" for PCM on standard input.')
+    ] = "mic",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", help="Microphone: its index or part of its name.")
+    ] = None,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Pace a file like a microphone.")] = False,
+    rate: Annotated[int, typer.Option("--rate", help="PCM: frames per second, 8000 to 192000.")] = 16_000,
+    channels: Annotated[int, typer.Option("--channels", help="PCM: interleaved channels.")] = 1,
+    encoding: Annotated[
+        str, typer.Option("--encoding", help="PCM: s16le, s32le, f32le, mulaw or alaw.")
+    ] = "s16le",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, also on a terminal.")] = False,
+    view: Annotated[bool, typer.Option("--view", help="The live view, also when not on a terminal.")] = False,
+) -> None:
+    """Listen and publish scores: a live view on a terminal, JSON lines into a pipe.
+
+    \b
+    Examples:
+      stream-emo run
+      stream-emo run --device USB --set audio.channel=0
+      stream-emo run call.wav > call.jsonl
+      ffmpeg -v error -i call.mp3 -f s16le -ac 1 -ar 16000 - | stream-emo run - --rate 16000
+    """
+    from stream_emo.audio.pcm import PcmFormat
+    from stream_emo.monitor import Monitor
+
+    if as_json and view:
+        raise typer.BadParameter("--json and --view exclude each other")
+    chosen = [*(overrides or ()), *([f'audio.device="{device}"'] if device is not None else [])]
+    settings = Config.load(config, overrides=chosen)
+    pcm = PcmFormat(rate, channels, encoding)  # type: ignore[arg-type]
+    _follow(Monitor(settings, source, realtime=realtime, pcm=pcm), view or (_on_terminal() and not as_json))
+
+
+@app.command()
+def demo(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, also on a terminal.")] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Show what it does: a built-in clip of synthetic speech, no microphone needed.
+
+    \b
+    Examples:
+      stream-emo demo
+      stream-emo demo --json | head -20
+    """
+    from stream_emo.demo import CLIP, EXPLANATION
+    from stream_emo.monitor import Monitor
+
+    _follow(
+        Monitor(Config.load(config, overrides=overrides or ()), CLIP, realtime=True),
+        _on_terminal() and not as_json,
+    )
+    print(EXPLANATION, file=sys.stderr)
+
+
+@app.command()
+def devices() -> None:
+    """List the microphones; * marks the default.
+
+    \b
+    Example:
+      stream-emo devices
+    """
+    from stream_emo.audio.microphone import devices as found
+
+    for device in found():
+        mark = "*" if device.default else " "
+        about = f"{device.host}, {device.channels} channels, {device.rate} Hz"
+        print(f"{mark} {device.index:3d}  {device.name}  ({about})")
+
+
+@app.command()
+def models(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Say which weights are found where, and how to get what is missing (exit code 2).
+
+    \b
+    Example:
+      stream-emo models
+    """
+    from stream_emo.models import status
+
+    found = status(Config.load(config, overrides=overrides or ()))
+    for model in found:
+        print(f"{model.name:16}  {model.found or 'missing: ' + model.remedy}")
+    if any(model.found is None for model in found):
+        raise typer.Exit(2)
+
+
+@app.command("config")
+def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Print the configuration in effect, as TOML; what differs from the default is marked.
+
+    \b
+    Examples:
+      stream-emo config > my.toml
+      stream-emo config --set gate.vad=webrtc
+    """
+    effective, default = Config.load(config, overrides=overrides or ()), Config()
+    for section in fields(Config):
+        print(f"[{section.name}]")
+        values, usual = getattr(effective, section.name), getattr(default, section.name)
+        for key in fields(values):
+            value = json.dumps(getattr(values, key.name), ensure_ascii=False)
+            note = json.dumps(getattr(usual, key.name), ensure_ascii=False)
+            print(f"{key.name} = {value}" + (f"  # default: {note}" if value != note else ""))
+        print()
+
+
+@app.command()
+def train(
+    data: DataFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the checkpoint into.")],
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same weights.")] = 0,
+) -> None:
+    """Train the fusion network on RAVDESS, nEMO, MELD and GoEmotions: makes the shipped checkpoint.
+
+    \b
+    Example:
+      stream-emo train --data DATA --output my-weights
+      stream-emo run --set fusion.checkpoint=my-weights
+    """
+    from stream_emo.training.train import train as learn
+
+    print(json.dumps(asdict(learn(data, output, seed)), indent=2))
+
+
+@app.command("eval")
+def evaluate(
+    protocol: Annotated[str, typer.Argument(help="ravdess-6fold, nemo, meld-text or goemotions-ekman.")],
+    data: DataFolder,
+    as_json: AsJson = False,
+) -> None:
+    """Measure accuracy by a named protocol, each figure with its 95 % interval.
+
+    \b
+    Examples:
+      stream-emo eval ravdess-6fold --data DATA
+      stream-emo eval meld-text --data DATA --json
+    """
+    from stream_emo.training.evaluate import PROTOCOLS
+
+    result = _named(PROTOCOLS, protocol)(data)
+    if as_json:
+        print(json.dumps(asdict(result)))
+    else:
+        print(f"{result.protocol}, {result.items} items")
+        for name, figure in result.figures.items():
+            print(f"  {name:14} {figure}")
+
+
+@app.command()
+def bench(
+    part: Annotated[
+        str, typer.Argument(help="latency, speed, silence, lifecycle, wer-ravdess or wer-smoke.")
+    ],
+    data: DataFolder,
+    as_json: AsJson = False,
+) -> None:
+    """Measure speed, or word errors of the live path, on this machine.
+
+    \b
+    Examples:
+      stream-emo bench latency --data DATA
+      stream-emo bench wer-smoke --data DATA --json
+    """
+    from stream_emo.bench.parts import PARTS
+
+    result = asdict(_named(PARTS, part)(data))
+    if as_json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"  {name:22} {value:.4g}" if isinstance(value, float) else f"  {name:22} {value}")
+
+
+def main() -> None:
+    """Entry point: every foreseen error is one line on stderr and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="stream-emo: %(message)s", stream=sys.stderr)
+    logging.getLogger("stream_emo").setLevel(logging.INFO)
+    try:
+        app()
+    except StreamEmoError as error:
+        _say(str(error))
+        sys.exit(error.exit_code)
+
+
+def _follow(monitor: Monitor, view: bool) -> None:
+    """Run `monitor` to its end, into the live view or as JSON lines."""
+    with monitor, monitor.events() as events, _interrupts(monitor):
+        monitor.start()
+        if view:
+            _draw(monitor, events)
+        else:
+            _print(monitor, events)
+        monitor.wait()
+
+
+def _print(monitor: Monitor, events: Subscription) -> None:
+    from stream_emo.publish.json_lines import JsonLines
+
+    lines = JsonLines(sys.stdout.buffer)
+    try:
+        for event in events:
+            lines.show(event)
+    except BrokenPipeError:
+        _say("stdout: its reader has closed it; stopping")
+        _abandon_stdout()
+        monitor.stop()
+    except OSError as error:
+        _abandon_stdout()
+        raise PipelineError(f"stdout: {error.strerror or error}; what was not written is lost") from error
+
+
+def _draw(monitor: Monitor, events: Subscription) -> None:
+    from stream_emo.publish.live_view import LiveView
+
+    with LiveView(monitor.stats) as view:
+        drawn = 0.0
+        while True:
+            try:
+                event = events.get(timeout=_REDRAW_S)
+                if event is None:
+                    break
+                view.show(event)
+            except TimeoutError:
+                pass
+            if time.monotonic() - drawn >= _REDRAW_S:
+                view.refresh()
+                drawn = time.monotonic()
+        view.refresh()
+
+
+@contextmanager
+def _interrupts(monitor: Monitor) -> Iterator[None]:
+    """Ctrl-C (or SIGTERM) once ends the source, so that the open utterance is finished; twice leaves."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, leave)
+        signal.signal(signal.SIGTERM, leave)
+        monitor.stop()
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        # Nothing is waited for, so nothing may be cleaned up, either.
+        os.write(2, b"stream-emo: left without finishing\n")
+        os._exit(PipelineError.exit_code)
+
+    before = [(number, signal.signal(number, interrupt)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _abandon_stdout() -> None:
+    """So that Python does not try to flush it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _say(text: str) -> None:
+    print(f"stream-emo: {text}", file=sys.stderr)
+
+
+def _named(table: Mapping[str, T], name: str) -> T:
+    if name not in table:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(table)}")
+    return table[name]

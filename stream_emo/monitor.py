@@ -1,0 +1,378 @@
+"""The monitor: the only place that starts pipeline threads. Wiring, shutdown, statistics.
+
+    source -> gate =[speech]=> listen =[heard]=> score -> publisher
+    `--- capture ---'          `listen'          `score'   `dispatch'      (threads)
+
+Each arrow in brackets is a bounded channel that waits when full. A live source must not wait: it drops at its
+own bounded queue, and what was dropped travels on as a `Gap`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from stream_emo.audio.gate import Gate
+from stream_emo.audio.pcm import PcmFormat
+from stream_emo.audio.source import Source, open_source
+from stream_emo.audio.vad import make_vad
+from stream_emo.channel import Channel, Closed
+from stream_emo.config import Config
+from stream_emo.errors import PipelineError, StreamEmoError, StuckError
+from stream_emo.publish.publisher import Publisher, Subscription
+from stream_emo.types import (
+    SAMPLE_RATE,
+    Chunk,
+    Failure,
+    GateItem,
+    Samples,
+    Score,
+    SourceItem,
+    SpeechChunk,
+    SpeechEnd,
+    SpeechStart,
+    Start,
+    Stats,
+    Stop,
+    seconds,
+)
+
+if TYPE_CHECKING:
+    from stream_emo.engine import Engine
+    from stream_emo.perception.listener import ListenerItem
+    from stream_emo.session import Session
+
+_SILENT_DB = -120.0
+# Encoder passes that may wait for the decoder.
+_HEARD_QUEUE = 2
+
+
+class Monitor:
+    """Listens to one source and publishes what it hears.
+
+    As a context manager it loads the models and opens the source. A live source flows from the first
+    subscriber on; a file or pipe waits for `start`, `wait` or iteration: no subscriber misses anything.
+
+    Args:
+        config: see `Config`.
+        source: "mic", "-" for PCM on standard input, a path, or a `Source`.
+        realtime: pace a file like a microphone.
+        pcm: format of the PCM on standard input.
+        engine: models to share with other monitors; None loads them.
+        channel: number that the published scores carry.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        source: str | os.PathLike[str] | Source = "mic",
+        *,
+        realtime: bool = False,
+        pcm: PcmFormat | None = None,
+        engine: Engine | None = None,
+        channel: int = 0,
+    ) -> None:
+        self._config = config or Config()
+        self._spec, self._realtime, self._pcm = source, realtime, pcm
+        self._engine, self._channel = engine, channel
+        self._threads: list[threading.Thread] = []
+        self._source: Source | None = None
+        self._failure: BaseException | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    # -- life ------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        """Raises:
+        StreamEmoError: the source cannot be opened, or a model is missing.
+        """
+        if self._source is not None:
+            raise PipelineError("this monitor was already used; make a new one for a new session")
+        from stream_emo.engine import Engine
+
+        config = self._config
+        source = open_source(self._spec, config.audio, pcm=self._pcm, realtime=self._realtime)
+        # A wrong path should say so before the models take their time.
+        source.open()
+        try:
+            engine = self._engine or Engine(config)
+            self._session: Session = engine.session(self._channel)
+            self._gate = Gate(config.gate, make_vad(config.gate))
+        except BaseException:
+            source.close()
+            raise
+        self._source = source
+        self._publisher = Publisher(config.publish, live=source.live)
+        self._speech: Channel[GateItem] = Channel(round(config.audio.buffer_s * SAMPLE_RATE), _weight)
+        self._heard: Channel[ListenerItem] = Channel(_HEARD_QUEUE)
+        self._arrivals = _Arrivals()
+        self._level_db, self._speaking, self._position = _SILENT_DB, False, 0
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._publisher.publish(Start(self._session.name, now, source.name))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except StuckError as stuck:
+            if error is None:
+                raise
+            error.add_note(str(stuck))  # What went wrong first is what the caller must hear.
+
+    def start(self) -> None:
+        """Let the audio flow; does nothing when it already does."""
+        with self._lock:
+            if self._threads:
+                return
+            for name, stage in (("capture", self._capture), ("listen", self._listen), ("score", self._score)):
+                self._threads.append(threading.Thread(target=stage, name=f"stream_emo-{name}", daemon=True))
+            for thread in self._threads:
+                thread.start()
+
+    def stop(self) -> None:
+        """End the source; what was heard until now is still published. Returns at once; signal-safe."""
+        self._opened.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until everything is published, or `timeout` s; whether it is.
+
+        Raises:
+            StreamEmoError: what went wrong; `PipelineError` when it was not foreseen.
+        """
+        self.start()
+        for thread in _joined(self._threads, timeout):
+            if thread.is_alive():
+                return False
+        if self._failure is not None:
+            if isinstance(self._failure, StreamEmoError):
+                raise self._failure
+            raise PipelineError(f"{type(self._failure).__name__}: {self._failure}") from self._failure
+        return True
+
+    def close(self) -> None:
+        """Stop, publish what was heard, release everything.
+
+        Raises:
+            StuckError: something did not end within `publish.shutdown_s`.
+        """
+        source = self._opened
+        self._closed = True
+        source.stop()
+        if threading.current_thread() in self._threads or self._publisher.in_callback():
+            return  # A callback cannot wait for itself; whoever entered the monitor closes it.
+        self._publisher.stop_waiting()
+        deadline = time.monotonic() + self._config.publish.shutdown_s
+        stuck = [
+            thread for thread in _joined(self._threads, self._config.publish.shutdown_s) if thread.is_alive()
+        ]
+        for channel in (self._speech, self._heard):
+            channel.cancel()
+        source.close()
+        stuck += self._publisher.close(max(0.1, deadline - time.monotonic()))
+        if stuck:
+            raise StuckError(f"did not end in time: {', '.join(thread.name for thread in stuck)}")
+
+    # -- subscribers -----------------------------------------------------------------------------------
+
+    def subscribe(self, callback: Callable[[Score], object]) -> Callable[[], None]:
+        """Call `callback` with every score, on the dispatcher's thread. Returns what ends that.
+
+        A callback that raises is detached and reported; the others go on.
+        """
+        source = self._opened
+        unsubscribe = self._publisher.subscribe(callback, of=Score)
+        if source.live:
+            self.start()
+        return unsubscribe
+
+    def events(self) -> Subscription:
+        """Every event, to iterate over (also asynchronously); call `start` when the source is a file."""
+        source = self._opened
+        subscription = self._publisher.events()
+        if source.live:
+            self.start()
+        return subscription
+
+    def __iter__(self) -> Iterator[Score]:
+        """Scores until the source ends. Outside of `with`, opens and closes the monitor itself.
+
+        Raises:
+            StreamEmoError: see `wait`; after the last score.
+        """
+        if self._source is None or self._closed:
+            with self:
+                yield from self._scores()
+        else:
+            yield from self._scores()
+
+    def _scores(self) -> Iterator[Score]:
+        with self.events() as events:
+            self.start()
+            for event in events:
+                if isinstance(event, Score):
+                    yield event
+        self.wait()
+
+    async def __aiter__(self) -> AsyncIterator[Score]:
+        """As `__iter__`, for `async for`."""
+        import asyncio
+
+        entered = self._source is None or self._closed
+        if entered:
+            await asyncio.to_thread(self.__enter__)
+        try:
+            with self.events() as events:
+                self.start()
+                async for event in events:
+                    if isinstance(event, Score):
+                        yield event
+            await asyncio.to_thread(self.wait)
+        finally:
+            if entered:
+                await asyncio.to_thread(self.close)
+
+    def stats(self) -> Stats:
+        """The counters now; cheap enough for a level meter."""
+        counts = self._opened.counts()
+        session = self._session
+        return Stats(
+            time=seconds(self._position),
+            level_db=self._level_db,
+            speaking=self._speaking,
+            offered=counts.offered,
+            taken=counts.taken,
+            dropped=counts.dropped,
+            queued=counts.queued,
+            status_flags=counts.status_flags,
+            clipped=counts.clipped,
+            utterances=session.utterances,
+            scores=session.scores,
+            shed_texts=session.shed_texts,
+            shed_scores=session.shed_scores,
+            missed=self._publisher.missed,
+        )
+
+    # -- stages, each on its thread ----------------------------------------------------------------------
+
+    def _capture(self) -> None:
+        next_stats = every = round(self._config.publish.stats_s * SAMPLE_RATE)
+        try:
+            try:
+                for item in self._opened:
+                    self._take(item)
+                    if self._position >= next_stats:
+                        next_stats += every
+                        self._publisher.publish(self.stats())
+            except StreamEmoError as error:
+                self._fail(error)  # A source that ends badly: what it gave before is still worth publishing.
+            for out in self._gate.flush():
+                self._speech.put(out)
+            self._speech.close()
+        except Closed:
+            pass  # A later stage failed, and said so.
+        except BaseException as error:
+            self._abort(error)
+
+    def _take(self, item: SourceItem) -> None:
+        if isinstance(item, Chunk):
+            self._position = item.end
+            self._level_db = _level_db(item.samples)
+            if item.arrived is not None:
+                self._arrivals.note(item.end, item.arrived)
+        for out in self._gate.feed(item):
+            if isinstance(out, SpeechStart | SpeechEnd):
+                self._speaking = isinstance(out, SpeechStart)
+            self._speech.put(out)
+
+    def _listen(self) -> None:
+        live = self._opened.live
+        try:
+            for item in self._speech:
+                behind = self._speech.counts.queued if live else 0
+                for heard in self._session.listen(item, behind):
+                    self._heard.put(heard)
+            self._heard.close()
+        except Closed:
+            pass
+        except BaseException as error:
+            self._abort(error)
+
+    def _score(self) -> None:
+        try:
+            for item in self._heard:
+                for event in self._session.score(item, self._arrivals.age):
+                    self._publisher.publish(event)
+        except BaseException as error:
+            self._abort(error)
+        failure = self._failure
+        if failure is not None:
+            self._publisher.publish(Failure(str(failure) or type(failure).__name__, fatal=True))
+        reason = "failed" if failure else "closed" if self._opened.stopped else "end"
+        self._publisher.publish(Stop(reason, self.stats()))  # type: ignore[arg-type]
+        self._publisher.finish()
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            self._failure = self._failure or error
+
+    def _abort(self, error: BaseException) -> None:
+        """The first failure stops everything; what waits in the channels is dropped and counted."""
+        self._fail(error)
+        self._opened.stop()
+        self._speech.cancel()
+        self._heard.cancel()
+
+    @property
+    def _opened(self) -> Source:
+        if self._source is None:
+            raise PipelineError("the monitor is not open: use it in a with statement, or iterate over it")
+        return self._source
+
+
+class _Arrivals:
+    """When samples arrived, to tell how old a score is."""
+
+    def __init__(self) -> None:
+        self._ends: deque[tuple[int, float]] = deque(maxlen=4096)
+        self._lock = threading.Lock()
+
+    def note(self, end: int, arrived: float) -> None:
+        with self._lock:
+            self._ends.append((end, arrived))
+
+    def age(self, position: int) -> float | None:
+        """Milliseconds since the sample before `position` arrived."""
+        arrived = None
+        with self._lock:
+            for end, moment in reversed(self._ends):
+                if end < position:
+                    break
+                arrived = moment
+        return None if arrived is None else 1000 * (time.monotonic() - arrived)
+
+
+def _weight(item: GateItem) -> int:
+    return len(item.samples) if isinstance(item, SpeechChunk) else 0
+
+
+def _level_db(samples: Samples) -> float:
+    power = float(np.mean(np.square(samples))) if len(samples) else 0.0
+    return max(_SILENT_DB, 10 * float(np.log10(power))) if power > 0 else _SILENT_DB
+
+
+def _joined(threads: list[threading.Thread], timeout: float | None) -> list[threading.Thread]:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for thread in threads:
+        thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+    return threads

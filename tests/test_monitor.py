@@ -1,0 +1,247 @@
+"""The monitor on the real models; the speech is the clip that the project made."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import soundfile
+
+from stream_emo import Config, Engine, Monitor, Score
+from stream_emo.demo import CLIP
+from stream_emo.errors import PipelineError, SourceError, StreamEmoError, WeightsError
+from stream_emo.types import (
+    SAMPLE_RATE,
+    DeviceChange,
+    Event,
+    Failure,
+    Gap,
+    Lost,
+    Samples,
+    Silence,
+    Speech,
+    Start,
+    Stop,
+)
+from tests.sources import ListSource, chunks
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture(scope="module")
+def expected(engine: Engine, speech: Samples) -> list[Score]:
+    """What the speech scores, given in blocks of 20 ms."""
+    return list(Monitor(Config(), ListSource(chunks(speech, 320)), engine=engine))
+
+
+def everything(monitor: Monitor) -> list[Event]:
+    with monitor, monitor.events() as events:
+        monitor.start()
+        return list(events)
+
+
+def finals(scores: list[Score]) -> list[Score]:
+    return [score for score in scores if score.final]
+
+
+def test_words_and_scores_come_out(expected: list[Score]) -> None:
+    one, two = finals(expected)
+    assert "meeting" in (one.text or "").lower()
+    assert "job" in (two.text or "").lower()
+    assert one.audio_weight + one.text_weight == pytest.approx(1)
+    assert sum(two.probabilities.values()) == pytest.approx(1)
+    assert two.start <= two.words[0].start < two.words[-1].end <= two.end
+    assert two.label is None or two.probabilities[two.label] == two.confidence
+
+
+def test_revisions_count_up_and_exactly_the_last_is_final(expected: list[Score]) -> None:
+    for utterance in {score.utterance for score in expected}:
+        own = [score for score in expected if score.utterance == utterance]
+        assert [score.revision for score in own] == list(range(len(own)))
+        assert [score.final for score in own] == [False] * (len(own) - 1) + [True]
+
+
+def test_the_first_score_needs_little_audio(engine: Engine, speech: Samples) -> None:
+    events = everything(Monitor(Config(), ListSource(chunks(speech, 320)), engine=engine))
+    onset = next(event.time for event in events if isinstance(event, Speech))
+    first = next(event for event in events if isinstance(event, Score))
+    assert first.end - onset <= 1.2
+
+
+@pytest.mark.parametrize("size", [160, 512, 4096, 10**9])
+def test_block_size_changes_nothing(
+    engine: Engine, speech: Samples, expected: list[Score], size: int
+) -> None:
+    assert list(Monitor(Config(), ListSource(chunks(speech, size)), engine=engine)) == expected
+
+
+def test_sample_by_sample_changes_nothing(engine: Engine, speech: Samples) -> None:
+    short = speech[: 3 * SAMPLE_RATE]
+    whole, single = (
+        list(Monitor(Config(), ListSource(chunks(short, size)), engine=engine)) for size in (4096, 1)
+    )
+    assert whole
+    assert single == whole
+
+
+def test_a_live_run_scores_as_a_file_run(
+    engine: Engine, speech: Samples, expected: list[Score], tmp_path: object
+) -> None:
+    path = f"{tmp_path}/speech.wav"
+    soundfile.write(path, speech, SAMPLE_RATE, subtype="FLOAT")
+    live = Monitor(Config(), path, engine=engine, realtime=True)
+    assert list(live) == expected
+    stats = live.stats()
+    assert (stats.offered, stats.dropped, stats.shed_texts, stats.shed_scores) == (len(speech), 0, 0, 0)
+
+
+def test_live_scores_say_how_old_they_are(engine: Engine, speech: Samples) -> None:
+    scores = list(Monitor(Config(), CLIP, engine=engine))
+    assert all(score.latency_ms is None for score in scores)
+
+
+def test_events_come_in_order(engine: Engine, speech: Samples) -> None:
+    events = everything(Monitor(Config(), ListSource(chunks(speech, 4096)), engine=engine))
+    assert isinstance(events[0], Start)
+    assert isinstance(events[-1], Stop)
+    assert events[-1].reason == "end"
+    kinds = [type(event) for event in events if isinstance(event, Speech | Silence)]
+    assert kinds == [Speech, Silence, Speech, Silence]
+    stats = events[-1].stats
+    assert stats.offered == stats.taken + stats.dropped + stats.queued == len(speech)
+    assert stats.scores == sum(isinstance(event, Score) for event in events)
+
+
+def test_lost_audio_and_devices_travel_with_the_audio(engine: Engine, speech: Samples) -> None:
+    cut, lost = 4 * SAMPLE_RATE, SAMPLE_RATE
+    items = [
+        DeviceChange(0, "opened", "test microphone"),
+        *chunks(speech[:cut], 512),
+        Gap(cut, cut + lost, "overflow"),
+        *chunks(speech[cut + lost :], 512, start=cut + lost),
+    ]
+    events = everything(Monitor(Config(), ListSource(items), engine=engine))
+    scores = [event for event in events if isinstance(event, Score)]
+    assert Lost(4.0, 5.0, "overflow") in events
+    assert scores[0].dropped_ms == 0
+    assert scores[-1].dropped_ms == 1000
+
+
+def test_silence_is_silent(engine: Engine) -> None:
+    noise = np.random.default_rng(0).normal(0, 1e-4, 5 * SAMPLE_RATE).astype(np.float32)
+    events = everything(Monitor(Config(), ListSource(chunks(noise, 512)), engine=engine))
+    assert [type(event) for event in events] == [Start, Stop]
+
+
+def test_subscribers_and_iteration_get_the_same(
+    engine: Engine, speech: Samples, expected: list[Score]
+) -> None:
+    called: list[Score] = []
+    with Monitor(Config(), ListSource(chunks(speech, 4096)), engine=engine) as monitor:
+        monitor.subscribe(called.append)
+        iterated = list(monitor)
+    assert iterated == expected
+    assert called == expected
+
+
+def test_asynchronous_iteration(engine: Engine, speech: Samples, expected: list[Score]) -> None:
+    async def collect() -> list[Score]:
+        monitor = Monitor(Config(), ListSource(chunks(speech, 4096)), engine=engine)
+        return [score async for score in monitor]
+
+    assert asyncio.run(collect()) == expected
+
+
+def test_leaving_early_ends_everything(engine: Engine, speech: Samples) -> None:
+    source = ListSource(chunks(np.tile(speech, 20), 512))
+    with Monitor(Config(), source, engine=engine) as monitor:
+        first = next(iter(monitor))
+    assert first.utterance == 0
+    assert source.stopped
+    assert source.closed == 1
+
+
+def test_stopping_still_publishes_what_was_heard(engine: Engine, speech: Samples) -> None:
+    pieces = chunks(speech, 512)
+    source = ListSource(pieces)
+    middle = len(pieces) // 4
+
+    class StopsItself(ListSource):
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            for number, item in enumerate(super().__iter__()):
+                yield item
+                if number == middle:
+                    self.stop()
+
+    source = StopsItself(pieces)
+    events = everything(Monitor(Config(), source, engine=engine))
+    assert [score.final for score in events if isinstance(score, Score)][-1]
+    assert isinstance(events[-1], Stop)
+    assert events[-1].reason == "closed"
+
+
+def test_a_source_that_ends_badly_is_told_after_what_it_gave(
+    engine: Engine, speech: Samples, expected: list[Score]
+) -> None:
+    source = ListSource(chunks(speech, 512), failure=SourceError("test: breaks off"))
+    with Monitor(Config(), source, engine=engine) as monitor, monitor.events() as events:
+        monitor.start()
+        received = list(events)
+        with pytest.raises(SourceError, match="breaks off"):
+            monitor.wait()
+    assert [event for event in received if isinstance(event, Score)] == expected
+    assert received[-2:-1] == [Failure("test: breaks off", fatal=True)]
+
+
+def test_an_unforeseen_failure_stops_the_pipeline_and_reaches_the_caller(
+    engine: Engine, speech: Samples
+) -> None:
+    source = ListSource(chunks(speech, 512), failure=ZeroDivisionError("boom"))
+    with pytest.raises(PipelineError, match="ZeroDivisionError: boom") as error:
+        list(Monitor(Config(), source, engine=engine))
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
+
+
+def test_a_callback_may_close_the_monitor(engine: Engine, speech: Samples) -> None:
+    with Monitor(Config(), ListSource(chunks(np.tile(speech, 5), 512)), engine=engine) as monitor:
+        closed = threading.Event()
+
+        def close(score: Score) -> None:
+            monitor.close()
+            closed.set()
+
+        monitor.subscribe(close)
+        monitor.wait()
+        assert closed.wait(5)
+
+
+@pytest.mark.parametrize("use", [lambda monitor: monitor.events(), lambda monitor: monitor.stats()])
+def test_a_monitor_that_is_not_open_says_so(use: Callable[[Monitor], object]) -> None:
+    with pytest.raises(PipelineError, match="not open"):
+        use(Monitor(Config(), ListSource([])))
+
+
+def test_a_monitor_serves_one_session(engine: Engine) -> None:
+    monitor = Monitor(Config(), ListSource([]), engine=engine)
+    list(monitor)
+    with pytest.raises(PipelineError, match="already used"):
+        list(monitor)
+
+
+def test_without_words_the_voice_alone_is_scored(speech: Samples) -> None:
+    config = Config.load(environment={}, overrides=["speech.text=false"])
+    scores = list(Monitor(config, ListSource(chunks(speech, 512))))
+    assert {score.text for score in scores} == {None}
+    assert {score.text_weight for score in scores} == {0.0}
+
+
+@pytest.mark.parametrize("key", ["speech.model", "speech.text_model", "fusion.checkpoint"])
+def test_missing_weights_are_one_clear_error(key: str, tmp_path: object) -> None:
+    config = Config.load(environment={}, overrides=[f"{key}={tmp_path}"])
+    with pytest.raises(WeightsError, match=str(tmp_path)) as error:
+        list(Monitor(config, ListSource([])))
+    assert "\n" not in str(error.value)
+    assert isinstance(error.value, StreamEmoError)
