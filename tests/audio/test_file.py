@@ -1,0 +1,349 @@
+"""Files as people have them: of many kinds, damaged, cut off, or no audio at all. All are made here."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from stream_emo.audio.file import FileReader
+from stream_emo.audio.live import Frames
+from stream_emo.errors import SourceError
+from stream_emo.types import Samples
+
+RATE = 16_000
+HEADER = 44  # Bytes before the samples of a plain WAV.
+
+
+def audio(count: int = 48_123, seed: int = 0) -> Samples:
+    """A tone and noise; a multiple of no codec's block."""
+    noise = np.random.default_rng(seed).normal(0, 0.05, count)
+    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(count) / RATE) + noise).astype(np.float32)
+
+
+AUDIO = audio()
+
+
+def read(path: str | os.PathLike[str], count: int = 8000) -> tuple[Frames, SourceError | None]:
+    """Everything that it gives, and how it ended."""
+    reader = FileReader(path)
+    reader.open()
+    parts: list[Frames] = []
+    failure = None
+    try:
+        while len(frames := reader.read(count)):
+            assert len(frames) <= count
+            parts.append(frames)
+    except SourceError as error:
+        failure = error
+    reader.close()
+    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32), failure
+
+
+def check_message(error: BaseException | None, path: str | os.PathLike[str], words: str = "") -> None:
+    message = str(error)
+    assert message.startswith(f"{path}: {words}")
+    assert "\n" not in message
+
+
+def write(path: Path, samples: Samples = AUDIO, **options: str) -> Path:
+    soundfile.write(path, samples, RATE, **options)
+    return path
+
+
+def write_av(
+    path: Path, codec: str, samples: Samples = AUDIO, bit_rate: int = 64_000, **options: str
+) -> Path:
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=RATE, layout="mono")
+        stream.bit_rate = bit_rate
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.rate = RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def wav_header(size: int, riff: int, extra: bytes = b"") -> bytes:
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + form + extra + struct.pack("<4sI", b"data", size)
+
+
+def pcm(samples: Samples = AUDIO) -> bytes:
+    return (samples * 2**15).astype("<i2").tobytes()
+
+
+def check_similar(heard: Samples) -> None:
+    """Lossy, and a codec may put some delay before and some padding behind."""
+    assert len(AUDIO) <= len(heard) <= len(AUDIO) + 4096
+    spectrum = np.abs(np.fft.rfft(heard[: len(AUDIO)]))
+    assert spectrum.argmax() == pytest.approx(440 * len(AUDIO) / RATE, abs=1)
+    assert heard.std() == pytest.approx(AUDIO.std(), rel=0.1)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW"])
+def test_wav_is_read_as_it_was_written(tmp_path: Path, subtype: str) -> None:
+    heard, failure = read(write(tmp_path / "a.wav", subtype=subtype))
+    assert failure is None
+    np.testing.assert_allclose(heard[:, 0], AUDIO, atol={"PCM_U8": 2**-7, "ULAW": 0.02}.get(subtype, 2**-15))
+
+
+@pytest.mark.parametrize("count", [1, 160, 48_123, 100_000])
+def test_the_size_of_reads_makes_no_difference(tmp_path: Path, count: int) -> None:
+    path = write(tmp_path / "a.flac", AUDIO[:1500] if count == 1 else AUDIO)
+    whole, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(read(path, count)[0], whole)
+
+
+def test_rate_and_channels_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, AUDIO[:1000].reshape(-1, 2), 44_100)
+    reader = FileReader(path)
+    reader.open()
+    assert (reader.rate, reader.name) == (44_100, str(path))
+    assert reader.read(10_000).shape == (500, 2)
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("format", "subtype"), [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
+)
+def test_lossy_files_are_read(tmp_path: Path, format: str, subtype: str) -> None:
+    heard, failure = read(write(tmp_path / "a.audio", format=format, subtype=subtype))
+    assert failure is None
+    check_similar(heard[:, 0])
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.m4a", "aac"), ("a.mka", "aac"), ("a.mp3", "libmp3lame")])
+def test_what_libsndfile_does_not_read_well_pyav_reads(tmp_path: Path, name: str, codec: str) -> None:
+    heard, failure = read(write_av(tmp_path / name, codec))
+    assert failure is None
+    check_similar(heard[:, 0])
+
+
+@pytest.mark.parametrize("bit_rates", [(64_000,), (32_000, 64_000), (64_000, 32_000)])
+def test_an_mp3_whose_length_can_only_be_guessed_is_read_to_its_end(
+    tmp_path: Path, bit_rates: tuple[int, ...]
+) -> None:
+    path = tmp_path / "a.mp3"
+    parts = [
+        write_av(path, "libmp3lame", bit_rate=bit_rate, write_xing="0", id3v2_version="0").read_bytes()
+        for bit_rate in bit_rates
+    ]
+    path.write_bytes(b"".join(parts))
+    heard, failure = read(path)
+    assert failure is None
+    assert len(bit_rates) * len(AUDIO) < len(heard) < len(bit_rates) * (len(AUDIO) + 2000)
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF])
+@pytest.mark.parametrize(
+    "extra", [b"", struct.pack("<4sI", b"LIST", 26) + b"INFOISFT\x0e\0\0\0Lavf59.27.100\0"]
+)
+def test_a_wav_that_was_streamed_and_never_finished_is_complete(
+    tmp_path: Path, size: int, extra: bytes
+) -> None:
+    path = tmp_path / "streamed.wav"
+    path.write_bytes(wav_header(size, 0xFFFFFFFF, extra) + pcm())
+    heard, failure = read(path)
+    assert failure is None
+    assert heard[:, 0].tobytes() == (np.frombuffer(pcm(), "<i2") / np.float32(2**15)).tobytes()
+
+
+def test_a_header_that_points_beyond_the_file_says_nothing_on_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "streamed.w64", format="W64", subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    size = data.index(b"data") + 16
+    data[size : size + 8] = b"\xff" * 7 + b"\x7f"  # As FFmpeg streams it.
+    path.write_bytes(data)
+    heard, failure = read(path)
+    assert (len(heard), failure) == (len(AUDIO), None)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_flac_that_was_streamed_is_complete(tmp_path: Path) -> None:
+    path = write(tmp_path / "streamed.flac")
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)  # The number of samples: 0, unknown.
+    path.write_bytes(data)
+    heard, failure = read(path)
+    assert failure is None
+    np.testing.assert_allclose(heard[:, 0], AUDIO, atol=2**-15)
+
+
+@pytest.mark.parametrize("cut", [HEADER + 2, HEADER + 2001, HEADER + 40_000])
+def test_a_truncated_wav_is_read_to_the_cut_then_an_error(tmp_path: Path, cut: int) -> None:
+    path = write(tmp_path / "cut.wav")
+    path.write_bytes(path.read_bytes()[:cut])
+    heard, failure = read(path)
+    check_message(failure, path, "breaks off after ")
+    assert len(heard) == (cut - HEADER) // 2
+    np.testing.assert_allclose(heard[:, 0], AUDIO[: len(heard)], atol=2**-15)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_a_truncated_flac_is_read_to_the_cut_then_an_error(tmp_path: Path, share: float) -> None:
+    path = write(tmp_path / "cut.flac")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    heard, failure = read(path)
+    check_message(failure, path, "damaged after ")
+    # Noise is equally dense everywhere; the cut hits one block of 4,096 samples.
+    assert share * len(AUDIO) - 1.5 * 4096 < len(heard) < share * len(AUDIO) + 0.5 * 4096
+    np.testing.assert_allclose(heard[:, 0], AUDIO[: len(heard)], atol=2**-15)
+
+
+def test_damage_ends_a_file_where_it_is_so_that_nothing_shifts(tmp_path: Path) -> None:
+    path = write(tmp_path / "bad.flac")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 500] = bytes(500)
+    path.write_bytes(data)
+    heard, failure = read(path)
+    check_message(failure, path, "damaged after 1.")
+    assert len(heard) > len(AUDIO) // 3
+    np.testing.assert_allclose(heard[:, 0], AUDIO[: len(heard)], atol=2**-15)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_file_that_ends_before_its_length_is_damaged(tmp_path: Path, subtype: str) -> None:
+    path = write(tmp_path / "bad.ogg", format="OGG", subtype=subtype)
+    whole, _ = read(path)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 500] = bytes(500)
+    path.write_bytes(data)
+    heard, failure = read(path)
+    check_message(failure, path, f"breaks off after {len(heard) / RATE:.1f} s, its header promises more")
+    assert len(whole) // 4 < len(heard) < len(whole)
+
+
+def test_a_truncated_m4a_is_read_to_the_cut_then_an_error(tmp_path: Path) -> None:
+    path = write_av(tmp_path / "cut.m4a", "aac", movflags="faststart")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 6 // 10])
+    heard, failure = read(path)
+    check_message(failure, path, "damaged after 1.")
+    assert len(heard) > len(AUDIO) // 2
+
+
+def test_a_header_without_samples_gives_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "none.wav", AUDIO[:0])
+    heard, failure = read(path)
+    assert (len(heard), failure) == (0, None)
+
+
+def empty(path: Path) -> None:
+    path.touch()
+
+
+def text(path: Path) -> None:
+    path.write_text("Dear reader, this is no audio.\n" * 100)
+
+
+def junk(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+
+
+def video(path: Path) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10, width=32, height=32, pix_fmt="yuv420p")
+        container.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "words"),
+    [
+        (lambda path: None, "missing.wav", "No such file or directory"),
+        (Path.mkdir, "folder.wav", "is a folder; name a sound file"),
+        (empty, "empty.wav", "is empty"),
+        (text, "text.txt", ""),
+        (text, "text.wav", "is not audio that libsndfile or FFmpeg can read"),
+        (text, "text.mp3", "is not audio that libsndfile or FFmpeg can read"),
+        (text, "text.raw", ""),
+        (junk, "junk", "is not audio that libsndfile or FFmpeg can read"),
+        (junk, "junk.raw", ""),
+        (lambda path: path.write_bytes(wav_header(0, 36)[:30]), "half a header.wav", "is not audio"),
+        (lambda path: write(path).write_bytes(b"ID3"), "three bytes.mp3", "is not audio"),
+        (video, "video.mp4", "has no audio in it"),
+    ],
+)
+def test_what_cannot_be_opened_is_named_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], make: object, name: str, words: str
+) -> None:
+    path = tmp_path / name
+    assert callable(make)
+    make(path)
+    before = len(os.listdir("/dev/fd"))
+    with pytest.raises(SourceError) as error:
+        FileReader(path).open()
+    check_message(error.value, path, words)
+    assert capfd.readouterr() == ("", "")
+    del error
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "private.wav")
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(SourceError) as error:
+        FileReader(path).open()
+    check_message(error.value, path, "Permission denied")
+
+
+def test_a_named_pipe_is_refused_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.wav"
+    os.mkfifo(path)
+    both = os.open(path, os.O_RDWR)
+    os.write(both, wav_header(0xFFFFFFFF, 0xFFFFFFFF) + bytes(100))
+    with pytest.raises(SourceError) as error:
+        FileReader(path).open()
+    check_message(error.value, path, "is a pipe")
+    os.close(both)
+
+
+@pytest.mark.parametrize(
+    "name", ["sound.raw", "sound.mp3", "no ending", b"latin-1 \xe9.wav", "Ärger 感情.wav"]
+)
+def test_the_name_of_a_file_does_not_matter(tmp_path: Path, name: str | bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(wav_header(2 * len(AUDIO), 36 + 2 * len(AUDIO)) + pcm())
+    heard, failure = read(path)
+    assert (len(heard), failure) == (len(AUDIO), None)
+
+
+def test_a_tilde_is_the_home_folder_or_a_name_that_begins_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.wav")
+    write(tmp_path / "~nobody at all.wav")
+    for name in ("~/a.wav", "~nobody at all.wav"):
+        assert len(read(name)[0]) == len(AUDIO)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3"])
+def test_close_releases_the_file_and_may_come_twice(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name)
+    reader = FileReader(path)
+    reader.close()
+    read(path)  # Load the libraries.
+    before = len(os.listdir("/dev/fd"))
+    reader.open()
+    reader.read(100)
+    reader.stop()
+    reader.close()
+    reader.close()
+    assert len(os.listdir("/dev/fd")) == before
