@@ -40,6 +40,11 @@ class Engine:
         if folder is not None:
             self._text_encoder = Loading("text encoder", lambda: _text_encoder(folder, speech.device))
 
+    def wait(self) -> None:
+        """Until everything is loaded, or has failed to."""
+        if self._text_encoder is not None:
+            self._text_encoder.wait()
+
     def session(self, channel: int = 0, name: str | None = None) -> Session:
         """`name`: what the published events call the session; None makes one up."""
         return Session(

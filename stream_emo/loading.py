@@ -20,9 +20,13 @@ class Loading(Generic[T]):
         self._thread = threading.Thread(target=self._run, name=f"stream_emo-load {what}")
         self._thread.start()
 
+    def wait(self) -> None:
+        """Until it is made, or could not be."""
+        self._thread.join()
+
     def result(self) -> T:
         """The value. Raises what making it raised."""
-        self._thread.join()
+        self.wait()
         if self._failure is not None:
             raise self._failure
         return self._made[0]

@@ -104,8 +104,8 @@ class Monitor:
         # A wrong path should say so before the models take their time.
         source.open()
         try:
-            engine = self._engine or Engine(config)
-            self._session: Session = engine.session(self._channel)
+            self._engine = self._engine or Engine(config)
+            self._session: Session = self._engine.session(self._channel)
             self._gate = Gate(config.gate, make_vad(config.gate))
         except BaseException:
             source.close()
@@ -172,6 +172,8 @@ class Monitor:
         if threading.current_thread() in self._threads or self._publisher.in_callback():
             return  # A callback cannot wait for itself; whoever entered the monitor closes it.
         self._publisher.stop_waiting()
+        if self._engine is not None:
+            self._engine.wait()  # What was heard still wants its words; loading is not being stuck.
         deadline = time.monotonic() + self._config.publish.shutdown_s
         stuck = [
             thread for thread in _joined(self._threads, self._config.publish.shutdown_s) if thread.is_alive()
