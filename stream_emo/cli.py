@@ -80,6 +80,7 @@ def run(
     from stream_emo.audio.pcm import PcmFormat
     from stream_emo.monitor import Monitor
 
+    _leave_on_interrupt()
     if as_json and view:
         raise typer.BadParameter("--json and --view exclude each other")
     chosen = [*(overrides or ()), *([f'audio.device="{device}"'] if device is not None else [])]
@@ -101,6 +102,7 @@ def demo(
       stream-emo demo
       stream-emo demo --json | head -20
     """
+    _leave_on_interrupt()
     from stream_emo.demo import CLIP, EXPLANATION
     from stream_emo.monitor import Monitor
 
@@ -170,7 +172,7 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the checkpoint into.")],
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same weights.")] = 0,
 ) -> None:
-    """Train the fusion network on RAVDESS, nEMO, MELD and GoEmotions: makes the shipped checkpoint.
+    """Train the fusion network on the corpora in README's list: makes the shipped checkpoint.
 
     \b
     Example:
@@ -184,7 +186,10 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    protocol: Annotated[str, typer.Argument(help="ravdess-6fold, nemo, meld-text or goemotions-ekman.")],
+    protocol: Annotated[
+        str,
+        typer.Argument(help="ravdess-6fold, nemo-loso, leave-one-corpus-out, meld-text or goemotions-ekman."),
+    ],
     data: DataFolder,
     as_json: AsJson = False,
 ) -> None:
@@ -244,6 +249,8 @@ def main() -> None:
 
 def _follow(monitor: Monitor, view: bool) -> None:
     """Run `monitor` to its end, into the live view or as JSON lines."""
+    if sys.stdout is None:
+        raise PipelineError("stdout: closed; nothing can be published")
     with monitor, monitor.events() as events, _interrupts(monitor):
         monitor.start()
         if view:
@@ -263,6 +270,7 @@ def _print(monitor: Monitor, events: Subscription) -> None:
     except BrokenPipeError:
         _say("stdout: its reader has closed it; stopping")
         _abandon_stdout()
+        events.close()
         monitor.stop()
     except OSError as error:
         _abandon_stdout()
@@ -298,7 +306,9 @@ def _interrupts(monitor: Monitor) -> Iterator[None]:
         monitor.stop()
 
     def leave(number: int, frame: FrameType | None) -> None:
-        # Nothing is waited for, so nothing may be cleaned up, either.
+        # Nothing is waited for, so nothing is cleaned up but the cursor that the live view has hidden.
+        if _on_terminal():
+            os.write(1, b"\x1b[?25h\n")
         os.write(2, b"stream-emo: left without finishing\n")
         os._exit(PipelineError.exit_code)
 
@@ -310,17 +320,28 @@ def _interrupts(monitor: Monitor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _leave_on_interrupt() -> None:
+    """Ctrl-C or SIGTERM before anything was heard."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
+
+
 def _abandon_stdout() -> None:
     """So that Python does not try to flush it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _on_terminal() -> bool:
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _say(text: str) -> None:
-    print(f"stream-emo: {text}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"stream-emo: {text}", file=sys.stderr)
 
 
 def _named(table: Mapping[str, T], name: str) -> T:

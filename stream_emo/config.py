@@ -65,7 +65,7 @@ class GateConfig:
 
 @dataclass(frozen=True, slots=True)
 class SpeechConfig:
-    """Whisper: one encoder for the words and the voice."""
+    """Whisper, for the voice and the words, and the text encoder."""
 
     model: str = ""
     """Folder of a CTranslate2 Whisper model; empty: look for an installed one."""

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stream_emo.config import Config
+from stream_emo.errors import WeightsError
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.loading import Loading
 from stream_emo.models import MINILM, WHISPER, find
+from stream_emo.perception.audio_tokens import STATES
 from stream_emo.perception.speech import Whisper
-from stream_emo.perception.text import TextEncoder
+from stream_emo.perception.text import TEXT_FEATURES, TextEncoder
+from stream_emo.perception.voice import VoiceEncoder
 from stream_emo.session import Session
 
 
@@ -35,7 +38,10 @@ class Engine:
         self._config = config
         folder = find(MINILM, speech.text_model) if speech.text else None
         self._fuser = Fuser.load(config.fusion)
-        self._whisper = Whisper(find(WHISPER, speech.model), speech.device, speech.compute_type)
+        whisper = find(WHISPER, speech.model)
+        self._voice = VoiceEncoder(whisper, speech.device, speech.compute_type)
+        _check_width("speech.model", whisper, self._voice.width, STATES)
+        self._whisper = Whisper(whisper, speech.device, speech.compute_type)
         self._text_encoder = None
         if folder is not None:
             self._text_encoder = Loading("text encoder", lambda: _text_encoder(folder, speech.device))
@@ -48,6 +54,7 @@ class Engine:
     def session(self, channel: int = 0, name: str | None = None) -> Session:
         """`name`: what the published events call the session; None makes one up."""
         return Session(
+            self._voice,
             self._whisper,
             self._text_encoder,
             self._fuser,
@@ -59,7 +66,17 @@ class Engine:
 
 def _text_encoder(folder: Path, device: str) -> TextEncoder:
     with _quiet_loading():
-        return TextEncoder(folder, device)
+        encoder = TextEncoder(folder, device)
+    _check_width("speech.text_model", folder, encoder.width, TEXT_FEATURES)
+    return encoder
+
+
+def _check_width(key: str, folder: Path, width: int, wanted: int) -> None:
+    """Raises `WeightsError`: not the model that the fusion network was made for."""
+    if width != wanted:
+        raise WeightsError(
+            f"{key}: {folder} is {width} wide, the fusion network wants {wanted}; see stream-emo models"
+        )
 
 
 @contextmanager

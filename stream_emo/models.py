@@ -89,7 +89,7 @@ def find_local(model: Model, explicit: str) -> Path | None:
 
 def status(config: Config) -> list[ModelStatus]:
     """What is found where without the network, and how to get what is missing."""
-    from stream_emo.fusion.fuser import checkpoint_path
+    from stream_emo.fusion.fuser import Fuser, checkpoint_path
 
     def one(model: Model, explicit: str) -> ModelStatus:
         try:
@@ -97,15 +97,12 @@ def status(config: Config) -> list[ModelStatus]:
         except WeightsError as error:
             return ModelStatus(model.name, None, str(error))
 
-    fusion = checkpoint_path(config.fusion)
-    present = (fusion / "model.safetensors").is_file()
-    return [
-        one(WHISPER, config.speech.model),
-        one(MINILM, config.speech.text_model),
-        ModelStatus(
-            "fusion network", fusion if present else None, "reinstall stream_emo, or set fusion.checkpoint"
-        ),
-    ]
+    try:
+        Fuser.load(config.fusion)
+        fusion = ModelStatus("fusion network", checkpoint_path(config.fusion), "")
+    except WeightsError as error:
+        fusion = ModelStatus("fusion network", None, str(error))
+    return [one(WHISPER, config.speech.model), one(MINILM, config.speech.text_model), fusion]
 
 
 def _holds(folder: Path, model: Model) -> bool:

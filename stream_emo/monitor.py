@@ -58,8 +58,9 @@ _HEARD_QUEUE = 2
 class Monitor:
     """Listens to one source and publishes what it hears.
 
-    As a context manager it loads the models and opens the source. A live source flows from the first
-    subscriber on; a file or pipe waits for `start`, `wait` or iteration: no subscriber misses anything.
+    As a context manager it opens the source and loads the models. Live audio is recorded from then on and
+    scored from the first subscriber on; a file or pipe waits for `start`, `wait` or iteration, so that no
+    subscriber misses anything.
 
     Args:
         config: see `Config`.
@@ -86,7 +87,7 @@ class Monitor:
         self._threads: list[threading.Thread] = []
         self._source: Source | None = None
         self._failure: BaseException | None = None
-        self._closed = False
+        self._told = self._closed = False
         self._lock = threading.Lock()
 
     # -- life ------------------------------------------------------------------------------------------
@@ -103,6 +104,7 @@ class Monitor:
         source = open_source(self._spec, config.audio, pcm=self._pcm, realtime=self._realtime)
         # A wrong path should say so before the models take their time.
         source.open()
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             self._engine = self._engine or Engine(config)
             self._session: Session = self._engine.session(self._channel)
@@ -116,7 +118,6 @@ class Monitor:
         self._heard: Channel[ListenerItem] = Channel(_HEARD_QUEUE)
         self._arrivals = _Arrivals()
         self._level_db, self._speaking, self._position = _SILENT_DB, False, 0
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._publisher.publish(Start(self._session.name, now, source.name))
         return self
 
@@ -129,6 +130,8 @@ class Monitor:
             if error is None:
                 raise
             error.add_note(str(stuck))  # What went wrong first is what the caller must hear.
+        if error is None:
+            self._raise_failure()
 
     def start(self) -> None:
         """Let the audio flow; does nothing when it already does."""
@@ -145,20 +148,27 @@ class Monitor:
         self._opened.stop()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until everything is published, or `timeout` s; whether it is.
+        """Until everything is published and every callback has run, or `timeout` s; whether it is.
 
         Raises:
             StreamEmoError: what went wrong; `PipelineError` when it was not foreseen.
         """
         self.start()
-        for thread in _joined(self._threads, timeout):
-            if thread.is_alive():
-                return False
-        if self._failure is not None:
-            if isinstance(self._failure, StreamEmoError):
-                raise self._failure
-            raise PipelineError(f"{type(self._failure).__name__}: {self._failure}") from self._failure
+        threads = [*self._threads, *self._publisher.dispatchers()]
+        if any(thread.is_alive() for thread in _joined(threads, timeout)):
+            return False
+        self._raise_failure()
         return True
+
+    def _raise_failure(self) -> None:
+        """Once: who has heard of it need not hear it again at the end of `with`."""
+        failure = self._failure
+        if failure is None or self._told:
+            return
+        self._told = True
+        if isinstance(failure, StreamEmoError):
+            raise failure
+        raise PipelineError(f"{type(failure).__name__}: {failure}") from failure
 
     def close(self) -> None:
         """Stop, publish what was heard, release everything.
@@ -232,7 +242,13 @@ class Monitor:
 
         entered = self._source is None or self._closed
         if entered:
-            await asyncio.to_thread(self.__enter__)
+            entering = asyncio.create_task(asyncio.to_thread(self.__enter__))
+            try:
+                await asyncio.shield(entering)
+            except asyncio.CancelledError:
+                await entering  # The thread cannot be cancelled; what it opens must be closed.
+                self.close()
+                raise
         try:
             with self.events() as events:
                 self.start()
@@ -274,8 +290,9 @@ class Monitor:
                 for item in self._opened:
                     self._take(item)
                     if self._position >= next_stats:
-                        next_stats += every
                         self._publisher.publish(self.stats())
+                        while self._position >= next_stats:
+                            next_stats += every
             except StreamEmoError as error:
                 self._fail(error)  # A source that ends badly: what it gave before is still worth publishing.
             for out in self._gate.flush():

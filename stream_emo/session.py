@@ -1,6 +1,6 @@
 """One stream of speech through the models: two stages that may run on two threads.
 
-`listen` runs the encoder; `score` reads what it heard: it publishes from the voice at once, then again,
+`listen` runs the encoders; `score` reads what it heard: it publishes from the voice at once, then again,
 with a higher revision, when the words have been decoded.
 """
 
@@ -16,6 +16,7 @@ from stream_emo.perception.listener import Heard, Listener, ListenerItem, Words
 from stream_emo.perception.speech import Whisper
 from stream_emo.perception.text import TextEncoder
 from stream_emo.perception.transcriber import Transcriber
+from stream_emo.perception.voice import VoiceEncoder
 from stream_emo.types import (
     Device,
     DeviceChange,
@@ -44,6 +45,7 @@ class Session:
 
     def __init__(
         self,
+        voice: VoiceEncoder,
         whisper: Whisper,
         text_encoder: Loading[TextEncoder] | None,
         fuser: Fuser,
@@ -52,7 +54,7 @@ class Session:
         name: str,
         channel: int,
     ) -> None:
-        self._listener = Listener(whisper, config.speech, config.gate)
+        self._listener = Listener(voice, whisper, config.speech, config.gate)
         self._transcriber = Transcriber(whisper)
         self._text_encoder = text_encoder
         self._fusion = fuser.session()
@@ -109,7 +111,7 @@ class Session:
     def _read(self, heard: Heard, age: Age) -> Iterator[Score]:
         self._heard = heard
         yield self._fuse(heard, age)
-        if heard.words is Words.NONE or self._text_encoder is None:
+        if heard.encoded is None or self._text_encoder is None:
             return
         if heard.words is Words.FINAL:
             self._transcript = self._transcriber.final(heard.encoded)
@@ -152,9 +154,15 @@ class Session:
         if self._score is None or self._heard is None:
             return
         yield self._advance(
-            replace(self._score, revision=self._revision, final=True, latency_ms=age(end.declared))
+            replace(
+                self._score,
+                revision=self._revision,
+                final=True,
+                dropped_ms=1000 * seconds(self._lost),
+                latency_ms=age(end.declared),
+            )
         )
-        self._fusion.settle(self._heard.audio)
+        self._fusion.settle()
 
     def _advance(self, score: Score) -> Score:
         self._revision += 1

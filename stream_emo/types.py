@@ -294,7 +294,7 @@ class Stats:
     """Counters since the start of the session. Audio: offered = taken + dropped + queued."""
 
     time: float
-    """Audio taken, s."""
+    """How far the session's clock has come, s."""
     level_db: float
     """RMS of the last chunk relative to full scale, dB; -120 when silent."""
     speaking: bool

@@ -11,8 +11,9 @@ from stream_emo.types import EMOTIONS
 
 AUDIO_ENCODER = "whisper-tiny.en"
 TEXT_ENCODER = "all-MiniLM-L6-v2"
-FEATURES = 1
+FEATURES = 2
 """Version of what audio tokens hold; raised when that changes, because old weights no longer fit."""
+_IDENTITY = ("emotions", "audio_encoder", "text_encoder", "features")
 PREFIX = "network."
 """Of every weight's name in a saved checkpoint, see `pretrained`."""
 
@@ -31,6 +32,8 @@ class NetworkConfig:
     heads: int = 4
     hidden: int = 256
     dropout: float = 0.5
+    directions: int = 200
+    """Of the voice's statistics, along which speakers are told apart."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -40,6 +43,9 @@ class NetworkConfig:
             OSError, ValueError, TypeError: unreadable, or not of a fusion network.
         """
         document = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in _IDENTITY if name not in document]
+        if missing:
+            raise ValueError(f"config.json does not say {', '.join(missing)}")
         known = {field.name: document[field.name] for field in fields(cls) if field.name in document}
         if "emotions" in known:
             known["emotions"] = tuple(known["emotions"])

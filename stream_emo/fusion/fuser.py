@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
-from stream_emo.fusion.baseline import BaselineState, SpeakerBaseline
+from stream_emo.fusion.baseline import BaselineState, Population, SpeakerBaseline
 from stream_emo.fusion.configuration import AUDIO_ENCODER, FEATURES, PREFIX, TEXT_ENCODER, NetworkConfig
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.rolling import RollingState
@@ -43,11 +45,25 @@ class Fuser:
         return cls(_load(checkpoint_path(config)), config)
 
     def session(self) -> FusionSession:
-        population = self._network.voice.normalise.token_mean.numpy()
-        return FusionSession(self, self._config, SpeakerBaseline(population))
+        return FusionSession(self, self._config, SpeakerBaseline(self.population))
 
-    def estimate(self, windows: Sequence[Window]) -> list[Estimate]:
-        """Calibrated scores of each window, as they are: not cut to `window_s`.
+    @property
+    def population(self) -> Population:
+        """How the speakers of the training set differ."""
+        return self._network.speakers.population
+
+    def point(self, window: Window) -> NDArray[np.float64]:
+        """[k]: what the speaker's baseline is learnt from. The window must have a voice."""
+        network = self._network
+        batch = collate([window], network.config.audio_features, network.config.text_features)
+        with torch.inference_mode():
+            point = network.speakers.points(network.voice.normalise.window(batch.audio))[0]
+        return np.asarray(point.double().numpy())
+
+    def estimate(
+        self, windows: Sequence[Window], offsets: NDArray[np.float64] | None = None
+    ) -> list[Estimate]:
+        """Calibrated scores of each window, as they are: not cut to `window_s`. `offsets`: see `collate`.
 
         Raises:
             ValueError: a window without any tokens, or tokens of another width.
@@ -55,7 +71,7 @@ class Fuser:
         if any(window.audio is None and window.text is None for window in windows):
             raise ValueError("a window with neither voice nor words cannot be scored")
         network = self._network
-        batch = collate(windows, network.config.audio_features, network.config.text_features)
+        batch = collate(windows, network.config.audio_features, network.config.text_features, offsets)
         with torch.inference_mode():
             scores = network(batch.audio, batch.text)
             probabilities = (scores.logits / network.temperature).double().softmax(1)
@@ -75,14 +91,14 @@ class FusionSession:
         self._baseline = baseline
         self._rolling = RollingState(config.half_life_s)
         self._window = round(config.window_s * SAMPLE_RATE)
-        self._latest: Estimate | None = None
+        self._latest: tuple[Window, Estimate] | None = None
 
     def fuse(self, audio: AudioTokens | None, text: TextTokens | None, end: int) -> Estimate:
         """Score the tokens in the `window_s` before `end`. Raises `ValueError` when there are none."""
-        if audio is not None and self._config.baseline:
-            audio = self._baseline.adjust(audio)
-        (estimate,) = self._fuser.estimate([Window(audio, text, end).last(self._window)])
-        self._latest = estimate
+        window = Window(audio, text, end).last(self._window)
+        offsets = self._baseline.offset[None] if self._config.baseline else None
+        (estimate,) = self._fuser.estimate([window], offsets)
+        self._latest = window, estimate
         return estimate
 
     def roll(self, utterance: int, estimate: Estimate, start: int, end: int) -> Rolling:
@@ -90,13 +106,14 @@ class FusionSession:
         mean = self._rolling.update(utterance, estimate, start, end)
         return Rolling(mean.probabilities, mean.valence, mean.arousal, self.label(mean.probabilities))
 
-    def settle(self, audio: AudioTokens) -> None:
-        """The utterance is over; the baseline learns from `audio`, its tokens as given to `fuse`.
-
-        What the network took for neutral counts in full, the rest less: the usual voice is sought.
-        """
+    def settle(self) -> None:
+        """The utterance is over; the baseline learns from what was last given to `fuse`."""
         if self._latest is not None:
-            self._baseline.settle(audio, share=self._latest.probabilities["neutral"])
+            window, estimate = self._latest
+            if window.audio is not None:
+                probabilities = np.array(list(estimate.probabilities.values()))
+                self._baseline.settle(self._fuser.point(window), probabilities)
+            self._latest = None
 
     def label(self, probabilities: Mapping[str, float]) -> str | None:
         """The likeliest emotion; None when it is less likely than `abstain_below`."""
@@ -110,7 +127,7 @@ class FusionSession:
 
     @baseline.setter
     def baseline(self, state: BaselineState) -> None:
-        self._baseline.restore(state)
+        self._baseline.state = state
 
 
 def _load(folder: Path) -> FusionNetwork:

@@ -18,7 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stream_emo.fusion.baseline import Population
 from stream_emo.fusion.configuration import NetworkConfig
+
+_OUTLIER = 6.0  # Standard deviations beyond which a statistic says no more.
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Stream:
     """float32 [b, n]: seconds from the token to the window's end."""
     present: Tensor
     """bool [b, n]: False where padded; nowhere True in a window without this modality."""
+    offset: Tensor | None = None
+    """float32 [b, k]: what is due to the speaker, see `Speakers`; None: nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +58,15 @@ class FusionNetwork(nn.Module):
         self.config = config
         self.voice = _Modality(config, config.audio_features, moments=2)
         self.words = _Modality(config, config.text_features, moments=1)
+        self.speakers = Speakers(config)
         self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, audio: Stream, text: Stream) -> Scores:
-        voice, words = self.voice.read(audio), self.words.read(text)
+        shift = None if audio.offset is None else self.speakers.shift(audio.offset)
+        voice, words = self.voice.read(audio, shift), self.words.read(text, None)
         evidence = [
-            self.voice.weigh(audio, voice, text, words),
-            self.words.weigh(text, words, audio, voice),
+            self.voice.weigh(audio, voice, text, words, shift),
+            self.words.weigh(text, words, audio, voice, None),
         ]
         claims, logits, affect = (torch.stack(parts, 1) for parts in zip(*evidence, strict=True))
         present = torch.stack([audio.present.any(1), text.present.any(1)], 1)
@@ -69,6 +76,45 @@ class FusionNetwork(nn.Module):
             affect=torch.einsum("bm,bma->ba", weights, affect).tanh(),
             weights=weights,
         )
+
+
+class Speakers(nn.Module):
+    """Where in the voice's statistics speakers differ, and by how much: see `baseline.Population`.
+
+    Constants of the training set, not trained by gradients.
+    """
+
+    directions: Tensor
+    means: Tensor
+    offset: Tensor
+    manner: Tensor
+    rest: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        features, k = config.audio_features, min(config.directions, config.audio_features)
+        self.register_buffer("directions", torch.zeros(features, k))
+        self.register_buffer("means", torch.zeros(len(config.emotions), k))
+        for name in ("offset", "manner", "rest"):
+            self.register_buffer(name, torch.ones(k))
+
+    def points(self, window: Tensor) -> Tensor:
+        """[b, k] of normalised statistics [b, f]."""
+        return window @ self.directions
+
+    def shift(self, offset: Tensor) -> Tensor:
+        """[b, f]: by what the normalised statistics of a speaker with this offset [b, k] are too high."""
+        return offset @ self.directions.T
+
+    @property
+    def population(self) -> Population:
+        return Population(
+            *(value.double().numpy() for value in (self.means, self.offset, self.manner, self.rest))
+        )
+
+    def learn(self, population: Population) -> None:
+        for name in ("means", "offset", "manner", "rest"):
+            getattr(self, name).copy_(torch.from_numpy(getattr(population, name)))
 
 
 class _Modality(nn.Module):
@@ -90,17 +136,24 @@ class _Modality(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.split = [1, emotions, 2]
 
-    def read(self, stream: Stream) -> Tensor:
-        """[b, n, w]: the tokens in the light of their own stream."""
-        tokens = self.project(self.normalise.tokens(stream))
+    def read(self, stream: Stream, shift: Tensor | None) -> Tensor:
+        """[b, n, w]: the tokens in the light of their own stream. `shift` [b, f]: see `Speakers`."""
+        tokens = self.normalise.tokens(stream)
+        if shift is not None:
+            tokens = tokens - self.normalise.token_shift(shift)[:, None]
+        tokens = self.project(tokens)
         attended: Tensor = self.within(tokens, stream, tokens, stream)
         return attended
 
-    def weigh(self, stream: Stream, own: Tensor, other: Stream, others: Tensor) -> tuple[Tensor, ...]:
+    def weigh(
+        self, stream: Stream, own: Tensor, other: Stream, others: Tensor, shift: Tensor | None
+    ) -> tuple[Tensor, ...]:
         """Claim to be believed [b], logits [b, e] and affect [b, 2], in the light of the other stream."""
         attended = self.pool(self.across(own, stream, others, other), stream)
-        statistics = self.dropout(self.normalise.window(stream))
-        hidden = functional.gelu(self.hidden(statistics))
+        statistics = self.normalise.window(stream)
+        if shift is not None:
+            statistics = statistics - shift
+        hidden = functional.gelu(self.hidden(self.dropout(statistics)))
         joined = self.dropout(torch.cat([hidden, attended], 1))
         claim, logits, affect = (self.linear(statistics) + self.output(joined)).split(self.split, 1)
         return claim.squeeze(1), logits, affect
@@ -146,9 +199,15 @@ class _Normalise(nn.Module):
         """[b, n, f]"""
         return (self.raw_tokens(stream) - self.token_mean) * self.token_scale
 
+    def token_shift(self, shift: Tensor) -> Tensor:
+        """[b, f]: a shift of the window's statistics [b, f], as one of every token's means."""
+        means = (shift / self.window_scale.clamp_min(1e-6) * self.token_scale)[:, : shift.shape[1] // 2]
+        return torch.cat([means, torch.zeros_like(means)], 1)
+
     def window(self, stream: Stream) -> Tensor:
         """[b, f]; zero without tokens."""
         window = (self.raw_window(stream) - self.window_mean) * self.window_scale
+        window = window.clamp(-_OUTLIER, _OUTLIER)
         return window * stream.present.any(1, keepdim=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -35,13 +35,21 @@ class Batch:
     text: Stream
 
 
-def collate(windows: Sequence[Window], audio_features: int, text_features: int) -> Batch:
-    """Windows side by side. Raises `ValueError` when tokens have other widths than these."""
+def collate(
+    windows: Sequence[Window],
+    audio_features: int,
+    text_features: int,
+    offsets: NDArray[np.float64] | None = None,
+) -> Batch:
+    """Windows side by side; `offsets` [windows, k]: of their speakers, see `baseline`.
+
+    Raises `ValueError` when tokens have other widths than these.
+    """
     ends = [window.end for window in windows]
-    return Batch(
-        _pad([window.audio for window in windows], ends, audio_features),
-        _pad([window.text for window in windows], ends, text_features),
-    )
+    audio = _pad([window.audio for window in windows], ends, audio_features)
+    if offsets is not None:
+        audio = replace(audio, offset=torch.from_numpy(offsets.astype(np.float32)))
+    return Batch(audio, _pad([window.text for window in windows], ends, text_features))
 
 
 def _since(tokens: T | None, first: int) -> T | None:

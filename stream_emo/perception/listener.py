@@ -15,7 +15,8 @@ import numpy as np
 
 from stream_emo.config import GateConfig, SpeechConfig
 from stream_emo.perception.audio_tokens import audio_tokens
-from stream_emo.perception.speech import FEATURE_SILENCE, Encoded, Whisper
+from stream_emo.perception.speech import Encoded, Whisper
+from stream_emo.perception.voice import VoiceEncoder
 from stream_emo.types import (
     SAMPLE_RATE,
     AudioTokens,
@@ -43,13 +44,14 @@ class Words(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """One encoder pass over the open utterance from its start to `end`."""
+    """The open utterance from its start to `end`, as heard in one pass."""
 
     utterance: int
     start: int
     end: int
     words: Words
-    encoded: Encoded
+    encoded: Encoded | None
+    """For the decoder; None where no words are wanted."""
     audio: AudioTokens
 
 
@@ -57,9 +59,10 @@ ListenerItem = Heard | SpeechStart | SpeechEnd | Gap | DeviceChange
 
 
 class Listener:
-    """Collects the open utterance and runs the encoder when a pass is due."""
+    """Collects the open utterance and runs the encoders when a pass is due."""
 
-    def __init__(self, whisper: Whisper, speech: SpeechConfig, gate: GateConfig) -> None:
+    def __init__(self, voice: VoiceEncoder, whisper: Whisper, speech: SpeechConfig, gate: GateConfig) -> None:
+        self._voice = voice
         self._whisper = whisper
         self._text = speech.text
         self._hop = round(speech.hop_s * SAMPLE_RATE)
@@ -80,6 +83,8 @@ class Listener:
         elif isinstance(item, SpeechPause):
             if behind < _SHED_TEXT:
                 yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL))
+            else:
+                self.shed_texts += 1
         elif isinstance(item, SpeechEnd):
             if not self._complete(item.end):
                 yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL))
@@ -103,7 +108,7 @@ class Listener:
         self._end += len(chunk.samples)
         while self._next <= self._end:
             due = self._next
-            words = Words.PARTIAL if due >= self._next_text else Words.NONE
+            words = self._wanted(Words.PARTIAL if due >= self._next_text else Words.NONE)
             if behind >= _SHED_SCORE:
                 self.shed_scores += 1
                 self._next = due + self._hop
@@ -111,7 +116,7 @@ class Listener:
             if behind >= _SHED_TEXT and words is Words.PARTIAL:
                 self.shed_texts += 1
                 words = Words.NONE
-            yield self._listen(chunk.utterance, due, self._wanted(words))
+            yield self._listen(chunk.utterance, due, words)
 
     def _wanted(self, words: Words) -> Words:
         return words if self._text else Words.NONE
@@ -123,12 +128,11 @@ class Listener:
 
     def _listen(self, utterance: int, end: int, words: Words) -> Heard:
         samples = self._samples[: end - self._start]
-        if words is Words.NONE:
-            encoded = self._whisper.encode(samples, self._start, FEATURE_SILENCE)
-        else:
-            encoded = self._whisper.encode_for_decoder(samples, self._start)
+        encoded = None
+        if words is not Words.NONE:
+            encoded = self._whisper.encode(samples, self._start)
             self._next_text = end + self._text_hop
         self._next = end + self._hop
-        tokens = audio_tokens(encoded.states, samples, self._start)
+        tokens = audio_tokens(self._voice.encode(samples), samples, self._start)
         self._last = Heard(utterance, self._start, end, words, encoded, tokens)
         return self._last

@@ -1,4 +1,4 @@
-"""Whisper: one encoder pass gives the states that the decoder turns into words and the fusion network hears.
+"""Whisper: from samples to words, in two steps that may run on two threads.
 
 The encoder is not padded to 30 s: CTranslate2 takes shorter inputs, which cost disproportionately less.
 Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervision".
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream_emo.errors import WeightsError
 from stream_emo.types import SAMPLE_RATE, Samples, Word
@@ -21,17 +20,14 @@ from stream_emo.types import SAMPLE_RATE, Samples, Word
 if TYPE_CHECKING:
     import ctranslate2
 
-FRAME = 320
-"""Samples per encoder state: 50 states per second."""
-_HOP = FRAME // 2  # Samples per spectrogram column.
+_FRAME = 320  # Samples per encoder state: 50 states per second.
+_HOP = _FRAME // 2  # Samples per spectrogram column.
 _LONGEST = 30 * SAMPLE_RATE  # The encoder has no positions beyond.
 
 DECODER_CONTEXT = 10 * SAMPLE_RATE
 """The decoder runs into endless repetition when less than this follows..."""
 DECODER_SILENCE = 5 * SAMPLE_RATE
 """...or less silence than this: word error rate 1.1 %, with 4 s of silence 5 %, with 1 s 68 % (RAVDESS)."""
-FEATURE_SILENCE = SAMPLE_RATE
-"""What a pass without decoder is padded with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +36,6 @@ class Encoded:
 
     start: int
     length: int
-    states: NDArray[np.float32]
-    """[ceil(length / 320), width], without the padding."""
     output: ctranslate2.StorageView
     """[1, context / 320, width], what the decoder wants."""
 
@@ -77,33 +71,26 @@ class Whisper:
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise WeightsError(
-                f"{folder}: not a usable Whisper model ({_one_line(error)}); remove or replace it"
+                f"{folder}: Whisper cannot be loaded ({_one_line(error)}); "
+                "check speech.device and speech.compute_type, else replace it"
             ) from error
         self._tokenizer = Tokenizer(
             self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language="en"
         )
         self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))
         self._prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
-        self.width = int(self.encode(np.zeros(FRAME, np.float32), 0, FEATURE_SILENCE).states.shape[1])
 
-    def encode(self, samples: Samples, start: int, silence: int, shortest: int = 0) -> Encoded:
-        """One encoder pass over `samples`, the first of which is at `start`, followed by at least `silence`
-        zero samples, over at least `shortest` samples in all."""
+    def encode(self, samples: Samples, start: int) -> Encoded:
+        """One pass over `samples`, the first of which is at `start`, in the context the decoder needs."""
         import ctranslate2
 
         length = len(samples)
-        context = min(max(shortest, length + silence), _LONGEST) // FRAME * FRAME
+        context = min(max(DECODER_CONTEXT, length + DECODER_SILENCE), _LONGEST) // _FRAME * _FRAME
         padded = np.zeros(context, np.float32)
         padded[: min(length, context)] = samples[:context]
         columns = self._model.feature_extractor(padded, padding=0)[:, : context // _HOP]
         view = ctranslate2.StorageView.from_array(np.ascontiguousarray(columns[None], dtype=np.float32))
-        output = self._model.model.encode(view, to_cpu=True)
-        states = np.array(output, dtype=np.float32)[0, : -(-length // FRAME)]
-        return Encoded(start, length, states, output)
-
-    def encode_for_decoder(self, samples: Samples, start: int) -> Encoded:
-        """As `encode`, with the context that the decoder needs to stop by itself."""
-        return self.encode(samples, start, DECODER_SILENCE, DECODER_CONTEXT)
+        return Encoded(start, length, self._model.model.encode(view, to_cpu=True))
 
     def decode(
         self, encoded: Encoded, prefix: Sequence[int], limit: int, *, beams: int = 1, no_repeat: int = 0

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from stream_emo.errors import WeightsError
 from stream_emo.types import TextTokens, Word
 
+TEXT_FEATURES = 384
+"""Width of all-MiniLM-L6-v2."""
 _LONGEST = 256  # Word pieces; the model was trained on no longer texts.
 
 

@@ -25,8 +25,7 @@ LAYERS = 2
 FRAME = 320
 """Samples per state: 50 states per second."""
 _HOP = 160  # Samples per spectrogram column.
-_MARGIN = SAMPLE_RATE
-"""Silence after the speech: the encoder has seen none of its training sounds end with the recording."""
+_SILENCE = SAMPLE_RATE  # After the speech: what Whisper learnt from nearly always ended in silence.
 
 
 class VoiceEncoder:
@@ -51,13 +50,14 @@ class VoiceEncoder:
                 device=device,
                 compute_type=compute_type,
                 intra_threads=1,
-                inter_threads=1,
+                inter_threads=2,
                 files=files,
             )
         except (RuntimeError, ValueError, OSError, KeyError, struct.error) as error:
             reason = " ".join(str(error).split())
             raise WeightsError(
-                f"{folder}: not a usable Whisper model ({reason}); remove or replace it"
+                f"{folder}: Whisper cannot be loaded ({reason}); "
+                "check speech.device and speech.compute_type, else replace it"
             ) from error
         self._columns = FeatureExtractor()
         self.width = int(self.encode(np.zeros(FRAME, np.float32)).shape[1])
@@ -67,7 +67,7 @@ class VoiceEncoder:
         import ctranslate2
 
         frames = -(-len(samples) // FRAME)
-        padded = np.zeros((frames * FRAME) + _MARGIN, np.float32)
+        padded = np.zeros((frames * FRAME) + _SILENCE, np.float32)
         padded[: len(samples)] = samples
         columns = self._columns(padded, padding=0)[:, : len(padded) // _HOP]
         view = ctranslate2.StorageView.from_array(np.ascontiguousarray(columns[None], dtype=np.float32))

@@ -76,7 +76,8 @@ class LiveView:
         parts: list[RenderableType] = [self._header(stats), self._bars(), self._traces(), self._transcript()]
         parts += self._notes
         counts = f"{stats.utterances} utterances, {stats.scores} scores"
-        shed = f", {stats.shed_scores + stats.shed_texts} left out" if stats.shed_scores else ""
+        left_out = stats.shed_scores + stats.shed_texts
+        shed = f", {left_out} left out" if left_out else ""
         return Panel(
             Group(*parts), title="stream_emo", subtitle=f"{counts}{shed} · Ctrl-C ends", border_style="dim"
         )

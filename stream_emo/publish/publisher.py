@@ -75,6 +75,11 @@ class Publisher:
         """Whether this is the dispatcher's thread."""
         return threading.current_thread() is self._dispatcher
 
+    def dispatchers(self) -> list[threading.Thread]:
+        """The thread that runs callbacks, if there is one and this is not it."""
+        dispatcher = self._dispatcher
+        return [] if dispatcher is None or self.in_callback() else [dispatcher]
+
     def stop_waiting(self) -> None:
         """From now on the session does not wait for slow subscribers."""
         with self._lock:
@@ -151,7 +156,12 @@ class Subscription:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
-        self._channel.watch(lambda: loop.call_soon_threadsafe(changed.set))
+
+        def wake() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(changed.set)
+
+        self._channel.watch(wake)
         try:
             while True:
                 changed.clear()

@@ -6,12 +6,13 @@ The audio may have been converted: every ending that libsndfile reads is found.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stream_emo.errors import SourceError
-from stream_emo.training.labels import EKMAN, NEMO, RAVDESS
+from stream_emo.training.labels import EKMAN, INDIAN_EMOSPEECH, NEMO, RAVDESS
 
 _AUDIO = (".wav", ".flac", ".opus", ".ogg", ".mp3")
 _STATEMENTS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
@@ -68,12 +69,24 @@ def nemo(folder: Path) -> list[Clip]:
     return clips
 
 
+def indian_emospeech(folder: Path) -> list[Clip]:
+    """Indian EmoSpeech Command Dataset (Banga et al. 2019): `place/keyword-place-emotion-time-speaker`.
+
+    Recordings of the background, and of other emotions, are left out. Raises `SourceError`: no clips.
+    """
+    clips = []
+    for path in _audio_files(folder, "**/*"):
+        keyword, *rest = path.stem.split("-")
+        if keyword != "background" and len(rest) >= 4 and rest[1] in INDIAN_EMOSPEECH:
+            clips.append(Clip(path, rest[-1], rest[1], keyword))
+    return clips
+
+
 def goemotions(folder: Path, split: str) -> list[Sentence]:
     """GoEmotions (Demszky et al. 2020) grouped after Ekman: `data/ekman/{train,dev,test}.tsv`."""
-    names = (folder / "data/ekman/labels.txt").read_text(encoding="utf-8").split()
-    labels = [EKMAN[name] for name in names]
-    with open(folder / f"data/ekman/{split}.tsv", encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    labels = [EKMAN[name] for name in _text(folder / "data/ekman/labels.txt").split()]
+    lines = _text(folder / f"data/ekman/{split}.tsv").splitlines()
+    rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [
         Sentence(text.translate(_PUNCTUATION), tuple(labels[int(code)] for code in codes.split(",")))
         for text, codes, _ in rows
@@ -99,5 +112,12 @@ def _audio_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def _table(path: Path, delimiter: str) -> Iterator[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file, delimiter=delimiter)
+    yield from csv.DictReader(io.StringIO(_text(path), newline=""), delimiter=delimiter)
+
+
+def _text(path: Path) -> str:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ from stream_emo.errors import SourceError
 from stream_emo.fusion.windows import Window
 from stream_emo.perception.text import Pieces
 from stream_emo.training import corpora
+from stream_emo.training.augment import Surroundings
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.examples import Texts, Voices, spoken
 from stream_emo.training.features import texts, voices
@@ -22,7 +23,7 @@ from stream_emo.types import EMOTIONS, SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A folder with `ravdess`, `nemo`, `text/meld` and `text/goemotions` as published.
+    """A folder with `ravdess`, `nemo`, `indian_emospeech`, `text/meld` and `text/goemotions` as published.
 
     Every method raises `SourceError` when its corpus is missing or in another layout.
     """
@@ -36,19 +37,30 @@ class Data:
     def nemo(self) -> list[Clip]:
         return corpora.nemo(self._corpus("nemo"))
 
+    def indian_emospeech(self) -> list[Clip]:
+        return corpora.indian_emospeech(self._corpus("indian_emospeech"))
+
     def meld(self, split: str) -> list[Sentence]:
         return corpora.meld(self._corpus("text/meld"), split)
 
     def goemotions(self, split: str) -> list[Sentence]:
         return corpora.goemotions(self._corpus("text/goemotions"), split)
 
-    def voices(self, clips: Sequence[Clip], emotions: Sequence[str] = EMOTIONS) -> Voices:
+    def voices(
+        self, clips: Sequence[Clip], emotions: Sequence[str] = EMOTIONS, share: float = 1.0, copies: int = 1
+    ) -> Voices:
+        """`copies`: how often each clip is heard besides as it is, each time in other surroundings."""
         known = sorted({clip.text for clip in clips if clip.text is not None})
         pieces: dict[str | None, Pieces | None] = {None: None}
         if known:
             pieces |= zip(known, texts([Sentence(text, ()) for text in known], self.cache), strict=True)
         targets = np.stack([target([clip.label], emotions) for clip in clips])
-        return Voices(1.0, voices(clips, self.cache), targets, [pieces[clip.text] for clip in clips])
+        heard = voices(clips, self.cache)
+        for seed in range(copies):
+            heard += voices(clips, self.cache, surroundings=Surroundings(self.folder, seed), seed=seed)
+        speakers = [f"{clip.speaker}{'*' * copy}" for copy in range(1 + copies) for clip in clips]
+        words = [pieces[clip.text] for clip in clips] * (1 + copies)
+        return Voices(share, heard, np.tile(targets, (1 + copies, 1)), words, speakers)
 
     def texts(self, sentences: Sequence[Sentence]) -> Texts:
         targets = np.stack([target(sentence.labels) for sentence in sentences])
@@ -67,6 +79,7 @@ def subset(corpus: Voices, chosen: NDArray[np.bool_]) -> Voices:
         [corpus.voices[row] for row in rows],
         corpus.targets[rows],
         [corpus.words[row] for row in rows],
+        [corpus.speakers[row] for row in rows],
     )
 
 

@@ -14,20 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.config import FusionConfig
-from stream_emo.fusion.baseline import SpeakerBaseline
 from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.windows import Window
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
-from stream_emo.training.corpora import Sentence
+from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.datasets import Data, subset, whole, written
-from stream_emo.training.examples import NEUTRAL, Sampler, Voices
+from stream_emo.training.examples import Sampler, Voices
 from stream_emo.training.features import default_cache
-from stream_emo.training.labels import RAVDESS
+from stream_emo.training.labels import RAVDESS, merged
 from stream_emo.training.loop import Recipe, fit, predict
 from stream_emo.training.metrics import (
     Figure,
+    Metric,
     accuracy,
     figure,
     macro_f1,
@@ -37,6 +37,7 @@ from stream_emo.training.metrics import (
 from stream_emo.types import EMOTIONS
 
 _BATCH = 256
+_FOUR = ("neutral", "happy", "sad", "angry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +57,49 @@ def ravdess_6fold(data: Path, cache: Path | None = None, recipe: Recipe | None =
     """
     source = Data(data, cache or default_cache())
     clips = source.ravdess()
-    speakers = [clip.speaker for clip in clips]
-    fold = np.array([(int(speaker) - 1) // 4 for speaker in speakers])
-    emotions = RAVDESS
-    corpus = source.voices(clips, emotions)
-    truth = corpus.targets[:, :-2].argmax(1)
-    alone, adapted = _cross_validate(corpus, speakers, fold, emotions, recipe or Recipe())
+    fold = np.array([(int(clip.speaker) - 1) // 4 for clip in clips])
+    tested = _cross_validate(source, clips, fold, RAVDESS, recipe or Recipe())
     late = fold >= 3
-    late_speakers = [speaker for speaker, chosen in zip(speakers, late, strict=True) if chosen]
-    classes = len(emotions)
     return Result(
         "ravdess-6fold",
         len(clips),
-        {
-            "ua": figure(unweighted_accuracy, truth, alone, speakers, classes),
-            "wa": figure(accuracy, truth, alone, speakers, classes),
-            "ua_baseline": figure(unweighted_accuracy, truth, adapted, speakers, classes),
-            "ua_folds_4_6": figure(unweighted_accuracy, truth[late], alone[late], late_speakers, classes),
-        },
+        _voice_figures(tested, len(RAVDESS))
+        | {"ua_folds_4_6": tested.only(late).figure(unweighted_accuracy, len(RAVDESS))},
     )
 
 
-def nemo(data: Path, cache: Path | None = None, recipe: Recipe | None = None) -> Result:
-    """nEMO, 6 emotions (no disgust), 3 folds of 3 unseen speakers. Figures as in `ravdess_6fold`."""
+def nemo_loso(data: Path, cache: Path | None = None, recipe: Recipe | None = None) -> Result:
+    """nEMO, 6 emotions (no disgust), leave one of 9 speakers out. Figures as in `ravdess_6fold`."""
     source = Data(data, cache or default_cache())
     clips = source.nemo()
-    speakers = [clip.speaker for clip in clips]
-    names = sorted(set(speakers))
-    fold = np.array([names.index(speaker) % 3 for speaker in speakers])
-    corpus = source.voices(clips)
-    truth = corpus.targets[:, :-2].argmax(1)
-    alone, adapted = _cross_validate(corpus, speakers, fold, EMOTIONS, recipe or Recipe())
-    return Result(
-        "nemo",
-        len(clips),
-        {
-            "ua": figure(unweighted_accuracy, truth, alone, speakers, len(EMOTIONS)),
-            "wa": figure(accuracy, truth, alone, speakers, len(EMOTIONS)),
-            "ua_baseline": figure(unweighted_accuracy, truth, adapted, speakers, len(EMOTIONS)),
-        },
-    )
+    names = sorted({clip.speaker for clip in clips})
+    fold = np.array([names.index(clip.speaker) for clip in clips])
+    tested = _cross_validate(source, clips, fold, EMOTIONS, recipe or Recipe())
+    return Result("nemo-loso", len(clips), _voice_figures(tested, len(EMOTIONS)))
+
+
+def leave_one_corpus_out(data: Path, cache: Path | None = None, recipe: Recipe | None = None) -> Result:
+    """Trained on all voices but one corpus, tested on that: neutral (with calm), happy, sad and angry.
+
+    Per corpus, `ua` and `ua_baseline` as in `ravdess_6fold`.
+    """
+    source = Data(data, cache or default_cache())
+    corpora = {"ravdess": source.ravdess(), "nemo": source.nemo(), "indian": source.indian_emospeech()}
+    heard = {name: source.voices(clips) for name, clips in corpora.items()}
+    figures: dict[str, Figure] = {}
+    count = 0
+    for left_out in ("ravdess", "nemo"):
+        others = [corpus for name, corpus in heard.items() if name != left_out]
+        network = _trained(others, EMOTIONS, recipe or Recipe(), seed=0)
+        clips = corpora[left_out]
+        four = np.array([merged(clip.label) in _FOUR for clip in clips])
+        chosen = [clip for clip, kept in zip(clips, four, strict=True) if kept]
+        test = subset(heard[left_out], np.concatenate([four, np.zeros(len(clips), np.bool_)]))
+        tested = _tested(network, test, chosen, [EMOTIONS.index(name) for name in _FOUR])
+        count += len(chosen)
+        for name, value in _voice_figures(tested, len(EMOTIONS)).items():
+            figures[f"{left_out} {name}"] = value
+    return Result("leave-one-corpus-out", count, figures)
 
 
 def meld_text(data: Path, cache: Path | None = None) -> Result:
@@ -113,47 +117,95 @@ def goemotions_ekman(data: Path, cache: Path | None = None) -> Result:
 
 PROTOCOLS: dict[str, Callable[[Path], Result]] = {
     "ravdess-6fold": ravdess_6fold,
-    "nemo": nemo,
+    "nemo-loso": nemo_loso,
+    "leave-one-corpus-out": leave_one_corpus_out,
     "meld-text": meld_text,
     "goemotions-ekman": goemotions_ekman,
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """What was said of each clip by a network that does not know its speaker."""
+
+    truth: NDArray[np.int64]
+    alone: NDArray[np.int64]
+    with_baseline: NDArray[np.int64]
+    speakers: NDArray[np.str_]
+
+    def only(self, chosen: NDArray[np.bool_]) -> _Tested:
+        return _Tested(
+            self.truth[chosen], self.alone[chosen], self.with_baseline[chosen], self.speakers[chosen]
+        )
+
+    def figure(self, metric: Metric, classes: int) -> Figure:
+        return figure(metric, self.truth, self.alone, self.speakers.tolist(), classes)
+
+
+def _voice_figures(tested: _Tested, classes: int) -> dict[str, Figure]:
+    speakers = tested.speakers.tolist()
+    return {
+        "ua": tested.figure(unweighted_accuracy, classes),
+        "wa": tested.figure(accuracy, classes),
+        "ua_baseline": figure(unweighted_accuracy, tested.truth, tested.with_baseline, speakers, classes),
+    }
+
+
 def _cross_validate(
-    corpus: Voices, speakers: Sequence[str], fold: NDArray[np.int64], emotions: Sequence[str], recipe: Recipe
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Predictions for every clip by a network that knows none of its fold: alone, and with the baseline."""
-    window_s = FusionConfig().window_s
-    alone, adapted = (np.zeros(len(fold), np.int64) for _ in range(2))
+    source: Data, clips: Sequence[Clip], fold: NDArray[np.int64], emotions: Sequence[str], recipe: Recipe
+) -> _Tested:
+    corpus = source.voices(clips, emotions)
+    copies = len(corpus.voices) // len(clips)
+    parts = []
+    order = []
     for number in np.unique(fold):
-        test = fold == number
-        config = NetworkConfig(emotions=tuple(emotions), audio_features=AUDIO_FEATURES)
-        sampler = Sampler([subset(corpus, ~test)], [], window_s, np.random.default_rng(int(number)))
-        network = fit(config, sampler, recipe, seed=int(number))
-        windows = whole(subset(corpus, test), window_s)
-        alone[test] = predict(network, windows).argmax(1)
-        here = [speaker for speaker, chosen in zip(speakers, test, strict=True) if chosen]
-        adapted[test] = _in_sessions(network, windows, here)
-    return alone, adapted
+        learnt = np.tile(fold != number, copies)
+        network = _trained([subset(corpus, learnt)], emotions, recipe, seed=int(number))
+        as_it_is = np.concatenate([fold == number, np.zeros((copies - 1) * len(fold), np.bool_)])
+        here = np.flatnonzero(fold == number)
+        order.append(here)
+        parts.append(_tested(network, subset(corpus, as_it_is), [clips[row] for row in here.tolist()]))
+    back = np.argsort(np.concatenate(order))
+    columns = (np.concatenate([getattr(part, name) for part in parts])[back] for name in _Tested.__slots__)
+    return _Tested(*columns)
+
+
+def _trained(voices: Sequence[Voices], emotions: Sequence[str], recipe: Recipe, seed: int) -> FusionNetwork:
+    config = NetworkConfig(emotions=tuple(emotions), audio_features=AUDIO_FEATURES)
+    sampler = Sampler(voices, [], FusionConfig().window_s, np.random.default_rng(seed))
+    return fit(config, sampler, recipe, seed)
+
+
+def _tested(
+    network: FusionNetwork, corpus: Voices, clips: Sequence[Clip], labels: Sequence[int] | None = None
+) -> _Tested:
+    """`labels`: the only ones that may be said; None: any."""
+    windows = whole(corpus, FusionConfig().window_s)
+    speakers = np.array([clip.speaker for clip in clips])
+    allowed = np.full(len(network.config.emotions), -np.inf)
+    allowed[list(labels) if labels is not None else slice(None)] = 0.0
+    return _Tested(
+        truth=corpus.targets[:, :-2].argmax(1),
+        alone=(predict(network, windows) + allowed).argmax(1),
+        with_baseline=(_in_sessions(network, windows, speakers) + allowed).argmax(1),
+        speakers=speakers,
+    )
 
 
 def _in_sessions(
-    network: FusionNetwork, windows: Sequence[Window], speakers: Sequence[str]
-) -> NDArray[np.int64]:
-    """As `predict`, each speaker's windows in random order, with a causal speaker baseline."""
+    network: FusionNetwork, windows: Sequence[Window], speakers: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Probabilities, each speaker's windows in random order as one session with its causal baseline."""
     generator = np.random.default_rng(0)
-    predictions = np.zeros(len(windows), np.int64)
-    for speaker in sorted(set(speakers)):
-        baseline = SpeakerBaseline(network.voice.normalise.token_mean.numpy())
-        rows = [row for row, name in enumerate(speakers) if name == speaker]
-        for row in generator.permutation(rows):
+    fuser = Fuser(network, FusionConfig())
+    scores = np.zeros((len(windows), len(network.config.emotions)))
+    for speaker in np.unique(speakers):
+        session = fuser.session()
+        for row in generator.permutation(np.flatnonzero(speakers == speaker)):
             window = windows[row]
-            assert window.audio is not None
-            logits = predict(network, [Window(baseline.adjust(window.audio), None, window.end)])[0]
-            predictions[row] = logits.argmax()
-            probabilities = np.exp(logits - logits.max())
-            baseline.settle(window.audio, float(probabilities[NEUTRAL] / probabilities.sum()))
-    return predictions
+            scores[row] = [*session.fuse(window.audio, None, window.end).probabilities.values()]
+            session.settle()
+    return scores
 
 
 def _text(protocol: str, source: Data, sentences: Sequence[Sentence]) -> Result:

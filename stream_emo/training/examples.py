@@ -36,6 +36,8 @@ class Voices:
     targets: NDArray[np.float32]
     words: Sequence[Pieces | None]
     """What each clip says, where known."""
+    speakers: Sequence[str]
+    """Of each clip; whoever is heard in other surroundings counts as another."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +66,8 @@ class Mix:
 class Example:
     window: Window
     target: NDArray[np.float32]
+    origin: tuple[int, int] | None
+    """Number of the audio corpus and row of the clip; None without a voice."""
 
 
 class Sampler:
@@ -78,8 +82,8 @@ class Sampler:
         mix: Mix = Mix(),
     ) -> None:
         """Without `texts` all windows are voice only."""
-        self._voices = voices
-        self._texts = texts
+        self.voices = voices
+        self.texts = texts
         self._voice_deck = _Deck([(corpus.share, corpus.targets) for corpus in voices], 0.0, generator)
         self._text_deck = _Deck([(corpus.share, corpus.targets) for corpus in texts], 0.5, generator)
         self._window = round(window_s * SAMPLE_RATE)
@@ -90,7 +94,7 @@ class Sampler:
         return [self._example() for _ in range(count)]
 
     def _example(self) -> Example:
-        if not self._texts:
+        if not self.texts:
             return self._voice()[0]
         kind = self._random.random()
         if kind < self._mix.text_only:
@@ -101,11 +105,12 @@ class Sampler:
     def _voice(self) -> tuple[Example, Pieces | None]:
         """A window of voice and the words spoken in it, if known."""
         number, row = self._voice_deck.draw()
-        corpus = self._voices[number]
+        corpus = self.voices[number]
         heard = corpus.voices[row]
         whole = self._random.random() < _WHOLE
         window = heard[-1] if whole else heard[int(self._random.integers(len(heard)))]
-        return Example(self._cut(window.last(self._window)), corpus.targets[row]), corpus.words[row]
+        example = Example(self._cut(window.last(self._window)), corpus.targets[row], (number, row))
+        return example, corpus.words[row]
 
     def _cut(self, window: Window) -> Window:
         """Often only a part of it, which ends as long after its last token as the whole did."""
@@ -122,19 +127,20 @@ class Sampler:
     def _text(self) -> Example:
         number, row = self._text_deck.draw()
         end = int(self._random.uniform(1, 6) * SAMPLE_RATE)
-        text = spoken(self._texts[number].pieces[row], end, self._random)
-        return Example(Window(None, text, end).last(self._window), self._texts[number].targets[row])
+        text = spoken(self.texts[number].pieces[row], end, self._random)
+        window = Window(None, text, end).last(self._window)
+        return Example(window, self.texts[number].targets[row], None)
 
     def _paired(self, voice: Example, own: Pieces | None) -> Example:
         if own is not None and self._random.random() < self._mix.own:
             words, target = own, voice.target
         else:
             number, row = self._text_deck.draw(self._wanted(voice))
-            words = self._texts[number].pieces[row]
-            target = agreed(voice.target, self._texts[number].targets[row])
+            words = self.texts[number].pieces[row]
+            target = agreed(voice.target, self.texts[number].targets[row])
         end = voice.window.end
         window = Window(voice.window.audio, spoken(words, end, self._random), end)
-        return Example(window.last(self._window), target)
+        return Example(window.last(self._window), target, voice.origin)
 
     def _wanted(self, voice: Example) -> int | None:
         """Which emotion the words for this voice should have; None: any."""

@@ -2,7 +2,7 @@
 
 A clip goes through the gate; what lies between the first and the last speech is encoded as after 1 s and
 2 s of speech and at its end. A cache file is named after everything that made it: change the gate, the
-encoder, the tokens or the corpus, and it is made anew.
+encoders, the tokens or the corpus, and it is made anew.
 """
 
 from __future__ import annotations
@@ -16,28 +16,35 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
+from stream_emo.audio import gate as gate_module
+from stream_emo.audio import vad as vad_module
 from stream_emo.audio.gate import Gate
 from stream_emo.audio.vad import make_vad
 from stream_emo.config import GateConfig
-from stream_emo.errors import SourceError
 from stream_emo.fusion.windows import Window
 from stream_emo.models import MINILM, WHISPER, find
-from stream_emo.perception import audio_tokens as tokens_module
+from stream_emo.perception import audio_tokens as audio_tokens_module
 from stream_emo.perception import prosody as prosody_module
+from stream_emo.perception import text as text_module
+from stream_emo.perception import voice as voice_module
 from stream_emo.perception.audio_tokens import audio_tokens
-from stream_emo.perception.speech import FEATURE_SILENCE, Encoded, Whisper
 from stream_emo.perception.text import Pieces, TextEncoder
+from stream_emo.perception.voice import VoiceEncoder
+from stream_emo.training import augment, recordings
+from stream_emo.training.augment import Surroundings
 from stream_emo.training.corpora import Clip, Sentence
+from stream_emo.training.recordings import read
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Chunk, Samples, SpeechEnd, SpeechStart
 
 _log = logging.getLogger(__name__)
 
 _WORKERS = 2
+_HEARD = (SAMPLE_RATE, 2 * SAMPLE_RATE)  # How much of a longer clip is heard before its end.
 _TEXTS = 64  # Sentences per pass of the text encoder.
+
+_MAKERS = (gate_module, vad_module, recordings, prosody_module, audio_tokens_module, voice_module)
 
 Voice = tuple[Window, ...]
 """What is heard of a clip: after 1 s and 2 s, if it is that long, and at its end, which comes last."""
@@ -48,8 +55,14 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stream_emo"
 
 
-def voices(clips: Sequence[Clip], cache: Path, gate: GateConfig | None = None) -> list[Voice]:
-    """The audio tokens of each clip, whose first sample is at 0.
+def voices(
+    clips: Sequence[Clip],
+    cache: Path,
+    gate: GateConfig | None = None,
+    surroundings: Surroundings | None = None,
+    seed: int = 0,
+) -> list[Voice]:
+    """The audio tokens of each clip, whose first sample is at 0; as heard in `surroundings` made with `seed`.
 
     Raises:
         SourceError: a clip cannot be decoded.
@@ -57,14 +70,21 @@ def voices(clips: Sequence[Clip], cache: Path, gate: GateConfig | None = None) -
     """
     gate = gate or GateConfig()
     folder = find(WHISPER, "")
-    sources = [inspect.getsource(module) for module in (tokens_module, prosody_module)]
+    made_by = [_file_digest(folder / "model.bin"), repr(gate), repr(_HEARD), *map(inspect.getsource, _MAKERS)]
+    if surroundings is not None:
+        made_by += [inspect.getsource(augment), *map(str, surroundings.recordings), f"seed {seed}"]
     files = [f"{clip.path} {clip.path.stat().st_size} {clip.path.stat().st_mtime_ns}" for clip in clips]
-    path = cache / f"voice-{_digest(_file_digest(folder / 'model.bin'), repr(gate), *sources, *files)}.npz"
+    path = cache / f"voice-{_digest(*made_by, *files)}.npz"
 
     def make() -> dict[str, NDArray[np.generic]]:
-        whisper = Whisper(folder)
+        encoder = VoiceEncoder(folder)
+        # What is random happens here, in order; the rest on threads.
+        heard_as = (read(clip.path) for clip in clips)
+        if surroundings is not None:
+            speakers = (clip.speaker for clip in clips)
+            heard_as = (surroundings.heard(*pair) for pair in zip(heard_as, speakers, strict=True))
         with ThreadPoolExecutor(_WORKERS) as pool:
-            heard = list(pool.map(lambda clip: hear(whisper, gate, read(clip.path)), clips))
+            heard = list(pool.map(lambda samples: hear(encoder, gate, samples), heard_as))
         windows = [window for voice in heard for window in voice]
         return {
             "features": np.concatenate([_audio(window).features for window in windows]).astype(np.float16),
@@ -89,7 +109,8 @@ def voices(clips: Sequence[Clip], cache: Path, gate: GateConfig | None = None) -
 def texts(sentences: Sequence[Sentence], cache: Path) -> list[Pieces]:
     """The word pieces of each sentence. Raises `WeightsError`: no MiniLM."""
     folder = find(MINILM, "")
-    path = cache / f"text-{_digest(_file_digest(folder / 'model.safetensors'), *_words(sentences))}.npz"
+    made_by = [_file_digest(folder / "model.safetensors"), inspect.getsource(text_module)]
+    path = cache / f"text-{_digest(*made_by, *_words(sentences))}.npz"
 
     def make() -> dict[str, NDArray[np.generic]]:
         encoder = TextEncoder(folder)
@@ -117,32 +138,16 @@ def texts(sentences: Sequence[Sentence], cache: Path) -> list[Pieces]:
     ]
 
 
-def read(path: Path) -> Samples:
-    """A sound file as mono at 16 kHz. Raises `SourceError`."""
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise SourceError(f"{path}: cannot be decoded ({error})") from error
-    mono: Samples = samples.mean(1)
-    return mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
-
-
-def hear(whisper: Whisper, gate: GateConfig, samples: Samples) -> Voice:
+def hear(encoder: VoiceEncoder, gate: GateConfig, samples: Samples) -> Voice:
     """The clip's speech as a live run hears it on the way and at its end."""
     start, end = speech_span(gate, samples)
-    speech = samples[start:end]
 
-    def window(encoded: Encoded) -> Window:
-        part = speech[: encoded.length]
-        return Window(audio_tokens(encoded.states, part, start), None, start + encoded.length)
+    def window(length: int) -> Window:
+        part = samples[start : start + length]
+        return Window(audio_tokens(encoder.encode(part), part, start), None, start + length)
 
-    passes = []
-    if len(speech) > SAMPLE_RATE:
-        passes.append(window(whisper.encode(speech[:SAMPLE_RATE], start, FEATURE_SILENCE)))
-    if len(speech) > 2 * SAMPLE_RATE:
-        passes.append(window(whisper.encode_for_decoder(speech[: 2 * SAMPLE_RATE], start)))
-    passes.append(window(whisper.encode_for_decoder(speech, start)))
-    return tuple(passes)
+    whole = end - start
+    return (*(window(length) for length in _HEARD if length < whole), window(whole))
 
 
 def speech_span(config: GateConfig, samples: Samples) -> tuple[int, int]:

@@ -21,6 +21,9 @@ NEMO: Mapping[str, str] = {
     "surprised": "surprised",
 }
 
+INDIAN_EMOSPEECH = ("calm", "happy", "angry", "fearful")
+"""As its file names say them."""
+
 EKMAN: Mapping[str, str] = {
     "neutral": "neutral",
     "joy": "happy",

@@ -19,6 +19,8 @@ from stream_emo.fusion.windows import Window, collate
 from stream_emo.perception.audio_tokens import FRAME_FEATURES, STATES
 from stream_emo.perception.prosody import PROSODY
 from stream_emo.training.examples import Example, Sampler
+from stream_emo.training.expert import fit_expert
+from stream_emo.training.histories import Histories
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ _REPORT = 100  # Steps between lines in the log.
 class Recipe:
     """How to train. Chosen on RAVDESS folds 1-3, see the model card."""
 
+    penalty: float = 0.1
+    """Of the voice's linear evidence, see `fit_expert`."""
     steps: int = 700
     batch: int = 128
     learning_rate: float = 1e-3
@@ -43,18 +47,31 @@ class Recipe:
 
 
 def fit(config: NetworkConfig, sampler: Sampler, recipe: Recipe, seed: int) -> FusionNetwork:
-    """A trained network in evaluation mode, not calibrated. The same seed and examples: the same weights."""
+    """A trained network in evaluation mode, not calibrated. The same seed and examples: the same weights.
+
+    First the voice's evidence, in closed form; then, by gradient descent, the words, how the two hear each
+    other, and which of them is to be believed. Without texts there is only the first.
+    """
     torch.manual_seed(seed)
     network: FusionNetwork = FusionNetwork(config)
     normalise(network, [example.window for example in sampler.draw(_STATISTICS)])
+    histories = Histories(network, sampler.voices, np.random.default_rng(seed))
+    torch.manual_seed(seed)
+    fit_expert(network, histories, recipe.penalty)
+    if not sampler.texts:
+        return network.eval()
+    _keep_evidence(network)
     averaged: FusionNetwork = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+        [parameter for parameter in network.parameters() if parameter.requires_grad],
+        recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
     network.train()
     for step in range(recipe.steps):
-        loss = _step_loss(network, sampler.draw(recipe.batch), recipe)
+        examples = sampler.draw(recipe.batch)
+        loss = _step_loss(network, examples, histories.draw([example.origin for example in examples]), recipe)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -64,6 +81,18 @@ def fit(config: NetworkConfig, sampler: Sampler, recipe: Recipe, seed: int) -> F
         if step % _REPORT == 0:
             _log.info("step %d of %d, loss %.3f", step, recipe.steps, loss.item())
     return averaged
+
+
+def _keep_evidence(network: FusionNetwork) -> None:
+    """What the voice says stays as fitted: on so few speakers gradient descent makes it no better (RAVDESS,
+    folds 1-3: 78.3 % UA before, 77.9 % after). How far the voice is to be believed is still learnt."""
+    voice = network.voice
+    voice.linear.requires_grad_(False)
+    for parameter in voice.output.parameters():
+        torch.nn.init.zeros_(parameter)
+        only_claim = torch.zeros_like(parameter)
+        only_claim[0] = 1.0
+        parameter.register_hook(only_claim.mul)  # type: ignore[no-untyped-call]
 
 
 def normalise(network: FusionNetwork, windows: Sequence[Window]) -> None:
@@ -82,23 +111,34 @@ def normalise(network: FusionNetwork, windows: Sequence[Window]) -> None:
             _set(modality.normalise.window_mean, modality.normalise.window_scale, windowed)
 
 
-def predict(network: FusionNetwork, windows: Sequence[Window], batch: int = 256) -> NDArray[np.float64]:
-    """float64 [windows, emotions]: logits before calibration."""
+def predict(
+    network: FusionNetwork,
+    windows: Sequence[Window],
+    offsets: NDArray[np.float64] | None = None,
+    batch: int = 256,
+) -> NDArray[np.float64]:
+    """float64 [windows, emotions]: logits before calibration. `offsets` [windows, k]: see `collate`."""
     logits = []
     with torch.inference_mode():
         for first in range(0, len(windows), batch):
             part = collate(
-                windows[first : first + batch], network.config.audio_features, network.config.text_features
+                windows[first : first + batch],
+                network.config.audio_features,
+                network.config.text_features,
+                None if offsets is None else offsets[first : first + batch],
             )
             logits.append(network(part.audio, part.text).logits.double().numpy())
     return np.concatenate(logits)
 
 
-def _step_loss(network: FusionNetwork, examples: Sequence[Example], recipe: Recipe) -> Tensor:
+def _step_loss(
+    network: FusionNetwork, examples: Sequence[Example], offsets: NDArray[np.float64], recipe: Recipe
+) -> Tensor:
     batch = collate(
         [example.window for example in examples],
         network.config.audio_features,
         network.config.text_features,
+        offsets,
     )
     target = torch.from_numpy(np.stack([example.target for example in examples]))
     scores: Scores = network(batch.audio, batch.text)

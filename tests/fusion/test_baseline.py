@@ -5,69 +5,85 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_emo.fusion.baseline import SpeakerBaseline
-from stream_emo.types import AudioTokens
+from stream_emo.fusion.baseline import Population, SpeakerBaseline, nothing_heard
 
-FEATURES = 5
-POPULATION = np.linspace(-1, 1, FEATURES, dtype=np.float32)
+EMOTIONS, K = 6, 4
 
 
-def speech(level: float, tokens: int = 10) -> AudioTokens:
-    features = np.random.default_rng(int(100 * level)).normal(level, 1, (tokens, FEATURES))
-    return AudioTokens(features.astype(np.float32), np.arange(tokens) * 3200)
+def drawn(
+    speakers: int = 60, each: int = 5, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Points, emotions and speakers of a made-up training set, and the speakers' true offsets."""
+    random = np.random.default_rng(seed)
+    means = random.normal(0, 2, (EMOTIONS, K))
+    offsets = random.normal(0, 1.5, (speakers, K))
+    speaker, emotion = (part.ravel() for part in np.mgrid[:speakers, : EMOTIONS * each])
+    emotion = emotion % EMOTIONS
+    manner = random.normal(0, 0.3, (speakers, EMOTIONS, K))
+    points = means[emotion] + offsets[speaker] + manner[speaker, emotion]
+    return points + random.normal(0, 0.5, points.shape), emotion, speaker, offsets
 
 
-def test_no_history_no_effect() -> None:
-    audio = speech(2)
-    assert SpeakerBaseline(POPULATION).adjust(audio) is audio
+POINTS, LABELS, SPEAKERS, OFFSETS = drawn()
+POPULATION = Population.learn(POINTS, LABELS, SPEAKERS, EMOTIONS)
 
 
-def test_what_tells_nothing_about_the_usual_voice_changes_nothing() -> None:
+def certain(emotion: int) -> np.ndarray:
+    return np.eye(EMOTIONS)[emotion]
+
+
+def after(rows: np.ndarray) -> SpeakerBaseline:
     baseline = SpeakerBaseline(POPULATION)
-    baseline.settle(speech(3), share=0.0)
-    audio = speech(2)
-    np.testing.assert_array_equal(baseline.adjust(audio).features, audio.features)
+    for row in rows:
+        baseline.settle(POINTS[row], certain(LABELS[row]))
+    return baseline
 
 
-def test_half_of_the_difference_is_believed_at_the_prior() -> None:
-    baseline = SpeakerBaseline(POPULATION, prior=10)
-    baseline.settle(speech(3, tokens=10), share=1.0)
-    shift = speech(2).features - baseline.adjust(speech(2)).features
-    np.testing.assert_allclose(shift[0], (speech(3).features.mean(0) - POPULATION) / 2, rtol=1e-4)
+def test_the_population_is_what_the_training_set_was_drawn_from() -> None:
+    assert POPULATION.offset == pytest.approx(np.full(K, 1.5**2), rel=0.5)
+    assert POPULATION.manner == pytest.approx(np.full(K, 0.3**2 + 0.5**2 / 5), rel=0.4)
+    assert POPULATION.rest == pytest.approx(np.full(K, 0.5**2 * 0.8), rel=0.3)
 
 
-def test_in_the_long_run_the_usual_voice_becomes_the_population() -> None:
+def test_without_history_the_offset_is_exactly_zero() -> None:
+    np.testing.assert_array_equal(SpeakerBaseline(POPULATION).offset, np.zeros(K))
+
+
+@given(emotion=st.integers(0, EMOTIONS - 1), times=st.integers(1, 40))
+def test_a_speaker_who_shows_one_emotion_only_is_left_as_they_are(emotion: int, times: int) -> None:
     baseline = SpeakerBaseline(POPULATION)
-    for _ in range(3000):
-        baseline.settle(speech(3, tokens=100), share=1.0)
-    np.testing.assert_allclose(baseline.adjust(speech(3, tokens=100)).features.mean(0), POPULATION, atol=0.01)
+    for _ in range(times):
+        baseline.settle(np.full(K, 3.0), certain(emotion))
+    np.testing.assert_array_equal(baseline.offset, np.zeros(K))
 
 
-@given(shares=st.lists(st.floats(0.01, 1), min_size=2, max_size=6))
-def test_the_mean_is_weighted_and_does_not_depend_on_order(shares: list[float]) -> None:
-    forth, back = SpeakerBaseline(POPULATION), SpeakerBaseline(POPULATION)
-    pairs = [(speech(number / 2), share) for number, share in enumerate(shares)]
-    for audio, share in pairs:
-        forth.settle(audio, share)
-    for audio, share in reversed(pairs):
-        back.settle(audio, share)
-    np.testing.assert_allclose(forth.state.mean, back.state.mean, rtol=1e-9)
-    expected = np.average([audio.features.mean(0) for audio, _ in pairs], axis=0, weights=shares)
-    np.testing.assert_allclose(forth.state.mean, expected, rtol=1e-5)
-    assert forth.state.weight == pytest.approx(10 * sum(shares))
+def test_with_every_emotion_heard_the_offset_is_found() -> None:
+    for speaker in range(5):
+        found = after(np.flatnonzero(speaker == SPEAKERS)).offset
+        np.testing.assert_allclose(found, OFFSETS[speaker] - OFFSETS.mean(0), atol=0.5)
+
+
+def test_belief_grows_with_what_was_heard() -> None:
+    rows = np.flatnonzero(SPEAKERS == 0)
+    sizes = [float(np.abs(after(rows[:count]).offset).sum()) for count in (0, 2, 4, 6)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == sizes[1] == 0
+
+
+@given(st.permutations(range(12)))
+def test_the_order_of_what_was_heard_does_not_matter(order: list[int]) -> None:
+    rows = np.flatnonzero(SPEAKERS == 3)[:12]
+    np.testing.assert_allclose(after(rows[order]).offset, after(rows).offset, rtol=1e-9)
+
+
+def test_what_is_unsure_says_little() -> None:
+    state = nothing_heard(POPULATION)
+    shares = np.array([0.5, 0.3, 0.2, 0.0, 0.0, 0.0])
+    counts = state.plus(POPULATION, np.ones(K), shares).counts
+    np.testing.assert_allclose(counts, shares**2 / (shares**2).sum())
 
 
 def test_state_goes_on_in_another_session() -> None:
-    first, second = SpeakerBaseline(POPULATION), SpeakerBaseline(POPULATION)
-    first.settle(speech(3), share=0.5)
-    second.restore(first.state)
-    np.testing.assert_array_equal(first.adjust(speech(1)).features, second.adjust(speech(1)).features)
-
-
-def test_adjusting_leaves_what_it_was_given() -> None:
-    baseline = SpeakerBaseline(POPULATION)
-    baseline.settle(speech(3), share=1.0)
-    audio = speech(1)
-    before = audio.features.copy()
-    assert baseline.adjust(audio).positions is audio.positions
-    np.testing.assert_array_equal(audio.features, before)
+    first, second = after(np.flatnonzero(SPEAKERS == 1)), SpeakerBaseline(POPULATION)
+    second.state = first.state
+    np.testing.assert_array_equal(second.offset, first.offset)

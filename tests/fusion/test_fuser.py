@@ -9,6 +9,7 @@ import torch
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
+from stream_emo.fusion.baseline import BaselineState, nothing_heard
 from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.fuser import Fuser, FusionSession, checkpoint_path
 from stream_emo.fusion.network import FusionNetwork
@@ -25,7 +26,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("checkpoint")
     config = NetworkConfig(audio_features=AUDIO, text_features=TEXT, width=16, heads=2, hidden=8)
-    PretrainedFusion.of(FusionNetwork(config)).save_pretrained(folder)
+    network = FusionNetwork(config)
+    # Untrained, but with speakers that differ.
+    network.speakers.directions.copy_(torch.eye(AUDIO))
+    PretrainedFusion.of(network).save_pretrained(folder)
     return folder
 
 
@@ -105,21 +109,38 @@ def test_rolling_state_follows_the_estimates(checkpoint: Path) -> None:
     assert rolling.label == one.label(estimate.probabilities)
 
 
-def test_the_baseline_learns_from_settled_utterances_only_when_wanted(checkpoint: Path) -> None:
+def varied_past(checkpoint: Path) -> BaselineState:
+    """A speaker who showed every emotion, each a little above what is usual."""
+    population = Fuser.load(FusionConfig(checkpoint=str(checkpoint))).population
+    state = nothing_heard(population)
+    for emotion in range(len(EMOTIONS)):
+        state = state.plus(population, np.ones(AUDIO), np.eye(len(EMOTIONS))[emotion])
+    return state
+
+
+def test_utterances_count_when_they_are_over(checkpoint: Path) -> None:
+    one = session(checkpoint)
+    one.fuse(audio(), None, END)
+    assert one.baseline.counts.sum() == 0
+    one.settle()
+    one.settle()
+    assert one.baseline.counts.sum() == pytest.approx(1)
+
+
+def test_the_baseline_is_used_only_when_wanted(checkpoint: Path) -> None:
     with_baseline, without = session(checkpoint, baseline=True), session(checkpoint, baseline=False)
     first = with_baseline.fuse(audio(), None, END)
     assert first == without.fuse(audio(), None, END)
-    assert with_baseline.fuse(audio(), None, END) == first
-    with_baseline.settle(audio())
-    without.settle(audio())
+    with_baseline.baseline = without.baseline = varied_past(checkpoint)
     assert with_baseline.fuse(audio(), None, END) != first
     assert without.fuse(audio(), None, END) == first
 
 
 def test_a_session_may_go_on_with_a_known_speaker(checkpoint: Path) -> None:
     before, after = (session(checkpoint, baseline=True) for _ in range(2))
+    before.baseline = varied_past(checkpoint)
     before.fuse(audio(), None, END)
-    before.settle(audio())
+    before.settle()
     after.baseline = before.baseline
     assert after.fuse(audio(), None, END) == before.fuse(audio(), None, END)
 
@@ -128,8 +149,9 @@ def test_sessions_of_one_fuser_share_nothing(checkpoint: Path) -> None:
     fuser = Fuser.load(FusionConfig(checkpoint=str(checkpoint)))
     one, other = fuser.session(), fuser.session()
     fresh = other.fuse(audio(), None, END)
+    one.baseline = varied_past(checkpoint)
     one.fuse(audio(seed=5), None, END)
-    one.settle(audio(seed=5))
+    one.settle()
     assert other.fuse(audio(), None, END) == fresh
 
 

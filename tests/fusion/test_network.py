@@ -90,10 +90,24 @@ def test_each_stream_hears_the_other() -> None:
     def voice_logits(words: TextTokens) -> torch.Tensor:
         batch = collate([Window(audio(6), words, END)], AUDIO, TEXT)
         with torch.inference_mode():
-            voice, heard = NETWORK.voice.read(batch.audio), NETWORK.words.read(batch.text)
-            return NETWORK.voice.weigh(batch.audio, voice, batch.text, heard)[1]
+            voice, heard = NETWORK.voice.read(batch.audio, None), NETWORK.words.read(batch.text, None)
+            return NETWORK.voice.weigh(batch.audio, voice, batch.text, heard, None)[1]
 
     assert not torch.allclose(voice_logits(text(5)), voice_logits(text(5, seed=9)), atol=1e-4)
+
+
+def test_no_offset_is_as_an_unknown_one_and_an_offset_is_taken_away() -> None:
+    network = small_network()
+    network.speakers.directions.copy_(torch.eye(AUDIO))
+    windows = [Window(audio(6), text(5), END)]
+
+    def scored(offsets: np.ndarray | None) -> np.ndarray:
+        batch = collate(windows, AUDIO, TEXT, offsets)
+        with torch.inference_mode():
+            return rows(network(batch.audio, batch.text))
+
+    np.testing.assert_array_equal(scored(np.zeros((1, AUDIO))), scored(None))
+    assert not np.allclose(scored(np.ones((1, AUDIO))), scored(None), atol=1e-4)
 
 
 @settings(deadline=None, max_examples=20)

@@ -1,39 +1,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from stream_emo.config import GateConfig, SpeechConfig
 from stream_emo.perception.listener import Heard, Listener, Words
-from stream_emo.perception.speech import FRAME, Encoded, Whisper
+from stream_emo.perception.speech import Encoded, Whisper
+from stream_emo.perception.voice import FRAME, VoiceEncoder
 from stream_emo.types import SAMPLE_RATE, GateItem, Samples, SpeechChunk, SpeechEnd, SpeechPause, SpeechStart
 
 
-class CountingWhisper:
-    """Encodes nothing, but remembers what it was given."""
+class CountingEncoders:
+    """Encode nothing, but remember what they were given."""
 
     def __init__(self) -> None:
-        self.passes: list[tuple[int, int, bool]] = []
+        self.voice: list[int] = []
+        self.words: list[tuple[int, int]] = []
 
-    def encode(self, samples: Samples, start: int, silence: int, shortest: int = 0) -> Encoded:
-        return self._pass(samples, start, words=False)
+    def encode_voice(self, samples: Samples) -> NDArray[np.float32]:
+        self.voice.append(len(samples))
+        return np.zeros((-(-len(samples) // FRAME), 384), np.float32)
 
-    def encode_for_decoder(self, samples: Samples, start: int) -> Encoded:
-        return self._pass(samples, start, words=True)
-
-    def _pass(self, samples: Samples, start: int, words: bool) -> Encoded:
-        self.passes.append((start, len(samples), words))
-        states = np.zeros((-(-len(samples) // FRAME), 384), np.float32)
-        return Encoded(start, len(samples), states, cast("object", None))  # type: ignore[arg-type]
+    def encode_words(self, samples: Samples, start: int) -> Encoded:
+        self.words.append((start, len(samples)))
+        return Encoded(start, len(samples), cast("object", None))  # type: ignore[arg-type]
 
 
-def listener(whisper: CountingWhisper, *, text: bool = True) -> Listener:
-    return Listener(cast(Whisper, whisper), SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text), GateConfig())
+def listener(encoders: CountingEncoders, *, text: bool = True) -> Listener:
+    speech = SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text)
+    voice = cast(VoiceEncoder, SimpleNamespace(encode=encoders.encode_voice))
+    whisper = cast(Whisper, SimpleNamespace(encode=encoders.encode_words))
+    return Listener(voice, whisper, speech, GateConfig())
 
 
 def seconds(value: float) -> int:
@@ -57,19 +61,20 @@ def heard(listener: Listener, items: Sequence[GateItem], behind: int = 0) -> lis
 
 
 def test_a_pass_every_hop_and_words_every_second_one() -> None:
-    whisper = CountingWhisper()
+    encoders = CountingEncoders()
     items = [SpeechStart(0, 0, 0), *speech(0, seconds(4.5))]
-    assert heard(listener(whisper), items) == [
+    assert heard(listener(encoders), items) == [
         (1.0, Words.NONE),
         (2.0, Words.PARTIAL),
         (3.0, Words.NONE),
         (4.0, Words.PARTIAL),
     ]
-    assert [length for _, length, _ in whisper.passes] == [seconds(n) for n in (1, 2, 3, 4)]
+    assert encoders.voice == [seconds(n) for n in (1, 2, 3, 4)]
+    assert encoders.words == [(0, seconds(2)), (0, seconds(4))]
 
 
 def test_the_pause_before_the_endpoint_does_the_final_work() -> None:
-    whisper = CountingWhisper()
+    encoders = CountingEncoders()
     end = seconds(2.5)
     items = [
         SpeechStart(0, 0, 0),
@@ -77,14 +82,14 @@ def test_the_pause_before_the_endpoint_does_the_final_work() -> None:
         SpeechPause(0, end),
         SpeechEnd(0, end, end + 4000, "silence"),
     ]
-    assert heard(listener(whisper), items)[-1] == (2.5, Words.FINAL)
-    assert len(whisper.passes) == 3, "the endpoint itself needs no pass"
+    assert heard(listener(encoders), items)[-1] == (2.5, Words.FINAL)
+    assert len(encoders.voice) == 3, "the endpoint itself needs no pass"
 
 
 def test_speech_after_a_pause_moves_the_hops() -> None:
     items = [SpeechStart(0, 0, 0), *speech(0, seconds(1.5)), SpeechPause(0, seconds(1.5))]
     items += [*speech(seconds(1.5), seconds(3)), SpeechEnd(0, seconds(3), seconds(3), "end")]
-    assert heard(listener(CountingWhisper()), items) == [
+    assert heard(listener(CountingEncoders()), items) == [
         (1.0, Words.NONE),
         (1.5, Words.FINAL),
         (2.5, Words.NONE),
@@ -93,18 +98,18 @@ def test_speech_after_a_pause_moves_the_hops() -> None:
 
 
 def test_a_split_ends_the_utterance_where_it_says() -> None:
-    whisper = CountingWhisper()
+    encoders = CountingEncoders()
     items = [SpeechStart(0, 0, 0), *speech(0, seconds(4)), SpeechEnd(0, seconds(3.2), seconds(4), "length")]
-    assert heard(listener(whisper), items)[-1] == (3.2, Words.FINAL)
+    assert heard(listener(encoders), items)[-1] == (3.2, Words.FINAL)
 
 
 def test_without_text_there_are_no_words() -> None:
-    whisper = CountingWhisper()
+    encoders = CountingEncoders()
     end = seconds(2.5)
     items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end), SpeechEnd(0, end, end, "silence")]
-    assert {words for _, words in heard(listener(whisper, text=False), items)} == {Words.NONE}
-    assert not any(words for _, _, words in whisper.passes)
-    assert len(whisper.passes) == 3
+    assert {words for _, words in heard(listener(encoders, text=False), items)} == {Words.NONE}
+    assert encoders.words == []
+    assert len(encoders.voice) == 3
 
 
 @pytest.mark.parametrize(
@@ -117,7 +122,7 @@ def test_without_text_there_are_no_words() -> None:
 def test_text_is_shed_before_scores(
     behind_s: float, expected: list[tuple[float, Words]], shed: tuple[int, int]
 ) -> None:
-    late = listener(CountingWhisper())
+    late = listener(CountingEncoders())
     assert heard(late, [SpeechStart(0, 0, 0), *speech(0, seconds(3.2))], behind=seconds(behind_s)) == expected
     assert (late.shed_texts, late.shed_scores) == shed
     end = SpeechEnd(0, seconds(3.2), seconds(3.2), "silence")
@@ -129,14 +134,14 @@ def test_text_is_shed_before_scores(
 def test_block_size_changes_nothing(one: int, other: int) -> None:
     runs = []
     for size in (one, other):
-        whisper = CountingWhisper()
+        encoders = CountingEncoders()
         start, end = 777, 777 + seconds(3.3)
         items = [SpeechStart(0, start, start), *speech(start, end, size), SpeechEnd(0, end, end, "end")]
-        runs.append((heard(listener(whisper), items), whisper.passes))
+        runs.append((heard(listener(encoders), items), encoders.voice, encoders.words))
     assert runs[0] == runs[1]
 
 
 def test_speech_that_does_not_follow_is_an_error() -> None:
-    broken = listener(CountingWhisper())
+    broken = listener(CountingEncoders())
     with pytest.raises(ValueError, match="does not follow"):
         heard(broken, [SpeechStart(0, 0, 0), *speech(512, 1024)])

@@ -9,8 +9,9 @@ import pytest
 
 from stream_emo.errors import WeightsError
 from stream_emo.models import MINILM, WHISPER, find, find_local
-from stream_emo.perception.speech import FRAME, Whisper, _words
+from stream_emo.perception.speech import Whisper, _words
 from stream_emo.perception.text import TextEncoder
+from stream_emo.perception.voice import VoiceEncoder
 from stream_emo.types import SAMPLE_RATE, Word
 
 
@@ -25,25 +26,8 @@ def text_encoder() -> TextEncoder:
 
 
 @pytest.mark.weights
-def test_states_cover_the_samples_and_not_the_padding(whisper: Whisper) -> None:
-    samples = np.random.default_rng(0).normal(0, 0.1, 3 * SAMPLE_RATE + 1).astype(np.float32)
-    for length in (1, FRAME, FRAME + 1, len(samples)):
-        encoded = whisper.encode(samples[:length], 7, SAMPLE_RATE)
-        assert encoded.states.shape == (-(-length // FRAME), whisper.width)
-        assert (encoded.start, encoded.length) == (7, length)
-        assert np.isfinite(encoded.states).all()
-
-
-@pytest.mark.weights
-def test_the_encoder_is_deterministic(whisper: Whisper) -> None:
-    samples = np.random.default_rng(1).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
-    one, other = (whisper.encode_for_decoder(samples, 0).states for _ in range(2))
-    np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.weights
 def test_decoding_begins_with_the_prefix_and_keeps_the_limit(whisper: Whisper) -> None:
-    encoded = whisper.encode_for_decoder(np.zeros(SAMPLE_RATE, np.float32), 0)
+    encoded = whisper.encode(np.zeros(SAMPLE_RATE, np.float32), 0)
     prefix = whisper.decode(encoded, (), 3).tokens
     assert len(prefix) <= 3
     forced = whisper.decode(encoded, prefix, 6)
@@ -57,7 +41,7 @@ def test_words_come_in_order_within_the_audio(whisper: Whisper, data_root: Path)
 
     samples, _ = soundfile.read(data_root / "asr_smoke/realtimestt/LJ001-0002.wav", dtype="float32")
     start = 160_000
-    encoded = whisper.encode_for_decoder(
+    encoded = whisper.encode(
         np.interp(np.arange(0, len(samples), 22050 / SAMPLE_RATE), np.arange(len(samples)), samples).astype(
             np.float32
         ),
@@ -113,7 +97,7 @@ def test_an_explicit_folder_without_the_model_is_named(tmp_path: Path) -> None:
         find_local(WHISPER, str(tmp_path))
 
 
-@pytest.mark.parametrize("load", [Whisper, TextEncoder])
+@pytest.mark.parametrize("load", [Whisper, VoiceEncoder, TextEncoder])
 def test_corrupt_weights_are_named(load: type, tmp_path: Path) -> None:
     for name in {*WHISPER.files, *MINILM.files}:
         (tmp_path / name).write_text("{}", encoding="utf-8")

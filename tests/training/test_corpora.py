@@ -76,3 +76,11 @@ def test_meld(tmp_path: Path) -> None:
     )
     (sentence,) = corpora.meld(tmp_path, "test")
     assert (sentence.text, sentence.labels) == ("Oh, I'm sorry...", ("sad",))
+
+
+def test_indian_emospeech(tmp_path: Path) -> None:
+    touch(tmp_path / "Metro" / "background-metro-None-2019-abc.opus")
+    touch(tmp_path / "Roads" / "go-safe-angry-156-abc.opus")
+    touch(tmp_path / "House" / "stop-safe-bored-157-def.opus")
+    (clip,) = corpora.indian_emospeech(tmp_path)
+    assert (clip.speaker, clip.label, clip.text) == ("abc", "angry", "go")

@@ -1,0 +1,178 @@
+"""What happens to a voice on its way into the window: rooms, noise, telephones. The labels stay true.
+
+A speaker keeps one setting per copy of a corpus, as a caller keeps a telephone; levels and cuts of noise vary
+from clip to clip. Every second noise and room is kept for tests of robustness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from stream_emo.audio.pcm import PcmFormat
+from stream_emo.errors import SourceError
+from stream_emo.training.recordings import read
+from stream_emo.types import SAMPLE_RATE, Samples
+
+_NOISES = (
+    "esc10/**/*.*",
+    "speechbrain_samples/noise/*.wav",
+    "indian_emospeech/**/background*.opus",
+)
+_ROOMS = "speechbrain_samples/RIRs/*.wav"
+_SYNTHETIC_ROOMS = 20
+_TELEPHONE = 8_000  # Hz
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """Where and through what one speaker is heard."""
+
+    speed: float
+    """Of the recording: faster is higher, too."""
+    tilt_db: float
+    """dB per octave around 1 kHz: the microphone's colour."""
+    room: Samples | None
+    noise: Samples | None
+    snr_db: float | None
+    """None: no noise."""
+    level_db: float
+    """Of the loudest sample, dB below full scale."""
+    clip_db: float
+    """Overdriven by so much."""
+    cutoff: float | None
+    """Hz, of a low pass; None: open."""
+    telephone: bool
+    """8 kHz, mu-law."""
+
+
+class Surroundings:
+    """Draws settings from recorded noises and rooms. Seeded: the same draws again."""
+
+    def __init__(self, data: Path, seed: int) -> None:
+        """Raises `SourceError`: no noises in `data`."""
+        self._random = np.random.default_rng(seed)
+        self.recordings = [path for pattern in (*_NOISES, _ROOMS) for path in sorted(data.glob(pattern))[::2]]
+        """What it draws from."""
+        self._noises = [noise for pattern in _NOISES for noise in _load(data, pattern)]
+        if not self._noises:
+            raise SourceError(f"{data}: no noises ({', '.join(_NOISES)}) to augment with")
+        rooms = [_direct(room) for room in _load(data, _ROOMS)]
+        self._rooms = rooms + [self._synthetic_room() for _ in range(_SYNTHETIC_ROOMS)]
+        self._settings: dict[str, Setting] = {}
+
+    def heard(self, samples: Samples, speaker: str) -> Samples:
+        """The samples as this speaker is heard; the same setting every time."""
+        if speaker not in self._settings:
+            self._settings[speaker] = self._draw()
+        return self._through(samples, self._settings[speaker])
+
+    def _draw(self) -> Setting:
+        random = self._random
+        line = random.random()
+        return Setting(
+            speed=random.uniform(0.9, 1.1) if random.random() < 0.7 else 1.0,
+            tilt_db=random.uniform(-5, 5) if random.random() < 0.5 else 0.0,
+            room=self._rooms[random.integers(len(self._rooms))] if random.random() < 0.35 else None,
+            noise=self._noises[random.integers(len(self._noises))] if random.random() < 0.7 else None,
+            snr_db=random.uniform(5, 30) if random.random() < 0.55 else None,
+            level_db=random.uniform(-30, 0),
+            clip_db=random.uniform(3, 12) if random.random() < 0.08 else 0.0,
+            cutoff=random.uniform(3000, 7000) if 0.3 <= line < 0.45 else None,
+            telephone=line < 0.3,
+        )
+
+    def _through(self, samples: Samples, setting: Setting) -> Samples:
+        random = self._random
+        if setting.speed != 1.0:
+            samples = soxr.resample(samples, SAMPLE_RATE, round(SAMPLE_RATE * setting.speed))
+        if setting.room is not None:
+            samples = _convolved(samples, setting.room)
+        if setting.tilt_db or setting.cutoff:
+            samples = _filtered(samples, setting.tilt_db, setting.cutoff)
+        if setting.snr_db is not None:
+            noise = self._noise(len(samples), setting.noise)
+            samples = with_noise(samples, noise, setting.snr_db + random.uniform(-3, 3))
+        # Loud speech stays louder than soft speech, but not by all.
+        samples = samples * 10 ** ((setting.level_db + random.uniform(-2, 2)) / 20)
+        samples = samples / (float(np.abs(samples).max(initial=0.0)) ** 0.7 + 1e-6)
+        if setting.clip_db:
+            top = float(np.abs(samples).max(initial=0.0))
+            samples = np.clip(samples * 10 ** (setting.clip_db / 20), -top, top)
+        if setting.telephone:
+            samples = telephone(samples)
+        return np.ascontiguousarray(np.clip(samples, -1, 1), np.float32)
+
+    def _noise(self, length: int, recorded: Samples | None) -> Samples:
+        random = self._random
+        if recorded is None:  # White to pink.
+            spectrum = np.fft.rfft(random.standard_normal(length))
+            spectrum /= np.maximum(np.arange(len(spectrum)), 8) ** random.uniform(0, 1)
+            return np.asarray(np.fft.irfft(spectrum, length), np.float32)
+        repeated = np.tile(recorded, -(-length // len(recorded)) + 1)
+        first = int(random.integers(len(repeated) - length + 1))
+        return repeated[first : first + length]
+
+    def _synthetic_room(self) -> Samples:
+        """Exponentially fading noise after the direct sound; reverberation time 0.15 to 0.7 s."""
+        random = self._random
+        length = int(random.uniform(0.15, 0.7) * SAMPLE_RATE)
+        fading = 10 ** (-3 * np.arange(length) / length)
+        tail = random.standard_normal(length) * fading * random.uniform(0.02, 0.12)
+        tail[0] = 1.0
+        return tail.astype(np.float32)
+
+
+def with_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
+    """`noise` added at this ratio of mean powers."""
+    power, disturbance = (float(np.mean(np.square(part))) + 1e-10 for part in (samples, noise))
+    return np.asarray(samples + noise * (power / disturbance) ** 0.5 * 10 ** (-snr_db / 20), np.float32)
+
+
+def telephone(samples: Samples) -> Samples:
+    """8 kHz, 8 bits mu-law (ITU-T G.711), and back."""
+    narrow = soxr.resample(samples, SAMPLE_RATE, _TELEPHONE)
+    pcm = PcmFormat(_TELEPHONE, 1, "mulaw")
+    levels = pcm.decode(bytes(range(256)))[:, 0]
+    order = np.argsort(levels, kind="stable")
+    middles = (levels[order][1:] + levels[order][:-1]) / 2
+    heard = levels[order][np.searchsorted(middles, narrow)]
+    wide = soxr.resample(heard, _TELEPHONE, SAMPLE_RATE)
+    return np.pad(wide, (0, max(0, len(samples) - len(wide))))[: len(samples)]
+
+
+def _filtered(samples: Samples, tilt_db: float, cutoff: float | None) -> Samples:
+    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    gain = 10 ** (tilt_db / 20 * np.log2(np.clip(hertz, 80, 8000) / 1000))
+    if cutoff is not None:
+        gain = gain / np.sqrt(1 + (hertz / cutoff) ** 12)  # Butterworth, 6th order.
+    return np.asarray(np.fft.irfft(np.fft.rfft(samples) * gain, len(samples)), np.float32)
+
+
+def _convolved(samples: Samples, room: Samples) -> Samples:
+    length = len(samples) + len(room) - 1
+    product = np.fft.rfft(samples, length) * np.fft.rfft(room, length)
+    return np.asarray(np.fft.irfft(product, length)[: len(samples)], np.float32)
+
+
+def _direct(room: Samples) -> Samples:
+    """From the direct sound on, at unit energy, a second at most."""
+    first = int(np.abs(room).argmax())
+    room = room[first : first + SAMPLE_RATE]
+    return np.asarray(room / np.sqrt(np.sum(np.square(room))), np.float32)
+
+
+def _load(data: Path, pattern: str) -> list[Samples]:
+    """Every second readable recording that is not silence."""
+    recordings = []
+    for path in sorted(data.glob(pattern))[::2]:
+        try:
+            samples = read(path)
+        except SourceError:
+            continue  # Some published sets hold broken files; noise is noise.
+        if len(samples) > SAMPLE_RATE // 4 and np.mean(np.square(samples)) > 1e-9:
+            recordings.append(samples)
+    return recordings
