@@ -77,7 +77,7 @@ class SpeechConfig:
     """Folder of a MiniLM sentence encoder; empty: look for an installed one."""
     hop_s: float = _number(1.0, 0.2, 5.0)
     """Time between scores while speech goes on."""
-    text_hop_s: float = _number(2.0, 0.2, 10.0)
+    text_hop_s: float = _number(3.0, 0.2, 10.0)
     """Time between partial transcripts while speech goes on."""
 
 

@@ -18,6 +18,7 @@ from stream_emo.perception.text import TextEncoder
 from stream_emo.perception.transcriber import Transcriber
 from stream_emo.perception.voice import VoiceEncoder
 from stream_emo.types import (
+    SAMPLE_RATE,
     Device,
     DeviceChange,
     Event,
@@ -54,7 +55,9 @@ class Session:
         name: str,
         channel: int,
     ) -> None:
-        self._listener = Listener(voice, whisper, config.speech, config.gate)
+        self._listener = Listener(
+            voice, whisper, config.speech, config.gate, round(config.fusion.window_s * SAMPLE_RATE)
+        )
         self._transcriber = Transcriber(whisper)
         self._text_encoder = text_encoder
         self._fusion = fuser.session()

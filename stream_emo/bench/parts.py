@@ -91,7 +91,7 @@ def speed(data: Path) -> Speed:
 
 def latency(data: Path, utterances: int = 100) -> Latency:
     paths = workload.clips(data, _UTTERANCES)[7::14][: utterances + 2]
-    samples = workload.conversation(paths, seconds=4.8 * utterances, pause_s=(0.8, 1.6), seed=0)
+    samples = workload.conversation(paths, seconds=5.2 * utterances, pause_s=(0.8, 1.6), seed=0)
     config = Config()
     finals: list[float] = []
     ages: list[float] = []

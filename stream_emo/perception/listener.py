@@ -61,7 +61,11 @@ ListenerItem = Heard | SpeechStart | SpeechEnd | Gap | DeviceChange
 class Listener:
     """Collects the open utterance and runs the encoders when a pass is due."""
 
-    def __init__(self, voice: VoiceEncoder, whisper: Whisper, speech: SpeechConfig, gate: GateConfig) -> None:
+    def __init__(
+        self, voice: VoiceEncoder, whisper: Whisper, speech: SpeechConfig, gate: GateConfig, window: int
+    ) -> None:
+        """`window`: samples before the end of a pass whose voice a score looks at."""
+        self._window = window
         self._voice = voice
         self._whisper = whisper
         self._text = speech.text
@@ -133,6 +137,7 @@ class Listener:
             encoded = self._whisper.encode(samples, self._start)
             self._next_text = end + self._text_hop
         self._next = end + self._hop
-        tokens = audio_tokens(self._voice.encode(samples), samples, self._start)
+        heard = samples[-self._window :]
+        tokens = audio_tokens(self._voice.encode(heard), heard, end - len(heard))
         self._last = Heard(utterance, self._start, end, words, encoded, tokens)
         return self._last

@@ -52,8 +52,8 @@ class Transcriber:
         return self._transcript(encoded, hypothesis)
 
     def final(self, encoded: Encoded) -> Transcript | None:
-        """The words of the whole utterance, heard afresh. None: nothing that can be trusted."""
-        hypothesis = self._hear(encoded, (), _FINAL_BEAMS)
+        """The words of the whole utterance, with more care. None: nothing that can be trusted."""
+        hypothesis = self._hear(encoded, self._stable, _FINAL_BEAMS)
         return None if hypothesis is None else self._transcript(encoded, hypothesis)
 
     def _hear(self, encoded: Encoded, prefix: Sequence[int], beams: int) -> Hypothesis | None:

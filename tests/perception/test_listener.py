@@ -16,6 +16,8 @@ from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.perception.voice import FRAME, VoiceEncoder
 from stream_emo.types import SAMPLE_RATE, GateItem, Samples, SpeechChunk, SpeechEnd, SpeechPause, SpeechStart
 
+WINDOW = 3 * SAMPLE_RATE
+
 
 class CountingEncoders:
     """Encode nothing, but remember what they were given."""
@@ -37,7 +39,7 @@ def listener(encoders: CountingEncoders, *, text: bool = True) -> Listener:
     speech = SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text)
     voice = cast(VoiceEncoder, SimpleNamespace(encode=encoders.encode_voice))
     whisper = cast(Whisper, SimpleNamespace(encode=encoders.encode_words))
-    return Listener(voice, whisper, speech, GateConfig())
+    return Listener(voice, whisper, speech, GateConfig(), WINDOW)
 
 
 def seconds(value: float) -> int:
@@ -69,7 +71,7 @@ def test_a_pass_every_hop_and_words_every_second_one() -> None:
         (3.0, Words.NONE),
         (4.0, Words.PARTIAL),
     ]
-    assert encoders.voice == [seconds(n) for n in (1, 2, 3, 4)]
+    assert encoders.voice == [seconds(n) for n in (1, 2, 3, 3)], "no more than a score looks at"
     assert encoders.words == [(0, seconds(2)), (0, seconds(4))]
 
 

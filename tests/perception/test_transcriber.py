@@ -59,7 +59,7 @@ def test_what_two_hypotheses_agree_on_is_forced_on_later_ones() -> None:
         assert transcript.text == expected
     assert whisper.prefixes == ["", "", "kids are"]
     reader.final(encoded())
-    assert whisper.prefixes[-1] == "", "the final transcript is heard afresh"
+    assert whisper.prefixes[-1] == "kids are talking by", "the final transcript begins with it, too"
 
 
 def test_a_new_utterance_forgets_the_prefix() -> None:
