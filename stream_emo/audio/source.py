@@ -24,7 +24,7 @@ from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.types import SAMPLE_RATE, SourceItem
 
-_BLOCK_S = 0.02  # What a paced reader delivers at a time, like a sound card.
+_BLOCK_S = 0.032  # What a paced reader delivers at a time, like a sound card.
 
 
 @dataclass(frozen=True, slots=True)

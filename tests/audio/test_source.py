@@ -22,7 +22,7 @@ from tests.sources import ListSource
 Start = Callable[..., Source]
 
 CONFIG = AudioConfig()
-BLOCK = 320
+BLOCK = 512
 """What `PacedSource` reads at a time, at 16 kHz."""
 
 
@@ -251,13 +251,13 @@ def test_the_pace_is_that_of_speech() -> None:
         assert isinstance(chunk, Chunk)
         assert chunk.arrived is not None
         # Never early; how late depends on the machine.
-        assert begun + number * 0.02 <= chunk.arrived <= time.monotonic()
+        assert begun + number * BLOCK / SAMPLE_RATE <= chunk.arrived <= time.monotonic()
 
 
 def test_a_slow_listener_loses_the_newest_and_is_told_exactly_what() -> None:
     frames = noise(10 * BLOCK)
     reader = GatedReader(frames)
-    source = paced(reader, AudioConfig(buffer_s=0.06))
+    source = paced(reader, AudioConfig(buffer_s=3 * BLOCK / SAMPLE_RATE))
     items = iter(source)
     first = next(items)
     reader.gate.set()
