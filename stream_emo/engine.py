@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from stream_emo.config import Config
@@ -77,6 +78,16 @@ def _check_width(key: str, folder: Path, width: int, wanted: int) -> None:
         raise WeightsError(
             f"{key}: {folder} is {width} wide, the fusion network wants {wanted}; see stream-emo models"
         )
+
+
+@lru_cache(maxsize=1)
+def shared_engine(config: Config) -> Engine:
+    """The engine for this configuration; the last one stays loaded, so that a monitor can start again soon.
+
+    Raises:
+        WeightsError: see `Engine`.
+    """
+    return Engine(config)
 
 
 @contextmanager

@@ -67,7 +67,8 @@ class Monitor:
         source: "mic", "-" for PCM on standard input, a path, or a `Source`.
         realtime: pace a file like a microphone.
         pcm: format of the PCM on standard input.
-        engine: models to share with other monitors; None loads them.
+        engine: models to share with other monitors; None loads them, and keeps them for the next monitor with
+            the same configuration.
         channel: number that the published scores carry.
     """
 
@@ -98,7 +99,7 @@ class Monitor:
         """
         if self._source is not None:
             raise PipelineError("this monitor was already used; make a new one for a new session")
-        from stream_emo.engine import Engine
+        from stream_emo.engine import shared_engine
 
         config = self._config
         source = open_source(self._spec, config.audio, pcm=self._pcm, realtime=self._realtime)
@@ -106,7 +107,7 @@ class Monitor:
         source.open()
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
-            self._engine = self._engine or Engine(config)
+            self._engine = self._engine or shared_engine(config)
             self._session: Session = self._engine.session(self._channel)
             self._gate = Gate(config.gate, make_vad(config.gate))
         except BaseException:

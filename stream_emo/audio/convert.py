@@ -62,16 +62,16 @@ class Converter:
         """What follows from the next frames. Raises `SourceError`: no such channel."""
         used = self._used(frames)
         loud = np.abs(used)
+        if loud.max(initial=0.0) < _FULL_SCALE:  # Nearly always; never with a NaN.
+            yield from self._hear(used)
+            return
         self.clipped += int(np.count_nonzero(loud >= _FULL_SCALE))
-        valid = loud.max(1) <= _LOUDEST  # False for NaN, too.
+        valid = loud.max(1) <= _LOUDEST
         for first, last in _runs(valid):
-            if not valid[first]:
+            if valid[first]:
+                yield from self._hear(used[first:last])
+            else:
                 yield from self._lose(last - first, "invalid")
-                continue
-            yield from self._end_loss()
-            self._frames += last - first
-            part = _mixed(used[first:last])
-            yield from self._emit(part if self._resampler is None else self._resampler.resample_chunk(part))
 
     def flush(self) -> Iterator[Chunk | Gap]:
         """Everything up to the last frame."""
@@ -82,6 +82,12 @@ class Converter:
             exact: Samples = np.zeros(max(0, self.end - self.position), np.float32)
             exact[: len(tail)] = tail[: len(exact)]
             yield from self._emit(exact)
+
+    def _hear(self, used: Frames) -> Iterator[Chunk | Gap]:
+        yield from self._end_loss()
+        self._frames += len(used)
+        mono = _mixed(used)
+        yield from self._emit(mono if self._resampler is None else self._resampler.resample_chunk(mono))
 
     def _lose(self, count: int, reason: GapReason) -> Iterator[Chunk | Gap]:
         if self._lost != reason:

@@ -24,6 +24,7 @@ from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.types import SAMPLE_RATE, SourceItem
 
+_AHEAD = 16  # Blocks that a paced reader decodes at a time.
 _BLOCK_S = 0.032  # What a paced reader delivers at a time, like a sound card.
 
 
@@ -233,16 +234,21 @@ class PacedSource:
 
     def _pace(self, queue: LiveQueue) -> None:
         rate = self._reader.rate
+        block = round(rate * _BLOCK_S)
         begun, frames_read = time.monotonic(), 0
         try:
             while not self._ended.is_set():
-                frames: Frames = self._reader.read(round(rate * _BLOCK_S))
-                if len(frames) == 0:
+                ahead: Frames = self._reader.read(_AHEAD * block)
+                if len(ahead) == 0:
                     break
-                frames_read += len(frames)
-                # A block has arrived when its last sample has been spoken.
-                self._ended.wait(begun + frames_read / rate - time.monotonic())
-                queue.offer(frames)
+                for first in range(0, len(ahead), block):
+                    frames = ahead[first : first + block]
+                    frames_read += len(frames)
+                    # A block has arrived when its last sample has been spoken.
+                    self._ended.wait(begun + frames_read / rate - time.monotonic())
+                    if self._ended.is_set():
+                        break
+                    queue.offer(frames)
         except Exception as error:
             self._failure = error  # For the one who iterates.
         finally:

@@ -139,7 +139,7 @@ def silence(seconds: float = 600) -> Silence:
 
 
 def lifecycle(data: Path, cycles: int = 200) -> Lifecycle:
-    """Each cycle loads the models, opens a paced source, hears a second and closes."""
+    """Each cycle opens a paced source, hears a second and closes; the models stay loaded."""
     path = workload.clips(data, _UTTERANCES)[0]
     threads = descriptors = resident = 0
     for cycle in range(cycles):
