@@ -172,7 +172,7 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the checkpoint into.")],
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same weights.")] = 0,
 ) -> None:
-    """Train the fusion network on the corpora in README's list: makes the shipped checkpoint.
+    """Train the fusion network on the corpora that the model card lists: makes the shipped checkpoint.
 
     \b
     Example:
