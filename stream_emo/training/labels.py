@@ -12,19 +12,7 @@ from stream_emo.types import EMOTIONS
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 """In the order of the codes 01 to 08 in its file names."""
 
-NEMO: Mapping[str, str] = {
-    "neutral": "neutral",
-    "happiness": "happy",
-    "sadness": "sad",
-    "anger": "angry",
-    "fear": "fearful",
-    "surprised": "surprised",
-}
-
-INDIAN_EMOSPEECH = ("calm", "happy", "angry", "fearful")
-"""As its file names say them."""
-
-EKMAN: Mapping[str, str] = {
+_EKMAN = {
     "neutral": "neutral",
     "joy": "happy",
     "sadness": "sad",
@@ -33,7 +21,115 @@ EKMAN: Mapping[str, str] = {
     "disgust": "disgusted",
     "surprise": "surprised",
 }
-"""GoEmotions (grouped after Ekman) and MELD."""
+
+CODES: Mapping[str, Mapping[str, str | None]] = {
+    "ravdess": {f"{number:02}": label for number, label in enumerate(RAVDESS, 1)},
+    "crema_d": {
+        "NEU": "neutral",
+        "HAP": "happy",
+        "SAD": "sad",
+        "ANG": "angry",
+        "FEA": "fearful",
+        "DIS": "disgusted",
+    },
+    "emo_db": {
+        "N": "neutral",
+        "F": "happy",  # Freude
+        "T": "sad",  # Trauer
+        "W": "angry",  # Wut
+        "A": "fearful",  # Angst
+        "E": "disgusted",  # Ekel
+        "L": None,  # Langeweile: boredom
+    },
+    "emovo": {
+        "neu": "neutral",
+        "gio": "happy",
+        "tri": "sad",
+        "rab": "angry",
+        "pau": "fearful",
+        "dis": "disgusted",
+        "sor": "surprised",
+    },
+    "nemo": {
+        "neutral": "neutral",
+        "happiness": "happy",
+        "sadness": "sad",
+        "anger": "angry",
+        "fear": "fearful",
+        "surprised": "surprised",
+    },
+    "tess": {
+        "neutral": "neutral",
+        "happy": "happy",
+        "sad": "sad",
+        "angry": "angry",
+        "fear": "fearful",
+        "disgust": "disgusted",
+        "ps": "surprised",  # Pleasantly.
+    },
+    "savee": {
+        "n": "neutral",
+        "h": "happy",
+        "sa": "sad",
+        "a": "angry",
+        "f": "fearful",
+        "d": "disgusted",
+        "su": "surprised",
+    },
+    "turev": {"sk": "calm", "mt": "happy", "hl": "sad", "kz": "angry"},
+    "indian_emospeech": {
+        "calm": "calm",
+        "happy": "happy",
+        "angry": "angry",
+        "fearful": "fearful",
+        "None": None,  # Some recordings of the background.
+    },
+    "iemocap": {
+        "neu": "neutral",
+        "hap": "happy",
+        "exc": "happy",  # Excited.
+        "sad": "sad",
+        "ang": "angry",
+        "fea": "fearful",
+        "dis": "disgusted",
+        "sur": "surprised",
+        "fru": None,  # Frustrated.
+        "oth": None,
+        "xxx": None,  # No agreement.
+    },
+    "msp_podcast": {
+        "N": "neutral",
+        "H": "happy",
+        "S": "sad",
+        "A": "angry",
+        "F": "fearful",
+        "D": "disgusted",
+        "U": "surprised",
+        "C": None,  # Contempt.
+        "O": None,  # Other.
+        "X": None,  # No agreement.
+    },
+    "ekman": _EKMAN,  # GoEmotions (grouped after Ekman), MELD and BRIGHTER.
+    "xed": {
+        "1": "angry",
+        "2": None,  # Anticipation.
+        "3": "disgusted",
+        "4": "fearful",
+        "5": "happy",
+        "6": "sad",
+        "7": "surprised",
+        "8": None,  # Trust.
+    },
+    "xed_neutral": {"9": "neutral"},
+    "manifest": {
+        **{label: label for label in (*EMOTIONS, "calm")},
+        **_EKMAN,
+        "happiness": "happy",
+        "afraid": "fearful",
+        "scared": "fearful",
+    },
+}
+"""What the codes of each corpus mean among our labels; None: known, but none of ours, so it is left out."""
 
 AFFECT: Mapping[str, tuple[float, float]] = {
     "neutral": (0.0, 0.0),
@@ -55,10 +151,17 @@ def merged(label: str, emotions: Sequence[str] = EMOTIONS) -> str:
     return "neutral" if label == "calm" and "calm" not in emotions else label
 
 
-def target(labels: Sequence[str], emotions: Sequence[str] = EMOTIONS) -> NDArray[np.float32]:
-    """float32 [emotions + 2]: a distribution, shared by several labels alike, then valence and arousal."""
+def target(
+    labels: Sequence[str], emotions: Sequence[str] = EMOTIONS, affect: tuple[float, float] | None = None
+) -> NDArray[np.float32]:
+    """float32 [emotions + 2]: a distribution, shared by several labels alike, then valence and arousal.
+
+    Without labels the distribution is all zeros. Valence and arousal are `affect` where it was rated.
+    """
     row = np.zeros(len(emotions) + 2, np.float32)
     for label in labels:
         row[emotions.index(merged(label, emotions))] += 1 / len(labels)
         row[len(emotions) :] += np.array(AFFECT[label], np.float32) / len(labels)
+    if affect is not None:
+        row[len(emotions) :] = affect
     return row

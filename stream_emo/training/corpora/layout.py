@@ -1,0 +1,84 @@
+"""Files, tables and codes as corpora publish them; what does not fit is a `SourceError`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream_emo.errors import SourceError
+from stream_emo.training.labels import CODES
+
+_AUDIO = (".wav", ".flac", ".opus", ".ogg", ".mp3")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How a corpus names its clips; a group of `pattern` is the `emotion`, as in `CODES[corpus]`."""
+
+    corpus: str
+    title: str
+    """With its article."""
+    pattern: re.Pattern[str]
+    reads: str
+    """The scheme in words."""
+
+    def read(self, path: Path) -> tuple[str | None, Mapping[str, str]]:
+        """Our label, None if it is to be left out, and the parts of the name."""
+        match = self.pattern.fullmatch(path.stem)
+        if match is None or match["emotion"] not in CODES[self.corpus]:
+            raise SourceError(f"{path}: not {self.title} file name ({self.reads})")
+        return CODES[self.corpus][match["emotion"]], match.groupdict(default="")
+
+
+def coded(corpus: str, code: str, where: str) -> str | None:
+    """Our label for a corpus' code, None: to be left out. An error names where the code stands."""
+    if code not in CODES[corpus]:
+        raise SourceError(f"{where}: unknown emotion {code!r}; known: {', '.join(CODES[corpus])}")
+    return CODES[corpus][code]
+
+
+def audio_files(folder: Path, pattern: str) -> list[Path]:
+    """Sorted; hidden files, such as macOS leaves in archives, are none."""
+    files = sorted(
+        path
+        for path in folder.glob(pattern)
+        if path.suffix.lower() in _AUDIO and not path.name.startswith(".")
+    )
+    if not files:
+        raise SourceError(f"{folder}: no audio ({pattern} with {', '.join(_AUDIO)})")
+    return files
+
+
+def audio_by_name(folder: Path, pattern: str) -> dict[str, Path]:
+    """Audio files by their names without ending."""
+    return {path.stem: path for path in audio_files(folder, pattern)}
+
+
+def table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[dict[str, str]]:
+    """Rows by column, blanks around values removed; other `columns` may be there too."""
+    rows = csv.DictReader(io.StringIO(text(path), newline=""), delimiter=delimiter, restval="")
+    missing = [name for name in columns if name not in (rows.fieldnames or ())]
+    if missing:
+        raise SourceError(f"{path}: no column {', '.join(missing)}")
+    try:
+        for row in rows:
+            yield {name: row[name].strip() for name in columns}
+    except csv.Error as error:
+        raise SourceError(f"{path}, line {rows.reader.line_num}: not a table ({error})") from error
+
+
+def text(path: Path) -> str:
+    """UTF-8, line ends as they are."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SourceError(f"{path}, line {line}: not UTF-8; save it in that encoding") from error
