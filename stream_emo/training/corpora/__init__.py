@@ -18,6 +18,7 @@ from stream_emo.training.corpora.acted import (
     turev,
 )
 from stream_emo.training.corpora.clip import Clip, Sentence
+from stream_emo.training.corpora.manifest import manifest
 from stream_emo.training.corpora.natural import iemocap, librispeech, msp_podcast
 from stream_emo.training.corpora.written import brighter, emobank, goemotions, meld, xed
 
@@ -33,6 +34,7 @@ __all__ = [
     "iemocap",
     "indian_emospeech",
     "librispeech",
+    "manifest",
     "meld",
     "msp_podcast",
     "nemo",
