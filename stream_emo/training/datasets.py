@@ -23,7 +23,7 @@ from stream_emo.types import EMOTIONS, SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A folder with `ravdess`, `nemo`, `indian_emospeech`, `text/meld` and `text/goemotions` as published.
+    """A folder with corpora as published, named like the methods (`librispeech_sample`); texts in `text`.
 
     Every method raises `SourceError` when its corpus is missing or in another layout.
     """
@@ -40,11 +40,26 @@ class Data:
     def indian_emospeech(self) -> list[Clip]:
         return corpora.indian_emospeech(self._corpus("indian_emospeech"))
 
+    def turev(self) -> list[Clip]:
+        return corpora.turev(self._corpus("turev"))
+
+    def librispeech(self) -> list[Clip]:
+        return corpora.librispeech(self._corpus("librispeech_sample"))
+
     def meld(self, split: str) -> list[Sentence]:
         return corpora.meld(self._corpus("text/meld"), split)
 
     def goemotions(self, split: str) -> list[Sentence]:
         return corpora.goemotions(self._corpus("text/goemotions"), split)
+
+    def emobank(self, split: str) -> list[Sentence]:
+        return corpora.emobank(self._corpus("text/emobank"), split)
+
+    def xed(self) -> list[Sentence]:
+        return corpora.xed(self._corpus("text/xed"))
+
+    def brighter(self, split: str) -> list[Sentence]:
+        return corpora.brighter(self._corpus("text/brighter"), split)
 
     def voices(
         self, clips: Sequence[Clip], emotions: Sequence[str] = EMOTIONS, share: float = 1.0, copies: int = 1
@@ -63,7 +78,7 @@ class Data:
         return Voices(share, heard, np.tile(targets, (1 + copies, 1)), words, speakers)
 
     def texts(self, sentences: Sequence[Sentence]) -> Texts:
-        targets = np.stack([target(sentence.labels) for sentence in sentences])
+        targets = np.stack([target(sentence.labels, affect=sentence.affect) for sentence in sentences])
         return Texts(1.0, texts(sentences, self.cache), targets)
 
     def _corpus(self, name: str) -> Path:
