@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from stream_emo.training.metrics import (
     unweighted_accuracy,
     weighted_f1,
 )
+from stream_emo.training.splits import check_leaks
 from stream_emo.types import EMOTIONS
 
 _BATCH = 256
@@ -159,6 +161,7 @@ def _cross_validate(
     parts = []
     order = []
     for number in np.unique(fold):
+        check_leaks(list(compress(clips, fold != number)), list(compress(clips, fold == number)))
         learnt = np.tile(fold != number, copies)
         network = _trained([subset(corpus, learnt)], emotions, recipe, seed=int(number))
         as_it_is = np.concatenate([fold == number, np.zeros((copies - 1) * len(fold), np.bool_)])
