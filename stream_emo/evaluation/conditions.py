@@ -177,6 +177,13 @@ def _paths(data: Path, pattern: str) -> list[Path]:
 
 
 def _loud(paths: Sequence[Path]) -> list[Samples]:
-    """The recordings that are not silence."""
-    recordings = [read(path) for path in paths]
-    return [samples for samples in recordings if np.mean(np.square(samples)) > _SILENT]
+    """The readable recordings that are not silence."""
+    recordings = []
+    for path in paths:
+        try:
+            samples = read(path)
+        except SourceError:
+            continue  # Some published sets hold broken files.
+        if np.mean(np.square(samples)) > _SILENT:
+            recordings.append(samples)
+    return recordings

@@ -29,8 +29,8 @@ from stream_emo.types import EMOTIONS, SAMPLE_RATE
 _EMOTIONAL = [column for column in range(len(EMOTIONS)) if column != NEUTRAL]
 _ROUNDS = 3  # How often each clip is paired, each time with another sentence.
 _COMPOSED = "each item is a composition: an acted voice with a written sentence that was not said in it"
-_VOICES = f"voices: speakers {', '.join(HELD_OUT)}; the network has not learnt from them, its temperature has"
-_SENTENCES = "sentences: MELD and GoEmotions test, those with one label"
+_VOICES = f"voices: speakers {', '.join(HELD_OUT)}; not learnt from but for the temperature"
+_SENTENCES = "sentences: MELD and GoEmotions test, those with one label; intervals over 3 speakers are rough"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,8 @@ def data(tmp_path: Path) -> Path:
     for name in ("librispeech_sample/a/13-1-1.wav", "speechbrain_samples/RIRs/1.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(tmp_path / name, noise(1), SAMPLE_RATE)
+    for name in ("3.wav", "4.wav"):
+        (tmp_path / "esc10/rain" / name).write_bytes(b"broken")
     soundfile.write(tmp_path / "speechbrain_samples/RIRs/2.wav", noise(2, 0.3), SAMPLE_RATE)
     return tmp_path
 
