@@ -21,6 +21,7 @@ from stream_emo.config import Config
 from stream_emo.errors import PipelineError, StreamEmoError
 
 if TYPE_CHECKING:
+    from stream_emo.evaluation.result import Result
     from stream_emo.monitor import Monitor
     from stream_emo.publish.publisher import Subscription
 
@@ -186,29 +187,88 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    protocol: Annotated[
+    what: Annotated[
         str,
-        typer.Argument(help="ravdess-6fold, nemo-loso, leave-one-corpus-out, meld-text or goemotions-ekman."),
+        typer.Argument(
+            metavar="PROTOCOL|MANIFEST",
+            help="ravdess-6fold, nemo-loso, leave-one-corpus-out, meld-text, goemotions-ekman, emobank, "
+            "composed, conflict, robustness, calibration, fairness or false-alarms; or a CSV file with the "
+            "columns path, emotion and perhaps speaker, text, language, split.",
+        ),
     ],
-    data: DataFolder,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", metavar="FOLDER", envvar="STREAM_EMO_DATA", help="Protocol: folder of the data sets."
+        ),
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option("--order", help="Manifest: as in the file, or random. [default: file]")
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", help="Manifest: on carries a speaker's over files. [default: off]"),
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="Manifest: send it through 8k-mulaw or opus-16k.")
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure accuracy by a named protocol, each figure with its 95 % interval.
+    """Measure accuracy, by a named protocol or on your own recordings; each figure with its 95 % interval.
 
     \b
     Examples:
       stream-emo eval ravdess-6fold --data DATA
-      stream-emo eval meld-text --data DATA --json
+      stream-emo eval my.csv --order random --baseline on
+      stream-emo eval my.csv --channel 8k-mulaw --json
     """
-    from stream_emo.training.evaluate import PROTOCOLS
-
-    result = _named(PROTOCOLS, protocol)(data)
-    if as_json:
-        print(json.dumps(asdict(result)))
+    given = {
+        "--order": order,
+        "--baseline": baseline,
+        "--channel": channel,
+        "--config": config,
+        "--set": overrides,
+    }
+    if Path(what).suffix.lower() == ".csv":
+        result = _on_manifest(
+            Path(what), order, baseline, channel, Config.load(config, overrides=overrides or ())
+        )
     else:
-        print(f"{result.protocol}, {result.items} items")
-        for name, figure in result.figures.items():
-            print(f"  {name:14} {figure}")
+        result = _by_protocol(what, data, [option for option, value in given.items() if value])
+    print(json.dumps(result.json()) if as_json else result.table())
+
+
+def _on_manifest(
+    path: Path, order: str | None, baseline: str | None, channel: str | None, config: Config
+) -> Result:
+    from stream_emo.evaluation.conditions import CHANNELS
+    from stream_emo.evaluation.manifest import evaluate_manifest
+
+    if channel is not None:
+        _named(CHANNELS, channel)
+    return evaluate_manifest(
+        path,
+        config,
+        shuffled=_named({"file": False, "random": True}, order or "file"),
+        baseline=_named({"on": True, "off": False}, baseline or "off"),
+        channel=channel,
+    )
+
+
+def _by_protocol(name: str, data: Path | None, manifest_only: list[str]) -> Result:
+    from stream_emo.evaluation.protocols import PROTOCOLS
+    from stream_emo.training.datasets import Data
+    from stream_emo.training.features import default_cache
+
+    if name not in PROTOCOLS:
+        raise typer.BadParameter(f"{name!r} is neither a manifest (.csv) nor one of {', '.join(PROTOCOLS)}")
+    if manifest_only:
+        raise typer.BadParameter(f"{', '.join(manifest_only)}: for a manifest, not for a protocol ({name})")
+    if data is None:
+        raise typer.BadParameter(f"{name} needs --data, the folder of the data sets")
+    return PROTOCOLS[name](Data(data, default_cache()))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from stream_emo.config import Config
+from stream_emo.fusion.baseline import BaselineState
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.loading import Loading
 from stream_emo.perception.listener import Heard, Listener, ListenerItem, Words
@@ -80,6 +81,15 @@ class Session:
     @property
     def shed_scores(self) -> int:
         return self._listener.shed_scores
+
+    @property
+    def baseline(self) -> BaselineState:
+        """How its speaker usually sounds; a later session with the same speaker may begin with it."""
+        return self._fusion.baseline
+
+    @baseline.setter
+    def baseline(self, state: BaselineState) -> None:
+        self._fusion.baseline = state
 
     def listen(self, item: GateItem, behind: int = 0) -> Iterator[ListenerItem]:
         """First stage; see `Listener.feed`."""

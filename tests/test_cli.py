@@ -247,6 +247,60 @@ def test_unknown_protocols_and_parts_name_the_known(tmp_path: Path) -> None:
         assert known in result.output
 
 
+def test_every_protocol_is_in_the_help_and_the_readme() -> None:
+    from stream_emo.evaluation.protocols import PROTOCOLS
+
+    wrapped = CliRunner().invoke(app, ["eval", "--help"]).output
+    for protocol in PROTOCOLS:
+        assert protocol in "".join(wrapped.split())
+        assert f"`{protocol}`" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["meld-text", "--baseline", "on"], "--baseline: for a manifest"),
+        (
+            ["meld-text", "--data", ".", "--channel", "8k-mulaw", "--order", "random"],
+            "--order, --channel: for",
+        ),
+        (["meld-text"], "needs --data"),
+        (["my.csv", "--order", "sideways"], "'sideways' is not one of file, random"),
+        (["my.csv", "--baseline", "maybe"], "'maybe' is not one of on, off"),
+        (["my.csv", "--channel", "fax"], "'fax' is not one of 8k-mulaw, opus-16k"),
+        (["my.wav"], "neither a manifest (.csv) nor one of"),
+    ],
+)
+def test_what_eval_cannot_mean_is_said(arguments: list[str], says: str) -> None:
+    result = CliRunner().invoke(app, ["eval", *arguments], env={"STREAM_EMO_DATA": None, "COLUMNS": "400"})
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "path,emotion\nclip.wav,bored\n", "path,emotion\nclip.wav,happy\n"]
+)
+def test_a_bad_manifest_gets_one_line(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    result = stream_emo("eval", str(path))
+    assert result.returncode == 2
+    assert str(tmp_path) in one_line(result)
+
+
+@pytest.mark.weights
+def test_eval_of_a_manifest_gives_json(tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    path.write_text(f"path,emotion,speaker\n{CLIP},neutral,a\n{CLIP},happy,a\n", encoding="utf-8")
+    options = ("--order", "random", "--baseline", "on", "--channel", "8k-mulaw", "--json")
+    result = stream_emo("eval", str(path), *options)
+    assert result.returncode == 0, result.stderr
+    out = json.loads(result.stdout)
+    assert (out["protocol"], out["n"], out["labels"]) == ("my.csv", 2, ["neutral", "happy"])
+    assert any("random order" in note for note in out["notes"])
+
+
 def test_data_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = stream_emo("eval", "ravdess-6fold", "--data", str(tmp_path))
     assert result.returncode == 2

@@ -1,0 +1,189 @@
+"""What may happen to a recording before it is heard. What is random is seeded; noises, rooms and speakers are
+those that `training.augment` leaves alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import soxr
+
+from stream_emo.config import GateConfig
+from stream_emo.errors import SourceError
+from stream_emo.training.augment import telephone, with_noise
+from stream_emo.training.features import speech_span
+from stream_emo.training.recordings import read
+from stream_emo.types import SAMPLE_RATE, Samples
+
+_OPUS_RATE = 48_000  # Hz, of its decoder.
+_OPUS_BITS = 16_000  # Per second.
+_SNRS = (20, 10, 5)  # dB
+_CUTS = (1, 2, 3)  # s
+_OVERDRIVEN = 12.0  # dB
+_TALKERS = 5  # In a babble...
+_VOICES = 40  # ...drawn from so many speakers.
+_SILENT = 1e-9  # Mean square.
+
+Transform = Callable[[Samples], Samples]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """Heard in place of `augment.Surroundings`, the same by every speaker."""
+
+    name: str
+    transform: Transform
+    recordings: tuple[str, ...]
+    """What made it: part of the name under which features are kept."""
+
+    def heard(self, samples: Samples, speaker: str) -> Samples:
+        return self.transform(samples)
+
+
+def conditions(data: Path) -> list[Condition]:
+    """All, drawn anew from their seeds. Raises `SourceError`: no LibriSpeech, ESC-10 or rooms in `data`."""
+    noises = _paths(data, "esc10/**/*.*")[1::2]
+    rooms = _paths(data, "speechbrain_samples/RIRs/*.wav")[1::2]
+    talkers = {path.stem.split("-")[0]: path for path in _paths(data, "librispeech_sample/**/*-*-*.*")}
+    speaking = list(talkers.values())[:_VOICES]
+    noise, babble = Noise(_loud(noises)), Babble(_loud(speaking))
+    found = [Condition(name, transform, _made_by(name)) for name, transform in CHANNELS.items()]
+    for kind, disturbance, paths in (("babble", babble, speaking), ("noise", noise, noises)):
+        found += [
+            Condition(name := f"{kind}-{snr}dB", added(disturbance.draw, snr), _made_by(name, paths))
+            for snr in _SNRS
+        ]
+    found.append(Condition("room", Rooms(_loud(rooms)), _made_by("room", rooms)))
+    found.append(Condition("clipping", clipped, _made_by("clipping")))
+    found += [Condition(name := f"cut-{length}s", Cut(length), _made_by(name)) for length in _CUTS]
+    return found
+
+
+def opus(samples: Samples) -> Samples:
+    """Through the Opus codec (RFC 6716) at 16 kbit/s, and back."""
+    stored = io.BytesIO()
+    with av.open(stored, "w", format="ogg") as container:
+        stream = container.add_stream("libopus", rate=SAMPLE_RATE)
+        stream.codec_context.bit_rate = _OPUS_BITS
+        stream.codec_context.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="flt", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        for piece in (frame, None):
+            container.mux(stream.encode(piece))
+    stored.seek(0)
+    with av.open(stored) as container:
+        frames = [frame.to_ndarray().mean(0) for frame in container.decode(audio=0)]
+    wide = soxr.resample(np.concatenate(frames).astype(np.float32), _OPUS_RATE, SAMPLE_RATE)
+    return _as_long_as(samples, wide)
+
+
+CHANNELS: Mapping[str, Transform] = {"8k-mulaw": telephone, "opus-16k": opus}
+"""Lines that a recording may be sent through."""
+
+
+def clipped(samples: Samples) -> Samples:
+    """Overdriven by 12 dB: what is above a quarter of the peak is cut off."""
+    top = float(np.abs(samples).max(initial=0.0)) * 10 ** (-_OVERDRIVEN / 20)
+    return np.clip(samples, -top, top)
+
+
+def added(draw: Callable[[int], Samples], snr_db: float) -> Transform:
+    """A disturbance of the clip's length, at this ratio of mean powers over the whole clip."""
+    return lambda samples: with_noise(samples, draw(len(samples)), snr_db)
+
+
+class Noise:
+    """Pieces of recorded noises, repeated as long as needed."""
+
+    def __init__(self, recordings: Sequence[Samples]) -> None:
+        self._recordings = recordings
+        self._random = np.random.default_rng(0)
+
+    def draw(self, length: int) -> Samples:
+        while True:
+            recording = self._recordings[int(self._random.integers(len(self._recordings)))]
+            piece = _piece(recording, length, self._random)
+            if np.mean(np.square(piece)) > _SILENT:
+                return piece
+
+
+class Babble:
+    """Several people who read at once, all as loud."""
+
+    def __init__(self, voices: Sequence[Samples]) -> None:
+        self._voices = [voice / np.sqrt(np.mean(np.square(voice))) for voice in voices]
+        self._random = np.random.default_rng(0)
+
+    def draw(self, length: int) -> Samples:
+        count = min(_TALKERS, len(self._voices))
+        talkers = self._random.choice(len(self._voices), count, replace=False)
+        pieces = [_piece(self._voices[talker], length, self._random) for talker in talkers]
+        return np.asarray(np.sum(pieces, 0), np.float32)
+
+
+class Rooms:
+    """A recorded room, one of several: convolved with its impulse response from the direct sound on."""
+
+    def __init__(self, responses: Sequence[Samples]) -> None:
+        self._responses = [response[int(np.abs(response).argmax()) :] for response in responses]
+        self._random = np.random.default_rng(0)
+
+    def __call__(self, samples: Samples) -> Samples:
+        response = self._responses[int(self._random.integers(len(self._responses)))]
+        length = len(samples) + len(response) - 1
+        spectrum = np.fft.rfft(samples, length) * np.fft.rfft(response / np.linalg.norm(response), length)
+        return np.asarray(np.fft.irfft(spectrum, length)[: len(samples)], np.float32)
+
+
+class Cut:
+    """So many seconds of the clip's speech, from a random place on; all of it when there is less."""
+
+    def __init__(self, seconds: float) -> None:
+        self._length = round(seconds * SAMPLE_RATE)
+        self._random = np.random.default_rng(0)
+
+    def __call__(self, samples: Samples) -> Samples:
+        start, end = speech_span(GateConfig(), samples)
+        first = start + int(self._random.integers(max(0, end - start - self._length) + 1))
+        return samples[first : min(end, first + self._length)]
+
+
+def _piece(recording: Samples, length: int, random: np.random.Generator) -> Samples:
+    """`length` samples from a random place on, around the end as often as needed."""
+    first = int(random.integers(len(recording)))
+    return np.take(recording, np.arange(first, first + length), mode="wrap")
+
+
+def _as_long_as(samples: Samples, other: Samples) -> Samples:
+    return np.pad(other, (0, max(0, len(samples) - len(other))))[: len(samples)]
+
+
+def _made_by(name: str, paths: Sequence[Path] = ()) -> tuple[str, ...]:
+    return (name, inspect.getsource(sys.modules[__name__]), *map(str, paths))
+
+
+def _paths(data: Path, pattern: str) -> list[Path]:
+    found = sorted(path for path in data.glob(pattern) if path.is_file())
+    if not found:
+        raise SourceError(f"no {pattern} in {data}; --data must name the folder with the data sets")
+    return found
+
+
+def _loud(paths: Sequence[Path]) -> list[Samples]:
+    """The readable recordings that are not silence."""
+    recordings = []
+    for path in paths:
+        try:
+            samples = read(path)
+        except SourceError:
+            continue  # Some published sets hold broken files.
+        if np.mean(np.square(samples)) > _SILENT:
+            recordings.append(samples)
+    return recordings

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_emo.evaluation.metrics import (
+    Rows,
+    accuracy,
+    accuracy_at,
+    bootstrap,
+    confusion,
+    expected_calibration_error,
+    macro_f1,
+    multilabel_f1,
+    pearson,
+    risk_coverage,
+    unweighted_accuracy,
+    weighted_f1,
+)
+
+# Truth in rows: three of class 0 (two right), one of class 1 (right), none of class 2 (said once).
+MATRIX = np.array([[2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+
+answers = st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), min_size=1, max_size=60)
+
+
+def test_by_hand() -> None:
+    assert unweighted_accuracy(MATRIX) == pytest.approx((2 / 3 + 1) / 2)
+    assert accuracy(MATRIX) == pytest.approx(3 / 4)
+    assert macro_f1(MATRIX) == pytest.approx((0.8 + 1) / 2)
+    assert weighted_f1(MATRIX) == pytest.approx((3 * 0.8 + 1) / 4)
+
+
+def test_what_was_not_said_is_an_error_of_its_own_column() -> None:
+    matrix = confusion(np.array([0, 0, 1, 1]), np.array([0, -1, 1, 0]), 2)
+    np.testing.assert_array_equal(matrix, [[1, 0, 1], [1, 1, 0]])
+    assert accuracy(matrix) == 0.5
+    assert macro_f1(matrix) == pytest.approx((2 / 4 + 2 / 3) / 2)
+
+
+def test_several_labels_by_hand() -> None:
+    truth = np.array([[1, 1, 0], [0, 1, 0]], np.bool_)
+    said = np.array([[1, 0, 0], [0, 1, 1]], np.bool_)
+    assert multilabel_f1(truth, said) == pytest.approx((1 + 2 / 3 + 0) / 3)
+
+
+def test_calibration_error_by_hand() -> None:
+    confidence = np.array([0.95, 0.95, 0.5, 0.5])
+    right = np.array([True, False, True, False])
+    assert expected_calibration_error(confidence, right) == pytest.approx(0.45 / 2)
+    assert math.isnan(expected_calibration_error(np.zeros(0), np.zeros(0, np.bool_)))
+
+
+def test_bins_are_closed_above_as_in_the_paper() -> None:
+    """1/15 is in the first bin and a little more in the second: their errors do not cancel."""
+    confidence = np.array([1 / 15, 1 / 15 + 1e-9])
+    assert expected_calibration_error(confidence, np.array([True, False])) == pytest.approx(0.5)
+
+
+@given(answers)
+def test_calibration_error_lies_between_the_overall_gap_and_one(items: list[tuple[float, bool]]) -> None:
+    confidence, right = np.array([item[0] for item in items]), np.array([item[1] for item in items])
+    error = expected_calibration_error(confidence, right)
+    assert abs(right.mean() - confidence.mean()) - 1e-9 <= error <= 1
+
+
+def test_risk_coverage_by_hand() -> None:
+    confidence = np.array([0.2, 0.9, 0.5, 0.7])
+    right = np.array([False, True, True, False])
+    coverage, risk = risk_coverage(confidence, right)
+    np.testing.assert_allclose(coverage, [0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(risk, [0, 1 / 2, 1 / 3, 1 / 2])
+    assert accuracy_at(0.75, confidence, right) == pytest.approx(2 / 3)
+
+
+@given(answers)
+def test_at_full_coverage_everything_counts(items: list[tuple[float, bool]]) -> None:
+    confidence, right = np.array([item[0] for item in items]), np.array([item[1] for item in items])
+    assert accuracy_at(1.0, confidence, right) == pytest.approx(right.mean())
+
+
+def test_correlation() -> None:
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    assert pearson(x, 3 - 2 * x) == pytest.approx(-1)
+    assert pearson(x, np.array([1.0, -1.0, -1.0, 1.0])) == pytest.approx(0)
+    assert math.isnan(pearson(x, np.ones(4)))
+
+
+def test_an_interval_over_speakers_is_wide_when_they_differ() -> None:
+    """Two speakers, one all right and one all wrong, say little about a third."""
+    right = np.arange(100) < 50
+
+    def share(rows: Rows) -> float:
+        return float(right[rows].mean())
+
+    by_speaker = bootstrap(share, ["a"] * 50 + ["b"] * 50)
+    by_clip = bootstrap(share, [str(clip) for clip in range(100)])
+    assert (by_speaker.low, by_speaker.value, by_speaker.high) == (0.0, 0.5, 1.0)
+    assert 0.35 < by_clip.low < 0.5 < by_clip.high < 0.65
+    assert str(by_speaker) == "0.500 [0.000, 1.000]"
+    assert bootstrap(share, ["a"] * 50 + ["b"] * 50) == by_speaker, "seeded"
+
+
+def test_whole_groups_are_drawn() -> None:
+    def counted(rows: Rows) -> float:
+        counts = np.bincount(rows, minlength=6)
+        assert len(set(counts[:3])) == len(set(counts[3:])) == 1
+        return float(len(rows))
+
+    assert bootstrap(counted, ["a"] * 3 + ["b"] * 3).value == 6
+
+
+def test_one_group_has_no_interval() -> None:
+    figure = bootstrap(lambda rows: 0.5, ["a", "a"])
+    assert figure.value == 0.5
+    assert math.isnan(figure.low)
+    assert math.isnan(figure.high)
+
+
+def test_draws_that_cannot_be_scored_are_left_out() -> None:
+    """A difference between two groups, of which some draws have only one."""
+
+    def difference(rows: Rows) -> float:
+        return 0.25 if {0, 1} <= set(rows.tolist()) else float("nan")
+
+    figure = bootstrap(difference, ["a", "b"])
+    assert (figure.low, figure.value, figure.high) == (0.25, 0.25, 0.25)
