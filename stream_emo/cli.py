@@ -169,17 +169,46 @@ def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
 
 @app.command()
 def train(
-    data: DataFolder,
+    manifest: Annotated[
+        Path | None,
+        typer.Argument(help="CSV with path, emotion and perhaps speaker, language, split; with --init."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", metavar="FOLDER", envvar="STREAM_EMO_DATA", help="Folder of the published corpora."
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option("--init", help="Begin with this checkpoint: default (the shipped one) or a folder."),
+    ] = None,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the checkpoint into.")],
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same weights.")] = 0,
 ) -> None:
-    """Train the fusion network on the corpora that the model card lists: makes the shipped checkpoint.
+    """Make the shipped checkpoint from the corpora that the model card lists, or tune it to your recordings.
 
     \b
-    Example:
+    Examples:
       stream-emo train --data DATA --output my-weights
+      stream-emo train my.csv --init default --output my-weights
       stream-emo run --set fusion.checkpoint=my-weights
     """
+    if manifest is not None:
+        if init is None:
+            raise typer.BadParameter("a manifest needs --init default, or --init FOLDER of a checkpoint")
+        from stream_emo.fusion.fuser import PACKAGED
+        from stream_emo.training.corpora import manifest as read
+        from stream_emo.training.finetune import finetune
+
+        start = PACKAGED if init == "default" else Path(init)
+        print(json.dumps(asdict(finetune(read(manifest), start, output, seed)), indent=2))
+        return
+    if init is not None:
+        raise typer.BadParameter("--init needs a manifest to tune to: stream-emo train my.csv --init default")
+    if data is None:
+        raise typer.BadParameter("name the folder of the corpora with --data, or a manifest and --init")
     from stream_emo.training.train import train as learn
 
     print(json.dumps(asdict(learn(data, output, seed)), indent=2))
@@ -274,7 +303,7 @@ def _by_protocol(name: str, data: Path | None, manifest_only: list[str]) -> Resu
 @app.command()
 def bench(
     part: Annotated[
-        str, typer.Argument(help="latency, speed, silence, lifecycle, wer-ravdess or wer-smoke.")
+        str, typer.Argument(help="latency, speed, silence, lifecycle, hop, wer-ravdess or wer-smoke.")
     ],
     data: DataFolder,
     as_json: AsJson = False,

@@ -65,7 +65,7 @@ class GateConfig:
 
 @dataclass(frozen=True, slots=True)
 class SpeechConfig:
-    """Whisper, for the voice and the words, and the text encoder."""
+    """Whisper and the text encoder."""
 
     model: str = ""
     """Folder of a CTranslate2 Whisper model; empty: look for an installed one."""

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from stream_emo.config import Config
 from stream_emo.errors import WeightsError
-from stream_emo.fusion.fuser import Fuser
+from stream_emo.fusion.fuser import Fuser, checkpoint_path
 from stream_emo.loading import Loading
 from stream_emo.models import MINILM, WHISPER, find
-from stream_emo.perception.audio_tokens import STATES
 from stream_emo.perception.speech import Whisper
-from stream_emo.perception.text import TEXT_FEATURES, TextEncoder
-from stream_emo.perception.voice import VoiceEncoder
+from stream_emo.perception.text import ADAPTER, TEXT_FEATURES, TextEncoder
+from stream_emo.perception.voice import ENCODER, STATES, VoiceEncoder
 from stream_emo.session import Session
 
 
@@ -40,12 +39,15 @@ class Engine:
         folder = find(MINILM, speech.text_model) if speech.text else None
         self._fuser = Fuser.load(config.fusion)
         whisper = find(WHISPER, speech.model)
-        self._voice = VoiceEncoder(whisper, speech.device, speech.compute_type)
-        _check_width("speech.model", whisper, self._voice.width, STATES)
+        checkpoint = checkpoint_path(config.fusion)
+        self._voice = VoiceEncoder(checkpoint / ENCODER, speech.device)
+        _check_width("fusion.checkpoint", checkpoint / ENCODER, self._voice.width, STATES)
         self._whisper = Whisper(whisper, speech.device, speech.compute_type)
         self._text_encoder = None
         if folder is not None:
-            self._text_encoder = Loading("text encoder", lambda: _text_encoder(folder, speech.device))
+            self._text_encoder = Loading(
+                "text encoder", lambda: _text_encoder(folder, checkpoint / ADAPTER, speech.device)
+            )
 
     def wait(self) -> None:
         """Until everything is loaded, or has failed to."""
@@ -65,9 +67,9 @@ class Engine:
         )
 
 
-def _text_encoder(folder: Path, device: str) -> TextEncoder:
+def _text_encoder(folder: Path, adapter: Path, device: str) -> TextEncoder:
     with _quiet_loading():
-        encoder = TextEncoder(folder, device)
+        encoder = TextEncoder(folder, adapter, device)
     _check_width("speech.text_model", folder, encoder.width, TEXT_FEATURES)
     return encoder
 

@@ -90,6 +90,8 @@ def find_local(model: Model, explicit: str) -> Path | None:
 def status(config: Config) -> list[ModelStatus]:
     """What is found where without the network, and how to get what is missing."""
     from stream_emo.fusion.fuser import Fuser, checkpoint_path
+    from stream_emo.perception.text import ADAPTER
+    from stream_emo.perception.voice import ENCODER
 
     def one(model: Model, explicit: str) -> ModelStatus:
         try:
@@ -99,9 +101,13 @@ def status(config: Config) -> list[ModelStatus]:
 
     try:
         Fuser.load(config.fusion)
-        fusion = ModelStatus("fusion network", checkpoint_path(config.fusion), "")
+        folder = checkpoint_path(config.fusion)
+        missing = [name for name in (ENCODER, ADAPTER) if not (folder / name).is_file()]
+        if missing:
+            raise WeightsError(f"{folder}: no {', '.join(missing)} there; reinstall stream_emo")
+        fusion = ModelStatus("checkpoint", folder, "")
     except WeightsError as error:
-        fusion = ModelStatus("fusion network", None, str(error))
+        fusion = ModelStatus("checkpoint", None, str(error))
     return [one(WHISPER, config.speech.model), one(MINILM, config.speech.text_model), fusion]
 
 

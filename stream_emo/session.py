@@ -6,6 +6,7 @@ with a higher revision, when the words have been decoded.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -38,6 +39,9 @@ from stream_emo.types import (
     seconds,
 )
 
+_REMEMBERED = 8  # Utterances in whose light new words are read...
+_REMEMBERED_S = 60  # ...and for how long.
+
 Age = Callable[[int], float | None]
 """Milliseconds since the sample at a position arrived; None when it did not arrive in real time."""
 
@@ -66,6 +70,8 @@ class Session:
         self._channel = channel
         self._transcript: Transcript | None = None
         self._text: TextTokens | None = None
+        self._said: deque[tuple[int, str]] = deque(maxlen=_REMEMBERED)
+        """Where each earlier utterance ended, and its words."""
         self._heard: Heard | None = None
         self._score: Score | None = None
         self._revision = 0
@@ -132,8 +138,15 @@ class Session:
             # A refresh that cannot be trusted does not take back the words before it.
             self._transcript = self._transcriber.partial(heard.encoded) or self._transcript
         words = self._transcript.words if self._transcript else ()
-        self._text = self._text_encoder.result().encode(words) if words else None
+        self._text = None
+        if words:
+            self._text = self._text_encoder.result().encode(words, self._context(heard.start))
         yield self._fuse(heard, age)
+
+    def _context(self, position: int) -> str:
+        """What was said shortly before `position`."""
+        recent = position - _REMEMBERED_S * SAMPLE_RATE
+        return " ".join(text for end, text in self._said if end >= recent)
 
     def _fuse(self, heard: Heard, age: Age) -> Score:
         estimate = self._fusion.fuse(heard.audio, self._text, heard.end)
@@ -148,7 +161,7 @@ class Session:
             final=False,
             start=seconds(heard.start),
             end=seconds(heard.end),
-            label=self._fusion.label(estimate.probabilities),
+            label=self._fusion.label(estimate),
             confidence=confidence,
             probabilities=estimate.probabilities,
             valence=estimate.valence,
@@ -176,6 +189,8 @@ class Session:
             )
         )
         self._fusion.settle()
+        if self._transcript is not None:
+            self._said.append((end.end, self._transcript.text))
 
     def _advance(self, score: Score) -> Score:
         self._revision += 1

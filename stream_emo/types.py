@@ -188,6 +188,8 @@ class Estimate:
     audio_weight: float
     text_weight: float
     """Share of each modality in the decision; they sum to 1, a missing modality has 0."""
+    familiar: bool = True
+    """False: too little was heard, or a voice unlike all that was learnt from; then there is no label."""
 
 
 @dataclass(frozen=True, slots=True)

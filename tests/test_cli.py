@@ -350,3 +350,30 @@ def test_the_live_view_is_drawn_when_asked_for(speech: Samples, tmp_path: Path) 
     assert result.returncode == 0
     assert "meeting" in result.stdout.decode().lower()
     assert "happy" in result.stdout.decode()
+
+
+# -- train --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--output", "out"], "--data"),
+        (["my.csv", "--output", "out"], "--init default"),
+        (["--init", "default", "--output", "out"], "needs a manifest"),
+    ],
+)
+def test_train_says_what_is_missing(arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STREAM_EMO_DATA", raising=False)
+    result = CliRunner().invoke(app, ["train", *arguments])
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
+def test_train_from_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    (tmp_path / "my.csv").write_text("path,emotion\na.wav,sad\n", encoding="utf-8")
+    output = str(tmp_path / "out")
+    result = stream_emo("train", str(tmp_path / "my.csv"), "--init", str(tmp_path), "--output", output)
+    assert result.returncode in (1, 2)
+    assert "no fusion network here" in one_line(result)

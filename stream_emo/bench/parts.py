@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from stream_emo.bench import wer, workload
+from stream_emo.bench.hop import Hop, hop
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import PipelineError
@@ -174,13 +175,14 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-Part = Callable[[Path], Speed | Latency | Silence | Lifecycle | wer.WordErrors]
+Part = Callable[[Path], Speed | Latency | Silence | Lifecycle | Hop | wer.WordErrors]
 
 PARTS: dict[str, Part] = {
     "speed": speed,
     "latency": latency,
     "silence": lambda data: silence(),
     "lifecycle": lifecycle,
+    "hop": hop,
     "wer-ravdess": wer.ravdess,
     "wer-smoke": wer.smoke,
 }

@@ -40,8 +40,8 @@ class Condition:
 
     name: str
     transform: Transform
-    recordings: tuple[str, ...]
-    """What made it: part of the name under which features are kept."""
+    made_by: list[str]
+    """See `features.Hearing`."""
 
     def heard(self, samples: Samples, speaker: str) -> Samples:
         return self.transform(samples)
@@ -52,14 +52,18 @@ def conditions(data: Path) -> list[Condition]:
     noises = _paths(data, "esc10/**/*.*")[1::2]
     rooms = _paths(data, "speechbrain_samples/RIRs/*.wav")[1::2]
     talkers = {path.stem.split("-")[0]: path for path in _paths(data, "librispeech_sample/**/*-*-*.*")}
-    speaking = list(talkers.values())[:_VOICES]
-    noise, babble = Noise(_loud(noises)), Babble(_loud(speaking))
+    # Those with even numbers may be learnt from.
+    speaking = [path for speaker, path in talkers.items() if int(speaker) % 2][:_VOICES]
+    noise, babble = _loud(noises), _loud(speaking)
     found = [Condition(name, transform, _made_by(name)) for name, transform in CHANNELS.items()]
-    for kind, disturbance, paths in (("babble", babble, speaking), ("noise", noise, noises)):
-        found += [
-            Condition(name := f"{kind}-{snr}dB", added(disturbance.draw, snr), _made_by(name, paths))
-            for snr in _SNRS
-        ]
+    for snr in _SNRS:
+        # Each begins anew, so that every ratio hears the same disturbances.
+        for kind, disturbance, paths in (
+            ("babble", Babble(babble), speaking),
+            ("noise", Noise(noise), noises),
+        ):
+            name = f"{kind}-{snr}dB"
+            found.append(Condition(name, added(disturbance.draw, snr), _made_by(name, paths)))
     found.append(Condition("room", Rooms(_loud(rooms)), _made_by("room", rooms)))
     found.append(Condition("clipping", clipped, _made_by("clipping")))
     found += [Condition(name := f"cut-{length}s", Cut(length), _made_by(name)) for length in _CUTS]
@@ -165,8 +169,8 @@ def _as_long_as(samples: Samples, other: Samples) -> Samples:
     return np.pad(other, (0, max(0, len(samples) - len(other))))[: len(samples)]
 
 
-def _made_by(name: str, paths: Sequence[Path] = ()) -> tuple[str, ...]:
-    return (name, inspect.getsource(sys.modules[__name__]), *map(str, paths))
+def _made_by(name: str, paths: Sequence[Path] = ()) -> list[str]:
+    return [name, inspect.getsource(sys.modules[__name__]), *map(str, paths)]
 
 
 def _paths(data: Path, pattern: str) -> list[Path]:

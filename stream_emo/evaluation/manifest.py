@@ -11,13 +11,12 @@ import numpy as np
 
 from stream_emo.bench.workload import read
 from stream_emo.config import Config
-from stream_emo.evaluation import stand_in
 from stream_emo.evaluation.conditions import CHANNELS
 from stream_emo.evaluation.live import Live, LiveEngine, Take
 from stream_emo.evaluation.predictions import Predictions
 from stream_emo.evaluation.result import Result
 from stream_emo.fusion.baseline import BaselineState
-from stream_emo.training.corpora import Clip
+from stream_emo.training.corpora import Clip, manifest
 from stream_emo.training.labels import merged
 from stream_emo.types import EMOTIONS, Score
 
@@ -44,11 +43,11 @@ def evaluate_manifest(
     """
     config = config or Config()
     config = replace(config, fusion=replace(config.fusion, baseline=baseline))
-    clips, notes = _tested(stand_in.manifest(path))
+    clips, notes = _tested(manifest(path))
     if shuffled:
         random.Random(0).shuffle(clips)
     takes = _heard(clips, live or LiveEngine(config), baseline, channel)
-    speakers = [clip.speaker or str(clip.path) for clip in clips]
+    speakers = [clip.speaker for clip in clips]
     predictions = Predictions(
         EMOTIONS,
         np.array([EMOTIONS.index(merged(clip.label)) for clip in clips]),
@@ -59,8 +58,7 @@ def evaluate_manifest(
     notes += [
         _about_baseline(shuffled) if baseline else "no speaker baseline",
         f"in {silent} clips no speech was found; they count as errors, but not in the ECE",
-        f"intervals over {len(set(speakers))} speakers"
-        + ("" if all(clip.speaker for clip in clips) else "; a clip without one counts as its own"),
+        f"intervals over {len(set(speakers))} speakers; a clip without one counts as its own",
         f"coverage: clips whose likeliest label has {config.fusion.abstain_below:g} or more; "
         "the other figures count every clip by its likeliest label",
     ]
@@ -90,7 +88,7 @@ def _heard(clips: Sequence[Clip], live: Live, carried: bool, channel: str | None
         if channel is not None:
             samples = CHANNELS[channel](samples)
         take = live.hear(samples, baselines.get(clip.speaker))
-        if carried and clip.speaker:
+        if carried:
             baselines[clip.speaker] = take.baseline
         takes.append(take)
     return takes
@@ -98,7 +96,7 @@ def _heard(clips: Sequence[Clip], live: Live, carried: bool, channel: str | None
 
 def _tested(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
     """Those of the test split, if there is one; and what is to be said about that."""
-    test = [clip for clip in clips if getattr(clip, "split", None) == "test"]
+    test = [clip for clip in clips if clip.split == "test"]
     if not test:
         return list(clips), []
     return test, [f"{len(test)} clips of the split test; {len(clips) - len(test)} others left out"]

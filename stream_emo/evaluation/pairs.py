@@ -136,7 +136,7 @@ def compose(
 
 def held_out(source: Data) -> Material:
     clips = [clip for clip in (*source.ravdess(), *source.nemo()) if clip.speaker in HELD_OUT]
-    heard = features.voices(clips, source.cache)
+    heard = features.voices(clips, source.voice, source.cache)
     pieces, meanings = [], []
     for sentences in (source.meld("test"), source.goemotions("test")):
         for sentence, piece in zip(sentences, source.texts(sentences).pieces, strict=True):

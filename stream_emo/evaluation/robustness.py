@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from stream_emo.evaluation.conditions import conditions
 from stream_emo.evaluation.metrics import Figure, unweighted_accuracy
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.voices import endings, ravdess_folds
-from stream_emo.training.augment import Surroundings
 from stream_emo.training.datasets import Data
 from stream_emo.training.features import voices
 
@@ -23,9 +20,7 @@ def robustness(source: Data) -> Result:
     clean_ua = clean.statistic(unweighted_accuracy)
     figures: dict[str, Figure] = {}
     for condition in conditions(source.folder):
-        # It takes the place of the surroundings that training hears clips in.
-        surroundings = cast(Surroundings, condition)
-        heard = voices(folds.clips, source.cache, surroundings=surroundings)
+        heard = voices(folds.clips, folds.source.voice, source.cache, condition)
         disturbed = folds.predictions(endings(heard))
         ua = disturbed.statistic(unweighted_accuracy)
         figures[f"{condition.name} ua"] = disturbed.figure(unweighted_accuracy)

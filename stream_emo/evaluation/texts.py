@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.config import FusionConfig
-from stream_emo.evaluation import stand_in
 from stream_emo.evaluation.metrics import (
     Array,
     Flags,
@@ -34,7 +33,7 @@ _INTERVALS = "intervals over sentences"
 
 
 def meld_text(source: Data) -> Result:
-    """MELD test (Poria et al. 2019), 7 emotions, words alone."""
+    """MELD test (Poria et al. 2019), 7 emotions, gold words alone, after up to 8 utterances before them."""
     sentences = source.meld("test")
     truth = np.array([EMOTIONS.index(sentence.labels[0]) for sentence in sentences])
     predictions = _predictions(truth, probabilities(source, sentences))
@@ -76,7 +75,8 @@ def goemotions_ekman(source: Data) -> Result:
 
 def emobank(source: Data) -> Result:
     """EmoBank test (Buechel and Hahn 2017): correlation (Pearson's r) of valence and arousal."""
-    sentences, affect = stand_in.emobank(source, "test")
+    sentences = source.emobank("test")
+    affect = np.array([sentence.affect for sentence in sentences])
     estimates = _estimates(source, sentences)
     valence = np.array([estimate.valence for estimate in estimates])
     arousal = np.array([estimate.arousal for estimate in estimates])

@@ -8,14 +8,12 @@ import numpy as np
 
 from stream_emo.bench.workload import read
 from stream_emo.config import Config, FusionConfig
-from stream_emo.evaluation import stand_in
 from stream_emo.evaluation.live import Live, LiveEngine
 from stream_emo.evaluation.metrics import Figure, Rows, bootstrap, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.texts import estimates_of
 from stream_emo.evaluation.voices import (
-    TARGETS,
     TRANSFER,
     Folds,
     endings,
@@ -28,6 +26,7 @@ from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
 from stream_emo.training.features import voices
 from stream_emo.training.labels import merged
+from stream_emo.training.left_out import LEFT_OUT
 from stream_emo.types import EMOTIONS
 
 _COVERAGE = 0.75
@@ -42,14 +41,14 @@ def calibration(source: Data) -> Result:
     minus accuracy among all. TurEV, entirely unseen, with the packaged checkpoint as it is shipped.
     """
     figures: dict[str, Figure] = {}
-    for name in TARGETS:
+    for name in LEFT_OUT:
         left = left_out(source, name)
         figures |= _trust(name, left.alone)
         figures[f"{name} ece before"] = left.uncalibrated.ece()
-    figures |= _trust("turev, shipped", _shipped(source, stand_in.turev(source)))
+    figures |= _trust("turev, shipped", _shipped(source, source.turev()))
     return Result.of(
         "calibration",
-        together([left_out(source, name).alone for name in TARGETS]),
+        together([left_out(source, name).alone for name in LEFT_OUT]),
         figures,
         [
             "common figures: RAVDESS and nEMO, each by a network that knows the other corpora; four labels",
@@ -67,7 +66,7 @@ def fairness(source: Data) -> Result:
     figures: dict[str, Figure] = {}
     tested = 0
     for name, folds in (("ravdess", ravdess_folds(source)), ("nemo", nemo_folds(source))):
-        figures |= by_group(name, folds, stand_in.described(source, name))
+        figures |= by_group(name, folds)
         tested += len(folds.clips)
     return Result(
         "fairness",
@@ -83,7 +82,7 @@ def false_alarms(source: Data, live: Live | None = None) -> Result:
 
     Speakers with an odd number only: training may learn from those with an even one.
     """
-    clips = [clip for clip in stand_in.librispeech(source) if int(clip.speaker) % 2]
+    clips = [clip for clip in source.librispeech() if int(clip.speaker) % 2]
     live = live or LiveEngine(Config())
     finals = [live.hear(read(clip.path), None).finals for clip in clips]
     hours = np.array([sum(score.end - score.start for score in scores) for scores in finals]) / _HOUR
@@ -116,12 +115,12 @@ def false_alarms(source: Data, live: Live | None = None) -> Result:
     )
 
 
-def by_group(name: str, folds: Folds, people: Sequence[Clip]) -> dict[str, Figure]:
+def by_group(name: str, folds: Folds) -> dict[str, Figure]:
     """UA of each gender and age group."""
     predictions = folds.predictions(folds.windows)
     figures = {}
-    genders = np.array([getattr(clip, "gender", None) or "" for clip in people])
-    ages = np.array([_age_group(getattr(clip, "age", None)) for clip in people])
+    genders = np.array([clip.gender or "" for clip in folds.clips])
+    ages = np.array([_age_group(clip.age) for clip in folds.clips])
     for groups in (genders, ages):
         for group in (group for group in np.unique(groups).tolist() if group):
             figures[f"{name} ua {group}"] = predictions.only(groups == group).figure(unweighted_accuracy)
@@ -144,7 +143,7 @@ def _age_group(age: int | None) -> str:
 
 def _shipped(source: Data, clips: Sequence[Clip]) -> Predictions:
     """By the packaged checkpoint, from the voice at the end of each clip."""
-    windows = endings(voices(clips, source.cache))
+    windows = endings(voices(clips, source.voice, source.cache))
     estimates = estimates_of(Fuser.load(FusionConfig()), windows)
     return Predictions(
         EMOTIONS,

@@ -1,5 +1,5 @@
-"""Protocols for the voice alone: the shipped architecture is trained anew for every fold, so that no speaker
-is ever both learnt from and tested.
+"""Protocols for the voice alone: the encoder is taught anew on the other corpora, never on the tested one;
+what reads it is trained anew for every fold, so that no speaker is ever both learnt from and tested.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +17,21 @@ from stream_emo.evaluation.metrics import Array, Figure, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, softmax, together
 from stream_emo.evaluation.result import Result
 from stream_emo.fusion.calibration import fit_temperature
-from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.windows import Window
-from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.training.corpora import Clip
-from stream_emo.training.datasets import Data, subset
-from stream_emo.training.examples import Sampler, Voices
+from stream_emo.training.datasets import Data
+from stream_emo.training.examples import subset
 from stream_emo.training.features import Voice
 from stream_emo.training.labels import RAVDESS, merged
-from stream_emo.training.loop import Recipe, fit, predict
+from stream_emo.training.left_out import COPIES, LEFT_OUT, trained, trained_without, voice_corpora, without
+from stream_emo.training.loop import predict
+from stream_emo.training.splits import check_leaks
 from stream_emo.types import EMOTIONS, SAMPLE_RATE
 
 FOUR = ("neutral", "happy", "sad", "angry")
 """What (with calm as neutral) all corpora have."""
-TARGETS = ("ravdess", "nemo")
-"""Corpora that are left out in turn."""
 
 _CALIBRATED = "temperature: for each fold from the unseen speakers of the other folds"
 
@@ -41,6 +40,8 @@ _CALIBRATED = "temperature: for each fold from the unseen speakers of the other 
 class Folds:
     """A corpus and, for every fold, a network that has not learnt from its speakers."""
 
+    source: Data
+    """With the voice encoder that hears them; it has learnt nothing of the corpus."""
     clips: Sequence[Clip]
     emotions: tuple[str, ...]
     numbers: NDArray[np.int64]
@@ -100,7 +101,7 @@ def leave_one_corpus_out(source: Data) -> Result:
     """Trained on all voices but one corpus, tested on that: neutral (with calm), happy, sad and angry."""
     figures: dict[str, Figure] = {}
     tested = []
-    for name in TARGETS:
+    for name in LEFT_OUT:
         left = left_out(source, name)
         tested.append(left.alone)
         figures[f"{name} ua"] = left.alone.figure(unweighted_accuracy)
@@ -116,15 +117,21 @@ def leave_one_corpus_out(source: Data) -> Result:
 @cache
 def ravdess_folds(source: Data) -> Folds:
     """Trained once per process."""
+    source = without(source, "ravdess")
     clips = source.ravdess()
-    return _folds(source, clips, np.array([(int(clip.speaker) - 1) // 4 for clip in clips]), RAVDESS)
+    return _folds(
+        source, clips, np.array([(int(clip.speaker) - 1) // 4 for clip in clips]), RAVDESS, COPIES["ravdess"]
+    )
 
 
 @cache
 def nemo_folds(source: Data) -> Folds:
     """Trained once per process."""
+    source = without(source, "nemo")
     clips = source.nemo()
-    return _folds(source, clips, np.unique(_speakers(clips), return_inverse=True)[1], EMOTIONS)
+    return _folds(
+        source, clips, np.unique(_speakers(clips), return_inverse=True)[1], EMOTIONS, COPIES["nemo"]
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,30 +144,22 @@ class LeftOut:
 
 
 TRANSFER = (
-    "temperature: from a network that knows the other acted corpus only, on the Indian one; "
-    "the tested corpus has no part in it"
+    "temperature: one number, fitted on the other corpus left out (whose network has learnt from the tested "
+    "corpus); the tested clips have no part in it"
 )
 
 
 @cache
 def left_out(source: Data, target: str) -> LeftOut:
-    """`target` (of `TARGETS`) by a network trained on all other voices; calibrated as `TRANSFER` says.
-
-    The Indian corpus has no sadness: its temperature is fitted on what it shares with `FOUR`.
-    """
-    clips = {"ravdess": source.ravdess(), "nemo": source.nemo(), "indian": source.indian_emospeech()}
-    heard = {name: source.voices(of) for name, of in clips.items()}
-    (acted,) = (name for name in TARGETS if name != target)
-    other = _four(_trained([heard[acted]], EMOTIONS, seed=0), clips["indian"], heard["indian"])
-    temperature, _ = fit_temperature(other.logits, np.eye(len(FOUR))[other.truth])
-    network = _trained([heard[acted], heard["indian"]], EMOTIONS, seed=0)
-    tested = _four(network, clips[target], heard[target])
-    groups = np.array([f"{target} {speaker}" for speaker in tested.speakers])
-    sessions = in_sessions(network, tested.windows, groups)[:, _COLUMNS]
+    """`target` (of `LEFT_OUT`) by a network trained on all other voices; calibrated as `TRANSFER` says."""
+    (other,) = (name for name in LEFT_OUT if name != target)
+    calibrating, tested = _stranger(source, other), _stranger(source, target)
+    temperature, _ = fit_temperature(calibrating.logits, np.eye(len(FOUR))[calibrating.truth])
+    sessions = in_sessions(tested.network, tested.windows, tested.speakers)[:, _COLUMNS]
     return LeftOut(
-        Predictions(FOUR, tested.truth, softmax(tested.logits, temperature), groups),
-        Predictions(FOUR, tested.truth, sessions, groups),
-        Predictions(FOUR, tested.truth, softmax(tested.logits), groups),
+        Predictions(FOUR, tested.truth, softmax(tested.logits, temperature), tested.speakers),
+        Predictions(FOUR, tested.truth, sessions, tested.speakers),
+        Predictions(FOUR, tested.truth, softmax(tested.logits), tested.speakers),
     )
 
 
@@ -187,38 +186,41 @@ _COLUMNS = [EMOTIONS.index(name) for name in FOUR]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Four:
-    """The clips of a corpus that have one of four labels; logits of these only."""
+class _Stranger:
+    """The clips of a corpus that have one of four labels, and what a network that knows the others says."""
 
+    network: FusionNetwork
     truth: NDArray[np.int64]
     logits: Array
+    """[n, 4]"""
     windows: Sequence[Window]
     speakers: NDArray[np.str_]
 
 
-def _four(network: FusionNetwork, clips: Sequence[Clip], heard: Voices) -> _Four:
+@cache
+def _stranger(source: Data, target: str) -> _Stranger:
+    source = without(source, target)
+    clips = voice_corpora(source)[target]()
+    network = trained_without(source, target)
+    every = endings(source.voices(clips, copies=0).voices)
     rows = [row for row, clip in enumerate(clips) if merged(clip.label) in FOUR]
-    windows = endings([heard.voices[row] for row in rows])
+    windows = [every[row] for row in rows]
     truth = np.array([FOUR.index(merged(clips[row].label)) for row in rows])
-    speakers = _speakers([clips[row] for row in rows])
-    return _Four(truth, predict(network, windows)[:, _COLUMNS], windows, speakers)
+    speakers = np.array([f"{target} {clips[row].speaker}" for row in rows])
+    return _Stranger(network, truth, predict(network, windows)[:, _COLUMNS], windows, speakers)
 
 
-def _folds(source: Data, clips: Sequence[Clip], numbers: NDArray[np.int64], emotions: Sequence[str]) -> Folds:
-    corpus = source.voices(clips, emotions)
-    copies = len(corpus.voices) // len(clips)
-    networks = [
-        _trained([subset(corpus, np.tile(numbers != number, copies))], emotions, seed=int(number))
-        for number in np.unique(numbers)
-    ]
+def _folds(
+    source: Data, clips: Sequence[Clip], numbers: NDArray[np.int64], emotions: Sequence[str], copies: int
+) -> Folds:
+    corpus = source.voices(clips, emotions, copies=copies)
+    networks = []
+    for number in np.unique(numbers):
+        check_leaks(list(compress(clips, numbers != number)), list(compress(clips, numbers == number)))
+        learnt = subset(corpus, np.tile(numbers != number, 1 + copies))
+        networks.append(trained([learnt], emotions, seed=int(number)))
     # The clips as they are come first.
-    return Folds(clips, tuple(emotions), numbers, networks, endings(corpus.voices[: len(clips)]))
-
-
-def _trained(voices: Sequence[Voices], emotions: Sequence[str], seed: int) -> FusionNetwork:
-    config = NetworkConfig(emotions=tuple(emotions), audio_features=AUDIO_FEATURES)
-    sampler = Sampler(voices, [], FusionConfig().window_s, np.random.default_rng(seed))
-    return fit(config, sampler, Recipe(), seed)
+    return Folds(source, clips, tuple(emotions), numbers, networks, endings(corpus.voices[: len(clips)]))
 
 
 def _speakers(clips: Sequence[Clip]) -> NDArray[np.str_]:

@@ -21,14 +21,15 @@ def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -
     low, high = np.log(_LOWEST), np.log(_HIGHEST)
     for _ in range(_STEPS):
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if _loss(logits / np.exp(left), targets) < _loss(logits / np.exp(right), targets):
+        if cross_entropy(logits / np.exp(left), targets) < cross_entropy(logits / np.exp(right), targets):
             high = right
         else:
             low = left
     temperature = float(np.exp((low + high) / 2))
-    return temperature, _loss(logits / temperature, targets)
+    return temperature, cross_entropy(logits / temperature, targets)
 
 
-def _loss(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+def cross_entropy(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+    """Mean over rows, in nats, of `softmax(logits)` [n, classes] against distributions."""
     shifted = logits - logits.max(1, keepdims=True)
     return float(-(targets * (shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))).sum(1).mean())

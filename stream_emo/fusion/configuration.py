@@ -11,7 +11,7 @@ from stream_emo.types import EMOTIONS
 
 AUDIO_ENCODER = "whisper-tiny.en"
 TEXT_ENCODER = "all-MiniLM-L6-v2"
-FEATURES = 2
+FEATURES = 3
 """Version of what audio tokens hold; raised when that changes, because old weights no longer fit."""
 _IDENTITY = ("emotions", "audio_encoder", "text_encoder", "features")
 PREFIX = "network."
@@ -24,7 +24,7 @@ class NetworkConfig:
     audio_encoder: str = AUDIO_ENCODER
     text_encoder: str = TEXT_ENCODER
     features: int = FEATURES
-    audio_features: int = 812
+    audio_features: int = 1580
     text_features: int = 384
     """Widths of the tokens..."""
     width: int = 96

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,16 @@ from stream_emo.fusion.rolling import RollingState
 from stream_emo.fusion.windows import Window, collate
 from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, Rolling, TextTokens
 
-_PACKAGED = Path(__file__).parent / "weights"
+PACKAGED = Path(__file__).parent / "weights"
+"""The checkpoint that ships."""
+_FEWEST_TOKENS = 2  # Of the voice, 0.4 s, when no words are known.
 _FILES = ("config.json", "model.safetensors")
 _REMEDY = "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
 
 
 def checkpoint_path(config: FusionConfig) -> Path:
     """The folder of the configured checkpoint; that in the package when none is named."""
-    return Path(config.checkpoint).expanduser() if config.checkpoint else _PACKAGED
+    return Path(config.checkpoint).expanduser() if config.checkpoint else PACKAGED
 
 
 class Fuser:
@@ -42,7 +45,7 @@ class Fuser:
         """Raises:
         WeightsError: the checkpoint is missing, corrupt, or for other labels, encoders or features.
         """
-        return cls(_load(checkpoint_path(config)), config)
+        return cls(load_network(checkpoint_path(config)), config)
 
     def session(self) -> FusionSession:
         return FusionSession(self, self._config, SpeakerBaseline(self.population))
@@ -51,6 +54,15 @@ class Fuser:
     def population(self) -> Population:
         """How the speakers of the training set differ."""
         return self._network.speakers.population
+
+    def familiar(self, window: Window) -> bool:
+        """Whether enough was heard, and a voice is like some that was learnt from."""
+        if window.audio is None:
+            return True
+        if len(window.audio.positions) < _FEWEST_TOKENS and window.text is None:
+            return False
+        distance = self.population.distance(self.point(window)[None])[0]
+        return bool(distance <= float(self._network.speakers.farthest))
 
     def point(self, window: Window) -> NDArray[np.float64]:
         """[k]: what the speaker's baseline is learnt from. The window must have a voice."""
@@ -98,25 +110,29 @@ class FusionSession:
         window = Window(audio, text, end).last(self._window)
         offsets = self._baseline.offset[None] if self._config.baseline else None
         (estimate,) = self._fuser.estimate([window], offsets)
+        estimate = replace(estimate, familiar=self._fuser.familiar(window))
         self._latest = window, estimate
         return estimate
 
     def roll(self, utterance: int, estimate: Estimate, start: int, end: int) -> Rolling:
         """The rolling state as of `end`, when `estimate` is the latest of the utterance at [start, end)."""
         mean = self._rolling.update(utterance, estimate, start, end)
-        return Rolling(mean.probabilities, mean.valence, mean.arousal, self.label(mean.probabilities))
+        return Rolling(mean.probabilities, mean.valence, mean.arousal, self._label(mean.probabilities))
 
     def settle(self) -> None:
         """The utterance is over; the baseline learns from what was last given to `fuse`."""
         if self._latest is not None:
             window, estimate = self._latest
-            if window.audio is not None:
+            if window.audio is not None and estimate.familiar:
                 probabilities = np.array(list(estimate.probabilities.values()))
                 self._baseline.settle(self._fuser.point(window), probabilities)
             self._latest = None
 
-    def label(self, probabilities: Mapping[str, float]) -> str | None:
-        """The likeliest emotion; None when it is less likely than `abstain_below`."""
+    def label(self, estimate: Estimate) -> str | None:
+        """The likeliest emotion; None when it is less likely than `abstain_below`, or nothing is familiar."""
+        return self._label(estimate.probabilities) if estimate.familiar else None
+
+    def _label(self, probabilities: Mapping[str, float]) -> str | None:
         best = max(probabilities, key=lambda name: probabilities[name])
         return best if probabilities[best] >= self._config.abstain_below else None
 
@@ -130,7 +146,8 @@ class FusionSession:
         self._baseline.state = state
 
 
-def _load(folder: Path) -> FusionNetwork:
+def load_network(folder: Path) -> FusionNetwork:
+    """The fusion network of a checkpoint. Raises `WeightsError`: see `Fuser.load`."""
     missing = [name for name in _FILES if not (folder / name).is_file()]
     if missing:
         raise WeightsError(f"{folder}: no fusion network here (no {', '.join(missing)}); {_REMEDY}")

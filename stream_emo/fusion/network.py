@@ -89,6 +89,7 @@ class Speakers(nn.Module):
     offset: Tensor
     manner: Tensor
     rest: Tensor
+    farthest: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -97,6 +98,8 @@ class Speakers(nn.Module):
         self.register_buffer("means", torch.zeros(len(config.emotions), k))
         for name in ("offset", "manner", "rest"):
             self.register_buffer(name, torch.ones(k))
+        # See `Population.distance`: beyond this a voice is like none of the training set.
+        self.register_buffer("farthest", torch.tensor(math.inf))
 
     def points(self, window: Tensor) -> Tensor:
         """[b, k] of normalised statistics [b, f]."""

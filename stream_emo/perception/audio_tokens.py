@@ -1,34 +1,86 @@
-"""Audio tokens: what 200 ms of voice sound like, from Whisper's encoder and from prosody."""
+"""Audio tokens: what 200 ms of voice sound like, from the voice encoder and from prosody.
+
+An utterance is heard in blocks of a second, each with the half second before it, so that what was heard once
+never has to be heard again: a hop costs one block, however long the utterance.
+"""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.perception.prosody import FRAME, PROSODY, prosody
-from stream_emo.types import AudioTokens, Samples
+from stream_emo.perception.voice import STATES
+from stream_emo.types import SAMPLE_RATE, AudioTokens, Samples
 
 FRAMES_PER_TOKEN = 10
 """Frames of 20 ms that one token sums up."""
 FEWEST_FRAMES = 5
 """A shorter rest makes no token of its own, unless it is all there is."""
-STATES = 384
-"""Width of Whisper tiny's encoder."""
 FRAME_FEATURES = STATES + len(PROSODY)
 AUDIO_FEATURES = 2 * FRAME_FEATURES
 """Mean over the frames of a token, then their standard deviation, of encoder states and prosody."""
+BLOCK = SAMPLE_RATE
+BEFORE = SAMPLE_RATE // 2
+"""Samples that are heard again before a block, so that its beginning is understood."""
 
 
-def audio_tokens(states: NDArray[np.float32], samples: Samples, start: int) -> AudioTokens:
-    """`states`: float32 [frames, 384], 50 per second, of `samples`, the first of which is at `start`.
+class Encoder(Protocol):
+    def encode(self, samples: Samples) -> NDArray[np.float32]:
+        """States [ceil(n / 320), STATES] of n samples."""
+        ...
+
+
+class TokenStream:
+    """The audio tokens of one utterance at a time, as it grows."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._blocks: dict[int, AudioTokens] = {}
+
+    def begin(self) -> None:
+        """A new utterance: nothing was heard of it."""
+        self._blocks = {}
+
+    def tokens(self, samples: Samples, start: int, window: int) -> AudioTokens:
+        """`samples`: the whole utterance so far, which begins at `start`. All tokens that begin in the last
+        `window` samples, and those beside them in their block. Independent of how often it is called."""
+        first = max(0, len(samples) - window) // BLOCK
+        whole = len(samples) // BLOCK
+        for number in range(first, whole):
+            if number not in self._blocks:
+                self._blocks[number] = self._block(samples, start, number)
+        parts = [self._blocks[number] for number in range(first, whole)]
+        rest = -(-(len(samples) % BLOCK) // FRAME)
+        if rest >= FEWEST_FRAMES or (rest and not parts):
+            parts.append(self._block(samples, start, whole))
+        return AudioTokens(
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.positions for part in parts]),
+        )
+
+    def _block(self, samples: Samples, start: int, number: int) -> AudioTokens:
+        at = number * BLOCK
+        before = min(at, BEFORE)
+        heard = samples[at - before : at + BLOCK]
+        skipped = before // FRAME
+        states, voice = self._encoder.encode(heard)[skipped:], prosody(heard)[skipped:]
+        return audio_tokens(states, voice, start + at)
+
+
+def audio_tokens(states: NDArray[np.float32], voice: NDArray[np.float32], start: int) -> AudioTokens:
+    """`states`: float32 [frames, STATES], 50 per second, the first of which is at `start`; `voice`: their
+    prosody [frames, len(PROSODY)].
 
     Raises:
         ValueError: the encoder has another width, or the lengths do not fit each other.
     """
-    frames = -(-len(samples) // FRAME)
+    frames = len(voice)
     if states.shape != (frames, STATES):
         raise ValueError(f"{frames} frames need encoder states [{frames}, {STATES}], not {states.shape}")
-    columns = np.concatenate([states, prosody(samples)], axis=1)
+    columns = np.concatenate([states, voice], axis=1)
     edges = _edges(frames)
     features = np.zeros((len(edges), AUDIO_FEATURES), np.float32)
     for row, (first, last) in enumerate(edges):

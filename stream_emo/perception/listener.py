@@ -14,7 +14,7 @@ from enum import Enum
 import numpy as np
 
 from stream_emo.config import GateConfig, SpeechConfig
-from stream_emo.perception.audio_tokens import audio_tokens
+from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.perception.voice import VoiceEncoder
 from stream_emo.types import (
@@ -66,7 +66,7 @@ class Listener:
     ) -> None:
         """`window`: samples before the end of a pass whose voice a score looks at."""
         self._window = window
-        self._voice = voice
+        self._tokens = TokenStream(voice)
         self._whisper = whisper
         self._text = speech.text
         self._hop = round(speech.hop_s * SAMPLE_RATE)
@@ -103,6 +103,7 @@ class Listener:
         self._next = start + self._hop
         self._next_text = start + self._text_hop
         self._last = None
+        self._tokens.begin()
 
     def _grow(self, chunk: SpeechChunk, behind: int) -> Iterator[Heard]:
         if chunk.start != self._end:
@@ -137,7 +138,6 @@ class Listener:
             encoded = self._whisper.encode(samples, self._start)
             self._next_text = end + self._text_hop
         self._next = end + self._hop
-        heard = samples[-self._window :]
-        tokens = audio_tokens(self._voice.encode(heard), heard, end - len(heard))
+        tokens = self._tokens.tokens(samples, self._start, self._window)
         self._last = Heard(utterance, self._start, end, words, encoded, tokens)
         return self._last

@@ -6,6 +6,8 @@ from clip to clip. Every second noise and room is kept for tests of robustness.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +57,9 @@ class Surroundings:
     def __init__(self, data: Path, seed: int) -> None:
         """Raises `SourceError`: no noises in `data`."""
         self._random = np.random.default_rng(seed)
-        self.recordings = [path for pattern in (*_NOISES, _ROOMS) for path in sorted(data.glob(pattern))[::2]]
-        """What it draws from."""
-        self._noises = [noise for pattern in _NOISES for noise in _load(data, pattern)]
-        if not self._noises:
-            raise SourceError(f"{data}: no noises ({', '.join(_NOISES)}) to augment with")
+        drawn_from = [path for pattern in (*_NOISES, _ROOMS) for path in sorted(data.glob(pattern))[::2]]
+        self.made_by = [inspect.getsource(sys.modules[__name__]), *map(str, drawn_from)]
+        self._noises = noises(data)
         rooms = [_direct(room) for room in _load(data, _ROOMS)]
         self._rooms = rooms + [self._synthetic_room() for _ in range(_SYNTHETIC_ROOMS)]
         self._settings: dict[str, Setting] = {}
@@ -124,6 +124,14 @@ class Surroundings:
         tail = random.standard_normal(length) * fading * random.uniform(0.02, 0.12)
         tail[0] = 1.0
         return tail.astype(np.float32)
+
+
+def noises(data: Path) -> list[Samples]:
+    """Every second recorded noise in `data`; the others are for evaluation. Raises `SourceError`: none."""
+    found = [noise for pattern in _NOISES for noise in _load(data, pattern)]
+    if not found:
+        raise SourceError(f"{data}: no noises ({', '.join(_NOISES)}) to augment with")
+    return found
 
 
 def with_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream_emo.errors import SourceError
+from stream_emo.fusion.fuser import PACKAGED
 from stream_emo.fusion.windows import Window
-from stream_emo.perception.text import Pieces
+from stream_emo.perception.text import ADAPTER, Pieces
+from stream_emo.perception.voice import ENCODER
 from stream_emo.training import corpora
 from stream_emo.training.augment import Surroundings
 from stream_emo.training.corpora import Clip, Sentence
@@ -30,6 +31,10 @@ class Data:
 
     folder: Path
     cache: Path
+    voice: Path = PACKAGED / ENCODER
+    """The voice encoder, and..."""
+    adapter: Path = PACKAGED / ADAPTER
+    """...the changes to MiniLM that features are made with."""
 
     def ravdess(self) -> list[Clip]:
         return corpora.ravdess(self._corpus("ravdess"))
@@ -68,34 +73,25 @@ class Data:
         known = sorted({clip.text for clip in clips if clip.text is not None})
         pieces: dict[str | None, Pieces | None] = {None: None}
         if known:
-            pieces |= zip(known, texts([Sentence(text, ()) for text in known], self.cache), strict=True)
+            pieces |= zip(
+                known, texts([Sentence(text, ()) for text in known], self.adapter, self.cache), strict=True
+            )
         targets = np.stack([target([clip.label], emotions) for clip in clips])
-        heard = voices(clips, self.cache)
+        heard = voices(clips, self.voice, self.cache)
         for seed in range(copies):
-            heard += voices(clips, self.cache, surroundings=Surroundings(self.folder, seed), seed=seed)
+            heard += voices(clips, self.voice, self.cache, Surroundings(self.folder, seed), seed)
         speakers = [f"{clip.speaker}{'*' * copy}" for copy in range(1 + copies) for clip in clips]
         words = [pieces[clip.text] for clip in clips] * (1 + copies)
         return Voices(share, heard, np.tile(targets, (1 + copies, 1)), words, speakers)
 
     def texts(self, sentences: Sequence[Sentence]) -> Texts:
         targets = np.stack([target(sentence.labels, affect=sentence.affect) for sentence in sentences])
-        return Texts(1.0, texts(sentences, self.cache), targets)
+        return Texts(1.0, texts(sentences, self.adapter, self.cache), targets)
 
     def _corpus(self, name: str) -> Path:
         if not (self.folder / name).is_dir():
             raise SourceError(f"{self.folder / name}: missing; --data names the folder that holds {name}")
         return self.folder / name
-
-
-def subset(corpus: Voices, chosen: NDArray[np.bool_]) -> Voices:
-    rows = np.flatnonzero(chosen).tolist()
-    return Voices(
-        corpus.share,
-        [corpus.voices[row] for row in rows],
-        corpus.targets[rows],
-        [corpus.words[row] for row in rows],
-        [corpus.speakers[row] for row in rows],
-    )
 
 
 def whole(corpus: Voices, window_s: float) -> list[Window]:

@@ -70,6 +70,17 @@ class Example:
     """Number of the audio corpus and row of the clip; None without a voice."""
 
 
+def subset(corpus: Voices, chosen: NDArray[np.bool_]) -> Voices:
+    rows = np.flatnonzero(chosen).tolist()
+    return Voices(
+        corpus.share,
+        [corpus.voices[row] for row in rows],
+        corpus.targets[rows],
+        [corpus.words[row] for row in rows],
+        [corpus.speakers[row] for row in rows],
+    )
+
+
 class Sampler:
     """Draws examples; the same generator state draws the same ones."""
 
@@ -86,6 +97,7 @@ class Sampler:
         self.texts = texts
         self._voice_deck = _Deck([(corpus.share, corpus.targets) for corpus in voices], 0.0, generator)
         self._text_deck = _Deck([(corpus.share, corpus.targets) for corpus in texts], 0.5, generator)
+        self.window_s = window_s
         self._window = round(window_s * SAMPLE_RATE)
         self._random = generator
         self._mix = mix
@@ -194,7 +206,7 @@ def agreed(voice: NDArray[np.float32], words: NDArray[np.float32]) -> NDArray[np
     if words[:-2].argmax() == NEUTRAL:
         share = 0.85
     elif voice[:-2].argmax() == NEUTRAL:
-        share = 0.4
+        share = 0.25
     return np.asarray(share * voice + (1 - share) * words, np.float32)
 
 

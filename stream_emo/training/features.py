@@ -11,9 +11,10 @@ import hashlib
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +23,19 @@ from stream_emo.audio import gate as gate_module
 from stream_emo.audio import vad as vad_module
 from stream_emo.audio.gate import Gate
 from stream_emo.audio.vad import make_vad
-from stream_emo.config import GateConfig
+from stream_emo.config import FusionConfig, GateConfig
+from stream_emo.errors import SourceError
 from stream_emo.fusion.windows import Window
-from stream_emo.models import MINILM, WHISPER, find
+from stream_emo.models import MINILM, find
 from stream_emo.perception import audio_tokens as audio_tokens_module
+from stream_emo.perception import mel as mel_module
 from stream_emo.perception import prosody as prosody_module
 from stream_emo.perception import text as text_module
 from stream_emo.perception import voice as voice_module
-from stream_emo.perception.audio_tokens import audio_tokens
-from stream_emo.perception.text import Pieces, TextEncoder
+from stream_emo.perception.audio_tokens import TokenStream
+from stream_emo.perception.text import Passage, Pieces, TextEncoder
 from stream_emo.perception.voice import VoiceEncoder
-from stream_emo.training import augment, recordings
-from stream_emo.training.augment import Surroundings
+from stream_emo.training import recordings
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.recordings import read
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Chunk, Samples, SpeechEnd, SpeechStart
@@ -42,9 +44,28 @@ _log = logging.getLogger(__name__)
 
 _WORKERS = 2
 _HEARD = (SAMPLE_RATE, 2 * SAMPLE_RATE)  # How much of a longer clip is heard before its end.
+_WINDOW = round(FusionConfig().window_s * SAMPLE_RATE)
 _TEXTS = 64  # Sentences per pass of the text encoder.
 
-_MAKERS = (gate_module, vad_module, recordings, prosody_module, audio_tokens_module, voice_module)
+_GATES = (gate_module, vad_module, recordings)
+_MAKERS = (prosody_module, audio_tokens_module, mel_module, voice_module)
+
+
+class Hearing(Protocol):
+    """How clips are heard: what happens to their samples between speaker and microphone."""
+
+    @property
+    def made_by(self) -> list[str]:
+        """What makes it differ from others, for the name of the cache file."""
+        ...
+
+    def heard(self, samples: Samples, speaker: str) -> Samples:
+        """The samples [n] as this speaker is heard."""
+        ...
+
+
+Span = tuple[int, int]
+"""First sample and one past the last."""
 
 Voice = tuple[Window, ...]
 """What is heard of a clip: after 1 s and 2 s, if it is that long, and at its end, which comes last."""
@@ -57,34 +78,48 @@ def default_cache() -> Path:
 
 def voices(
     clips: Sequence[Clip],
+    encoder_path: Path,
     cache: Path,
-    gate: GateConfig | None = None,
-    surroundings: Surroundings | None = None,
+    surroundings: Hearing | None = None,
     seed: int = 0,
 ) -> list[Voice]:
-    """The audio tokens of each clip, whose first sample is at 0; as heard in `surroundings` made with `seed`.
+    """The audio tokens of each clip, whose first sample is at 0, from the voice encoder in `encoder_path`; as
+    heard in `surroundings` made with `seed`.
 
     Raises:
         SourceError: a clip cannot be decoded.
-        WeightsError: no Whisper, or no VAD.
+        WeightsError: no voice encoder, or no VAD.
     """
-    gate = gate or GateConfig()
-    folder = find(WHISPER, "")
-    made_by = [_file_digest(folder / "model.bin"), repr(gate), repr(_HEARD), *map(inspect.getsource, _MAKERS)]
+    gate = GateConfig()
+    samples_by = [f"{clip.path} {clip.path.stat().st_size}" for clip in clips]
     if surroundings is not None:
-        made_by += [inspect.getsource(augment), *map(str, surroundings.recordings), f"seed {seed}"]
-    files = [f"{clip.path} {clip.path.stat().st_size} {clip.path.stat().st_mtime_ns}" for clip in clips]
-    path = cache / f"voice-{_digest(*made_by, *files)}.npz"
+        samples_by += [*surroundings.made_by, f"seed {seed}"]
+    # Where speech is found does not depend on the encoder, and takes longer to find than the encoder needs.
+    spans_path = cache / f"spans-{digest(repr(gate), *map(inspect.getsource, _GATES), *samples_by)}.npz"
+    made_by = [file_digest(encoder_path), repr(_HEARD), *map(inspect.getsource, _MAKERS)]
+    path = cache / f"voice-{digest(spans_path.name, *made_by)}.npz"
 
     def make() -> dict[str, NDArray[np.generic]]:
-        encoder = VoiceEncoder(folder)
+        encoder = VoiceEncoder(encoder_path)
         # What is random happens here, in order; the rest on threads.
         heard_as = (read(clip.path) for clip in clips)
         if surroundings is not None:
             speakers = (clip.speaker for clip in clips)
             heard_as = (surroundings.heard(*pair) for pair in zip(heard_as, speakers, strict=True))
+        known = iter(_spans(spans_path))
+
+        def one(clip: Clip, samples: Samples, span: Span | None) -> tuple[Span, Voice]:
+            if len(samples) == 0:
+                raise SourceError(f"{clip.path}: no audio in it; leave it out")
+            span = span or speech_span(gate, samples)
+            return span, hear(encoder, samples, span)
+
         with ThreadPoolExecutor(_WORKERS) as pool:
-            heard = list(pool.map(lambda samples: hear(encoder, gate, samples), heard_as))
+            results = list(pool.map(one, clips, heard_as, (next(known, None) for _ in clips)))
+        kept(
+            spans_path, f"speech of {len(clips)} clips", lambda: {"spans": np.array([s for s, _ in results])}
+        )
+        heard = [voice for _, voice in results]
         windows = [window for voice in heard for window in voice]
         return {
             "features": np.concatenate([_audio(window).features for window in windows]).astype(np.float16),
@@ -94,63 +129,70 @@ def voices(
             "passes": np.array([len(voice) for voice in heard]),
         }
 
-    kept = _kept(path, f"features of {len(clips)} clips", make)
-    cuts = np.cumsum(kept["tokens"])[:-1]
+    made = kept(path, f"features of {len(clips)} clips", make)
+    cuts = np.cumsum(made["tokens"])[:-1]
     windows = [
         Window(AudioTokens(features, positions), None, int(end))
         for features, positions, end in zip(
-            np.split(kept["features"], cuts), np.split(kept["positions"], cuts), kept["ends"], strict=True
+            np.split(made["features"], cuts), np.split(made["positions"], cuts), made["ends"], strict=True
         )
     ]
     following = iter(windows)
-    return [tuple(next(following) for _ in range(count)) for count in kept["passes"]]
+    return [tuple(next(following) for _ in range(count)) for count in made["passes"]]
 
 
-def texts(sentences: Sequence[Sentence], cache: Path) -> list[Pieces]:
-    """The word pieces of each sentence. Raises `WeightsError`: no MiniLM."""
+def texts(sentences: Sequence[Sentence], adapter: Path | None, cache: Path) -> list[Pieces]:
+    """The word pieces of each sentence in its context, from MiniLM changed by `adapter`.
+
+    Raises `WeightsError`: no MiniLM, or an adapter for another.
+    """
     folder = find(MINILM, "")
-    made_by = [_file_digest(folder / "model.safetensors"), inspect.getsource(text_module)]
-    path = cache / f"text-{_digest(*made_by, *_words(sentences))}.npz"
+    made_by = [file_digest(folder / "model.safetensors"), inspect.getsource(text_module)]
+    if adapter is not None:
+        made_by.append(file_digest(adapter))
+    read = [f"{sentence.text}\t{sentence.context}" for sentence in sentences]
+    path = cache / f"text-{digest(*made_by, *read)}.npz"
 
     def make() -> dict[str, NDArray[np.generic]]:
-        encoder = TextEncoder(folder)
-        split = [sentence.text.split() for sentence in sentences]
+        encoder = TextEncoder(folder, adapter)
+        passages = [Passage(sentence.text.split(), sentence.context) for sentence in sentences]
         # Of like length together, so that little is padded.
-        order = sorted(range(len(split)), key=lambda index: len(split[index]))
+        order = sorted(range(len(passages)), key=lambda index: len(read[index]))
         pieces: dict[int, Pieces] = {}
         for first in range(0, len(order), _TEXTS):
             batch = order[first : first + _TEXTS]
-            pieces |= zip(batch, encoder.encode_batch([split[index] for index in batch]), strict=True)
-        ordered = [pieces[index] for index in range(len(split))]
+            pieces |= zip(batch, encoder.encode_batch([passages[index] for index in batch]), strict=True)
+        ordered = [pieces[index] for index in range(len(passages))]
         return {
             "features": np.concatenate([piece.features for piece in ordered]).astype(np.float16),
             "words": np.concatenate([piece.words for piece in ordered]),
             "pieces": np.array([len(piece.words) for piece in ordered]),
         }
 
-    kept = _kept(path, f"features of {len(sentences)} sentences", make)
-    cuts = np.cumsum(kept["pieces"])[:-1]
+    made = kept(path, f"features of {len(sentences)} sentences", make)
+    cuts = np.cumsum(made["pieces"])[:-1]
     return [
         Pieces(features, words)
         for features, words in zip(
-            np.split(kept["features"], cuts), np.split(kept["words"], cuts), strict=True
+            np.split(made["features"], cuts), np.split(made["words"], cuts), strict=True
         )
     ]
 
 
-def hear(encoder: VoiceEncoder, gate: GateConfig, samples: Samples) -> Voice:
-    """The clip's speech as a live run hears it on the way and at its end."""
-    start, end = speech_span(gate, samples)
+def hear(encoder: VoiceEncoder, samples: Samples, span: Span) -> Voice:
+    """The clip's speech, which lies in `span`, as a live run hears it on the way and at its end."""
+    start, end = span
+    stream = TokenStream(encoder)
 
     def window(length: int) -> Window:
         part = samples[start : start + length]
-        return Window(audio_tokens(encoder.encode(part), part, start), None, start + length)
+        return Window(stream.tokens(part, start, _WINDOW), None, start + length)
 
     whole = end - start
     return (*(window(length) for length in _HEARD if length < whole), window(whole))
 
 
-def speech_span(config: GateConfig, samples: Samples) -> tuple[int, int]:
+def speech_span(config: GateConfig, samples: Samples) -> Span:
     """From the start of the first utterance to the end of the last; the whole clip when there is none."""
     gate = Gate(config, make_vad(config))
     items = [*gate.feed(Chunk(0, samples)), *gate.flush()]
@@ -159,16 +201,20 @@ def speech_span(config: GateConfig, samples: Samples) -> tuple[int, int]:
     return (starts[0], ends[-1]) if starts else (0, len(samples))
 
 
+def _spans(path: Path) -> list[Span]:
+    """Those found before; empty if none were."""
+    if not path.is_file():
+        return []
+    with np.load(path) as arrays:
+        return [(int(start), int(end)) for start, end in arrays["spans"]]
+
+
 def _audio(window: Window) -> AudioTokens:
     assert window.audio is not None
     return window.audio
 
 
-def _words(sentences: Iterable[Sentence]) -> Iterable[str]:
-    return (sentence.text for sentence in sentences)
-
-
-def _kept(
+def kept(
     path: Path, what: str, make: Callable[[], dict[str, NDArray[np.generic]]]
 ) -> dict[str, NDArray[np.generic]]:
     if not path.is_file():
@@ -180,17 +226,17 @@ def _kept(
         np.savez(partial, allow_pickle=False, **arrays)
         partial.replace(path)
         _log.info("kept in %s", path)
-    with np.load(path) as kept:
-        return {name: kept[name] for name in kept.files}
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,33 +22,46 @@ _ONE_SIDED = 0.4  # ...and of the others that have heard one emotion only, or ma
 _LONGEST = 50  # Utterances; short pasts are as frequent as long ones, on a logarithmic scale.
 _DOUBT = 0.3  # Share of a past utterance's probability that is spread over all emotions.
 _BATCH = 512
+_USUAL, _FARTHER = 0.999, 1.25  # Voices are foreign beyond so much more than so many are away.
 
 
 class Histories:
     """Draws offsets for examples; the same generator state draws the same ones."""
 
     def __init__(
-        self, network: FusionNetwork, voices: Sequence[Voices], generator: np.random.Generator
+        self,
+        network: FusionNetwork,
+        voices: Sequence[Voices],
+        generator: np.random.Generator,
+        known: Population | None = None,
     ) -> None:
-        """Sets the constants of `network.speakers`; its normalisation must be set."""
+        """Sets the constants of `network.speakers`, whose normalisation must be set; with `known`, which they
+        were set to before, they stay as they are."""
         self._random = generator
         self._voices = voices
         statistics = [_statistics(network, [voice[-1] for voice in corpus.voices]) for corpus in voices]
-        # A seed of its own: torch's decomposition is random.
-        torch.manual_seed(0)
-        directions = torch.svd_lowrank(
-            torch.cat(statistics), q=network.speakers.directions.shape[1], niter=2
-        )[2]
-        network.speakers.directions.copy_(directions)
+        if known is None:
+            # A seed of its own: torch's decomposition is random.
+            torch.manual_seed(0)
+            directions = torch.svd_lowrank(
+                torch.cat(statistics), q=network.speakers.directions.shape[1], niter=2
+            )[2]
+            network.speakers.directions.copy_(directions)
         self._points = [network.speakers.points(part).double().numpy() for part in statistics]
         self._emotions = [corpus.targets[:, :-2].argmax(1) for corpus in voices]
         names = [f"{number} {name}" for number, corpus in enumerate(voices) for name in corpus.speakers]
         speakers = np.unique(names, return_inverse=True)[1]
         self._count = len(network.config.emotions)
-        self._population = Population.learn(
+        self._population = known or Population.learn(
             np.concatenate(self._points), np.concatenate(self._emotions), speakers, self._count
         )
         network.speakers.learn(self._population)
+        if known is None:
+            # At every moment at which a live run scores: short windows vary more.
+            moments = [window for corpus in voices for voice in corpus.voices for window in voice]
+            points = network.speakers.points(_statistics(network, moments)).double().numpy()
+            distances = self._population.distance(points)
+            network.speakers.farthest.fill_(_FARTHER * float(np.quantile(distances, _USUAL)))
         self._speakers = np.split(speakers, np.cumsum([len(part) for part in self._points])[:-1])
 
     def examples(self, copies: int) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64]]:

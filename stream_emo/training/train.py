@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError
-from stream_emo.fusion.calibration import fit_temperature
+from stream_emo.fusion.calibration import cross_entropy, fit_temperature
 from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.pretrained import PretrainedFusion
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
-from stream_emo.training.datasets import Data, subset
-from stream_emo.training.examples import Example, Sampler
+from stream_emo.perception.text import ADAPTER
+from stream_emo.perception.voice import ENCODER
+from stream_emo.training.datasets import Data
+from stream_emo.training.encoders import taught_voice, taught_words
+from stream_emo.training.examples import Example, Sampler, subset
 from stream_emo.training.features import default_cache
-from stream_emo.training.loop import Recipe, fit, predict
+from stream_emo.training.left_out import heard, temperature_of_strangers, voice_corpora
+from stream_emo.training.loop import Evidence, Recipe, fit, predict
+from stream_emo.training.voice import VoiceRecipe
+from stream_emo.training.words import WordRecipe, read_head
+from stream_emo.types import EMOTIONS
 
 HELD_OUT = ("23", "24", "EB0")
 """Speakers (RAVDESS, RAVDESS, nEMO) that the network does not learn from; calibration is done with them."""
 
 _CALIBRATION = 4096  # Examples.
-_SMALL = 0.5  # Share of the Indian corpus: single words of command, some labels doubtful.
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,10 @@ class Report:
 
     seed: int
     recipe: Recipe
+    temperature_of_strangers: float
+    """Of the voice's evidence: see `left_out`."""
     temperature: float
+    """On top of that, of all."""
     loss: float
     """Cross-entropy of calibrated probabilities over the held-out mix of voice, words and both."""
 
@@ -56,37 +66,64 @@ def train(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SourceError(f"--output {output}: {error.strerror or error}") from error
-    source = Data(data, cache or default_cache())
-    heard = [
-        source.voices(source.ravdess()),
-        source.voices(source.nemo()),
-        source.voices(source.indian_emospeech(), share=_SMALL),
-    ]
-    away = [np.array([speaker.rstrip("*") in HELD_OUT for speaker in corpus.speakers]) for corpus in heard]
+    source = taught(Data(data, cache or default_cache()), seed)
+    # First, because it takes the longest.
+    strangers = temperature_of_strangers(source)
+    corpora = heard(source)
+    unread = [source.meld("dev"), source.goemotions("dev")]
+    away = [np.array([held_out(speaker) for speaker in corpus.speakers]) for corpus in corpora]
     learnt = Sampler(
-        [subset(corpus, ~out) for corpus, out in zip(heard, away, strict=True)],
-        [source.texts(source.meld("train")), source.texts(source.goemotions("train"))],
+        [subset(corpus, ~out) for corpus, out in zip(corpora, away, strict=True)],
+        # Not those that the words' encoder was taught with: of these it is too sure.
+        [source.texts(sentences[::2]) for sentences in unread],
         FusionConfig().window_s,
         np.random.default_rng(seed),
     )
     unseen = Sampler(
-        [subset(corpus, out) for corpus, out in zip(heard, away, strict=True) if out.any()],
-        [source.texts(source.meld("dev")), source.texts(source.goemotions("dev"))],
+        [subset(corpus, out) for corpus, out in zip(corpora, away, strict=True) if out.any()],
+        [source.texts(sentences[1::2]) for sentences in unread],
         FusionConfig().window_s,
         np.random.default_rng(seed),
     )
-    network = fit(NetworkConfig(audio_features=AUDIO_FEATURES), learnt, recipe, seed)
+    reading = read_head(source.adapter)
+    config = NetworkConfig(audio_features=AUDIO_FEATURES)
+    network = fit(config, learnt, recipe, seed, Evidence(*reading, strangers))
     temperature, loss = calibrate(network, unseen.draw(_CALIBRATION))
     PretrainedFusion.of(network).save_pretrained(output)
-    report = Report(seed, recipe, temperature, loss)
+    shutil.copy(source.voice, output / ENCODER)
+    shutil.copy(source.adapter, output / ADAPTER)
+    report = Report(seed, recipe, strangers, temperature, loss)
     (output / "training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     return report
 
 
+def taught(source: Data, seed: int) -> Data:
+    """The same folder, its features from encoders that were taught on it, without the speakers held out."""
+    corpora = voice_corpora(source).values()
+    learnt = [[clip for clip in clips() if not held_out(clip.speaker)] for clips in corpora]
+    voice = taught_voice(learnt, EMOTIONS, source.folder, source.cache, VoiceRecipe(), seed)
+    sentences = [
+        *source.goemotions("train"),
+        *source.meld("train"),
+        *source.xed(),
+        *source.brighter("train"),
+        *source.brighter("dev"),
+        *source.emobank("train"),
+    ]
+    return replace(source, voice=voice, adapter=taught_words(sentences, source.cache, WordRecipe(), seed))
+
+
+def held_out(speaker: str) -> bool:
+    return speaker.rstrip("*") in HELD_OUT
+
+
 def calibrate(network: FusionNetwork, examples: Sequence[Example]) -> tuple[float, float]:
-    """Set the temperature from examples the network has not learnt from; returns it and the loss left."""
+    """Set the temperature from examples the network has not learnt from; returns it and the loss left.
+
+    Not below 1: these examples are more like what was learnt from than what a microphone will bring.
+    """
     logits = predict(network, [example.window for example in examples])
     targets = np.stack([example.target[:-2] for example in examples]).astype(np.float64)
-    temperature, loss = fit_temperature(logits, targets)
+    temperature = max(1.0, fit_temperature(logits, targets)[0])
     network.temperature.fill_(temperature)
-    return temperature, loss
+    return temperature, cross_entropy(logits / temperature, targets)

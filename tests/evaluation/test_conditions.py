@@ -54,7 +54,7 @@ def test_all_keep_the_length_but_the_cuts_and_are_seeded(data: Path, speech: Sam
 
 def test_each_is_kept_under_its_own_name(data: Path) -> None:
     found = conditions(data)
-    assert len({condition.recordings for condition in found}) == len(found) == 13
+    assert len({tuple(condition.made_by) for condition in found}) == len(found) == 13
 
 
 @pytest.mark.parametrize("snr", [20, 10, 5])

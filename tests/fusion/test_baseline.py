@@ -87,3 +87,12 @@ def test_state_goes_on_in_another_session() -> None:
     first, second = after(np.flatnonzero(SPEAKERS == 1)), SpeakerBaseline(POPULATION)
     second.state = first.state
     np.testing.assert_array_equal(second.offset, first.offset)
+
+
+def test_distance_is_about_one_among_those_learnt_from_and_grows_away_from_them() -> None:
+    random = np.random.default_rng(0)
+    emotions, speakers = np.repeat([0, 1], 200), np.tile(np.repeat(np.arange(10), 20), 2)
+    points = random.normal(0, 1, (400, 30)) + emotions[:, None]
+    population = Population.learn(points, emotions, speakers, 2)
+    assert population.distance(points).mean() == pytest.approx(1, abs=0.25)
+    assert population.distance(points + 10).min() > 20

@@ -15,7 +15,7 @@ from stream_emo.fusion.fuser import Fuser, FusionSession, checkpoint_path
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.pretrained import PretrainedFusion
 from stream_emo.fusion.windows import Window
-from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, TextTokens
+from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, TextTokens
 
 AUDIO, TEXT = 12, 8
 END = 4 * SAMPLE_RATE
@@ -96,9 +96,28 @@ def test_nothing_to_score_is_an_error(checkpoint: Path) -> None:
 
 def test_label_abstains_below_its_limit(checkpoint: Path) -> None:
     one = session(checkpoint, abstain_below=0.4)
-    probabilities = dict.fromkeys(EMOTIONS, 0.1)
-    assert one.label(probabilities | {"sad": 0.4}) == "sad"
-    assert one.label(probabilities | {"sad": 0.39}) is None
+    likely = dict.fromkeys(EMOTIONS, 0.1)
+    for probability, label in ((0.4, "sad"), (0.39, None)):
+        assert one.label(Estimate(likely | {"sad": probability}, 0, 0, 1, 0)) == label
+    assert one.label(Estimate(likely | {"sad": 0.9}, 0, 0, 1, 0, familiar=False)) is None
+
+
+def test_a_voice_unlike_all_that_was_learnt_from_has_no_label(checkpoint: Path, tmp_path: Path) -> None:
+    model = PretrainedFusion.from_pretrained(checkpoint)
+    model.network.speakers.farthest.fill_(5.0)
+    model.save_pretrained(tmp_path)
+    one = session(tmp_path, abstain_below=0.0)
+    usual, foreign = audio(), AudioTokens(audio().features * 50, audio().positions)
+    assert one.fuse(usual, None, END).familiar
+    assert not one.fuse(foreign, None, END).familiar
+    assert one.label(one.fuse(foreign, None, END)) is None
+
+
+def test_a_moment_of_voice_has_no_label_until_there_are_words(checkpoint: Path) -> None:
+    one = session(checkpoint)
+    moment = AudioTokens(audio().features[-1:], audio().positions[-1:])
+    assert not one.fuse(moment, None, END).familiar
+    assert one.fuse(moment, text(), END).familiar
 
 
 def test_rolling_state_follows_the_estimates(checkpoint: Path) -> None:
@@ -106,7 +125,7 @@ def test_rolling_state_follows_the_estimates(checkpoint: Path) -> None:
     estimate = one.fuse(audio(), None, END)
     rolling = one.roll(0, estimate, 0, END)
     assert rolling.probabilities == dict(estimate.probabilities)
-    assert rolling.label == one.label(estimate.probabilities)
+    assert rolling.label == one.label(estimate)
 
 
 def varied_past(checkpoint: Path) -> BaselineState:

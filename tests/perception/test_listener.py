@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream_emo.config import GateConfig, SpeechConfig
 from stream_emo.perception.listener import Heard, Listener, Words
 from stream_emo.perception.speech import Encoded, Whisper
-from stream_emo.perception.voice import FRAME, VoiceEncoder
+from stream_emo.perception.voice import FRAME, STATES, VoiceEncoder
 from stream_emo.types import SAMPLE_RATE, GateItem, Samples, SpeechChunk, SpeechEnd, SpeechPause, SpeechStart
 
 WINDOW = 3 * SAMPLE_RATE
@@ -28,7 +28,7 @@ class CountingEncoders:
 
     def encode_voice(self, samples: Samples) -> NDArray[np.float32]:
         self.voice.append(len(samples))
-        return np.zeros((-(-len(samples) // FRAME), 384), np.float32)
+        return np.zeros((-(-len(samples) // FRAME), STATES), np.float32)
 
     def encode_words(self, samples: Samples, start: int) -> Encoded:
         self.words.append((start, len(samples)))
@@ -71,7 +71,7 @@ def test_a_pass_every_hop_and_words_every_second_one() -> None:
         (3.0, Words.NONE),
         (4.0, Words.PARTIAL),
     ]
-    assert encoders.voice == [seconds(n) for n in (1, 2, 3, 3)], "no more than a score looks at"
+    assert encoders.voice == [seconds(n) for n in (1, 1.5, 1.5, 1.5)], "what was heard is not heard again"
     assert encoders.words == [(0, seconds(2)), (0, seconds(4))]
 
 

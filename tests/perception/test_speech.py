@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stream_emo.errors import WeightsError
+from stream_emo.fusion.fuser import PACKAGED
 from stream_emo.models import MINILM, WHISPER, find, find_local
 from stream_emo.perception.speech import Whisper, _words
-from stream_emo.perception.text import TextEncoder
-from stream_emo.perception.voice import VoiceEncoder
+from stream_emo.perception.text import ADAPTER, Passage, TextEncoder
 from stream_emo.types import SAMPLE_RATE, Word
 
 
@@ -22,7 +23,7 @@ def whisper() -> Whisper:
 
 @pytest.fixture(scope="module")
 def text_encoder() -> TextEncoder:
-    return TextEncoder(find(MINILM, ""))
+    return TextEncoder(find(MINILM, ""), PACKAGED / ADAPTER)
 
 
 @pytest.mark.weights
@@ -75,15 +76,47 @@ def test_pieces_sit_on_their_words_and_do_not_feel_the_padding(text_encoder: Tex
     tokens = text_encoder.encode(words)
     assert tokens.features.shape == (len(tokens.positions), text_encoder.width)
     assert set(tokens.positions) == {500, 2000}
-    alone, _ = text_encoder.encode_batch([["Unbelievably", "good."], ["a"] * 30])
+    alone, _ = text_encoder.encode_batch([Passage(["Unbelievably", "good."]), Passage(["a"] * 30)])
     np.testing.assert_allclose(alone.features, tokens.features, atol=1e-5)
 
 
 @pytest.mark.weights
-def test_near_meanings_are_near(text_encoder: TextEncoder) -> None:
-    pieces = text_encoder.encode_batch(
-        [["I", "am", "happy"], ["I", "feel", "great"], ["Tax", "form", "nine"]]
+def test_the_context_is_heard_but_has_no_pieces(text_encoder: TextEncoder) -> None:
+    words = ["I", "see."]
+    alone, after = text_encoder.encode_batch([Passage(words), Passage(words, "They told me she had died.")])
+    np.testing.assert_array_equal(alone.words, after.words)
+    assert np.abs(alone.features - after.features).max() > 0.05
+
+
+@pytest.mark.weights
+def test_only_the_end_of_a_long_context_is_read(text_encoder: TextEncoder) -> None:
+    end = "word " * 32
+    short, long = text_encoder.encode_batch(
+        [Passage(["Yes."], end), Passage(["Yes."], "Once upon " * 50 + end)]
     )
+    np.testing.assert_allclose(short.features, long.features, atol=1e-5)
+
+
+@pytest.mark.weights
+def test_words_without_letters_have_a_piece(text_encoder: TextEncoder) -> None:
+    (pieces,) = text_encoder.encode_batch([Passage(["\u200b"])])
+    assert pieces.words.tolist() == [0]
+
+
+@pytest.mark.weights
+def test_an_adapter_for_something_else_is_named(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    path = tmp_path / ADAPTER
+    save_file({"encoder.layer.9.dense.up": np.zeros((3, 3), np.float32)}, path)
+    with pytest.raises(WeightsError, match=r"words\.safetensors: not made for this MiniLM"):
+        TextEncoder(find(MINILM, ""), path)
+
+
+@pytest.mark.weights
+def test_near_meanings_are_near(text_encoder: TextEncoder) -> None:
+    texts = (["I", "am", "happy"], ["I", "feel", "great"], ["Tax", "form", "nine"])
+    pieces = text_encoder.encode_batch([Passage(text) for text in texts])
     happy, great, tax = (piece.features.mean(axis=0) for piece in pieces)
 
     def cosine(one: np.ndarray, other: np.ndarray) -> float:
@@ -97,8 +130,8 @@ def test_an_explicit_folder_without_the_model_is_named(tmp_path: Path) -> None:
         find_local(WHISPER, str(tmp_path))
 
 
-@pytest.mark.parametrize("load", [Whisper, VoiceEncoder, TextEncoder])
-def test_corrupt_weights_are_named(load: type, tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", [Whisper, lambda folder: TextEncoder(folder, None)])
+def test_corrupt_weights_are_named(load: Callable[[Path], object], tmp_path: Path) -> None:
     for name in {*WHISPER.files, *MINILM.files}:
         (tmp_path / name).write_text("{}", encoding="utf-8")
     with pytest.raises(WeightsError, match=str(tmp_path)):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -106,11 +107,12 @@ def test_no_manifest(folder: Path) -> None:
 def test_what_a_spreadsheet_writes_is_read_as_it_was(
     folder: Path, rows: list[tuple[str, ...]], order: list[int]
 ) -> None:
+    rows = [(*row[:5], split) for row, split in zip(rows, cycle(("train", "Test", "", "dev")), strict=False)]
     content = io.StringIO(newline="")
     csv.writer(content).writerows([[row[column] for column in order] for row in [COLUMNS, *rows]])
     clips = manifest(written(folder, content.getvalue()))
     assert [(clip.path, clip.label, clip.speaker, clip.split) for clip in clips] == [
-        (folder / NAME, CODES["manifest"][row[1]], row[2].strip() or NAME, row[5].strip() or None)
+        (folder / NAME, CODES["manifest"][row[1]], row[2].strip() or NAME, row[5].lower() or None)
         for row in rows
     ]
 
@@ -131,3 +133,8 @@ def test_any_bytes_are_clips_or_one_line_of_error(folder: Path, content: bytes) 
     except SourceError as raised:
         error = str(raised)
     assert len(error.splitlines()) <= 1
+
+
+def test_an_unknown_split_is_named(folder: Path) -> None:
+    with pytest.raises(SourceError, match="line 2: split 'tets' is none of train, dev, test"):
+        manifest(written(folder, f'path,emotion,split\n"{NAME}",sad,tets\n'))

@@ -14,6 +14,7 @@ from stream_emo.training.corpora.layout import coded, text
 
 _REQUIRED = ("path", "emotion")
 _COLUMNS = (*_REQUIRED, "speaker", "text", "language", "split")
+_SPLITS = ("", "train", "dev", "test")
 _HEADER = "path,emotion[,speaker][,text][,language][,split]"
 
 
@@ -72,6 +73,9 @@ def _clip(folder: Path, values: Mapping[str, str], where: str) -> Clip:
         raise SourceError(f"{where}: {name!r}: no such file; paths are relative to {folder}")
     if not os.path.getsize(folder / name):
         raise SourceError(f"{where}: {name!r}: is empty; record it anew or leave the line out")
+    split = values.get("split", "").lower()
+    if split not in _SPLITS:
+        raise SourceError(f"{where}: split {values['split']!r} is none of {', '.join(_SPLITS[1:])}")
     english = language.partition("-")[0] in ("", "en")
     return Clip(
         folder / name,
@@ -79,5 +83,5 @@ def _clip(folder: Path, values: Mapping[str, str], where: str) -> Clip:
         label,
         (values.get("text") or None) if english else None,
         language or None,
-        split=values.get("split") or None,
+        split=split or None,
     )

@@ -1,0 +1,131 @@
+"""`stream-emo train my.csv --init default`: the shipped checkpoint, moved towards one's own recordings.
+
+The encoders stay, and so does what is known of how speakers differ; only what is made of the voice moves, and
+the less the fewer recordings there are. Written words need no tuning: they are the same in any call.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stream_emo.config import FusionConfig
+from stream_emo.errors import SourceError, WeightsError
+from stream_emo.fusion.calibration import fit_temperature
+from stream_emo.fusion.fuser import load_network
+from stream_emo.fusion.network import FusionNetwork
+from stream_emo.fusion.pretrained import PretrainedFusion
+from stream_emo.perception.text import ADAPTER
+from stream_emo.perception.voice import ENCODER
+from stream_emo.training.corpora import Clip
+from stream_emo.training.datasets import whole
+from stream_emo.training.examples import Sampler, Voices
+from stream_emo.training.expert import fit_expert
+from stream_emo.training.features import default_cache, voices
+from stream_emo.training.histories import Histories
+from stream_emo.training.labels import target
+from stream_emo.training.loop import cool, predict
+from stream_emo.training.splits import check_leaks, speaker_folds
+
+_PENALTY = 0.03  # Of the distance to the shipped weights, for 1,000 clips; the more clips the less.
+_CLIPS = 1000
+_FOLDS = 4  # One of which is for calibration.
+_DRAWN = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuned:
+    """What was learnt from, and how it does on speakers that were not."""
+
+    seed: int
+    clips: int
+    speakers: int
+    held_out: tuple[str, ...]
+    """Speakers with whom the temperature was fitted; none when there are too few."""
+    temperature: float
+    """By which the voice's logits were divided; 1 without such speakers."""
+    before: float | None
+    after: float | None
+    """Share of their clips that is right; None without them."""
+
+
+def finetune(
+    clips: Sequence[Clip], init: Path, output: Path, seed: int = 0, cache: Path | None = None
+) -> FineTuned:
+    """The checkpoint in `init`, moved towards `clips`; written into `output`.
+
+    Raises:
+        SourceError: no clips, one that cannot be decoded, or `output` cannot be written.
+        WeightsError: no checkpoint in `init`.
+    """
+    network = load_network(init)
+    missing = [name for name in (ENCODER, ADAPTER) if not (init / name).is_file()]
+    if missing:
+        raise WeightsError(f"--init {init}: no {', '.join(missing)} there; name a whole checkpoint")
+    if output.resolve() == init.resolve():
+        raise SourceError(f"--output {output}: the same as --init; name another folder")
+    learnt, unseen = _split([clip for clip in clips if clip.split != "test"], seed)
+    check_leaks(learnt, [*unseen, *(clip for clip in clips if clip.split == "test")])
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f"--output {output}: {error.strerror or error}") from error
+    cache = cache or default_cache()
+    known = _voices(learnt, init, cache)
+    others = _voices(unseen, init, cache) if unseen else None
+    before = _right(network, others)
+    histories = Histories(network, [known], np.random.default_rng(seed), network.speakers.population)
+    fit_expert(network, histories, _PENALTY * _CLIPS / len(learnt), from_here=True)
+    temperature = 1.0
+    if others is not None:
+        drawn = Sampler([others], [], FusionConfig().window_s, np.random.default_rng(seed)).draw(_DRAWN)
+        logits = predict(network, [example.window for example in drawn]) / float(network.temperature)
+        targets = np.stack([example.target[:-2] for example in drawn]).astype(np.float64)
+        temperature, _ = fit_temperature(logits, targets)
+        cool(network, temperature)
+    PretrainedFusion.of(network).save_pretrained(output)
+    for name in (ENCODER, ADAPTER):
+        shutil.copy(init / name, output / name)
+    report = FineTuned(
+        seed,
+        len(learnt),
+        len({clip.speaker for clip in learnt}),
+        tuple(sorted({clip.speaker for clip in unseen})),
+        temperature,
+        before,
+        _right(network, others),
+    )
+    (output / "training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _split(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
+    """For learning, and of other speakers; none of the latter when there are fewer than four."""
+    if not clips:
+        raise SourceError("the manifest has no clips to learn from (those of the split test are left alone)")
+    if len({clip.speaker for clip in clips}) < _FOLDS:
+        return list(clips), []
+    folds = speaker_folds(clips, _FOLDS, seed)
+    parts: tuple[list[Clip], list[Clip]] = ([], [])
+    for clip, fold in zip(clips, folds, strict=True):
+        parts[int(fold == 0)].append(clip)
+    return parts
+
+
+def _voices(clips: Sequence[Clip], init: Path, cache: Path) -> Voices:
+    targets = np.stack([target([clip.label]) for clip in clips])
+    heard = voices(clips, init / ENCODER, cache)
+    return Voices(1.0, heard, targets, [None] * len(clips), [clip.speaker for clip in clips])
+
+
+def _right(network: FusionNetwork, others: Voices | None) -> float | None:
+    if others is None:
+        return None
+
+    said = predict(network.eval(), whole(others, FusionConfig().window_s)).argmax(1)
+    return float((said == others.targets[:, :-2].argmax(1)).mean())

@@ -1,0 +1,60 @@
+"""Encoders are taught once, and again only when something that makes them changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from stream_emo.demo import CLIP
+from stream_emo.perception.voice import VoiceEncoder
+from stream_emo.training.corpora import Clip, Sentence
+from stream_emo.training.encoders import taught_voice, taught_words
+from stream_emo.training.voice import VoiceRecipe
+from stream_emo.training.words import WordRecipe
+from stream_emo.types import EMOTIONS, SAMPLE_RATE
+
+pytestmark = pytest.mark.weights
+SHORT = VoiceRecipe(layers=2, epochs=1, batch=2)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with one noise."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE)
+    (tmp_path / "data/esc10/rain").mkdir(parents=True)
+    soundfile.write(tmp_path / "data/esc10/rain/1.flac", noise, SAMPLE_RATE)
+    return tmp_path / "data"
+
+
+def clips(folder: Path) -> list[Clip]:
+    samples, rate = soundfile.read(CLIP, dtype="float32")
+    made = []
+    for number in range(4):
+        path = folder / f"{number}.wav"
+        soundfile.write(path, samples[(2 + number) * rate :][:rate], rate)
+        made.append(Clip(path, str(number), ("sad", "happy")[number % 2]))
+    return made
+
+
+def test_a_voice_encoder_is_taught_once(tmp_path: Path, data: Path) -> None:
+    cache = tmp_path / "cache"
+    path = taught_voice([clips(tmp_path)], EMOTIONS, data, cache, SHORT)
+    written = path.stat().st_mtime_ns
+    assert VoiceEncoder(path).encode(np.zeros(SAMPLE_RATE, np.float32)).shape == (50, 768)
+    assert taught_voice([clips(tmp_path)], EMOTIONS, data, cache, SHORT) == path
+    assert path.stat().st_mtime_ns == written
+    assert taught_voice([clips(tmp_path)[:3]], EMOTIONS, data, cache, SHORT) != path
+
+
+def test_words_are_taught_once(tmp_path: Path) -> None:
+    sentences = [Sentence("How nice!", ("happy",)), Sentence("Oh no.", ("sad",))]
+    recipe = WordRecipe(rank=2, epochs=1, batch=2)
+    path = taught_words(sentences, tmp_path, recipe)
+    assert sorted(tmp_path.iterdir()) == sorted([path, path.with_suffix(".head.safetensors")])
+    written = path.stat().st_mtime_ns
+    assert taught_words(sentences, tmp_path, recipe) == path
+    assert path.stat().st_mtime_ns == written
+    assert taught_words(sentences[:1], tmp_path, recipe) != path

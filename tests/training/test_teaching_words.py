@@ -1,0 +1,51 @@
+"""Teaching MiniLM: a few steps on the real model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stream_emo.models import MINILM, find
+from stream_emo.perception.text import PieceReader, TextEncoder
+from stream_emo.training.corpora import Sentence
+from stream_emo.training.words import Reader, WordRecipe, passage, read_head, teach
+
+pytestmark = pytest.mark.weights
+
+SENTENCES = [
+    Sentence("I love this so much!", ("happy",)),
+    Sentence("Leave me alone.", ("angry",), context="Shall we talk?"),
+    Sentence("The bus leaves at nine.", ("neutral",)),
+    Sentence("It went fairly well.", (), affect=(0.4, 0.1)),
+]
+RECIPE = WordRecipe(rank=2, epochs=2, batch=2)
+
+
+def test_untaught_it_is_the_published_model() -> None:
+    folder = find(MINILM, "")
+    batch = PieceReader(folder).read([passage(sentence) for sentence in SENTENCES])
+    published = TextEncoder(folder, None).encode_batch([passage(sentence) for sentence in SENTENCES])
+    with torch.no_grad():
+        hidden = Reader(folder, 2).eval().encoder(**batch.inputs).last_hidden_state
+    for row, pieces in enumerate(published):
+        np.testing.assert_allclose(hidden[row][batch.own[row] >= 0].numpy(), pieces.features, atol=1e-5)
+
+
+def test_what_is_saved_is_what_the_monitor_reads(tmp_path: Path) -> None:
+    folder = find(MINILM, "")
+    reader, again = (teach(folder, SENTENCES, RECIPE, seed=1) for _ in range(2))
+    reader.save(tmp_path / "words.safetensors")
+    batch = PieceReader(folder).read([passage(sentence) for sentence in SENTENCES])
+    with torch.no_grad():
+        logits, affect = reader(batch)
+        assert torch.equal(logits, again(batch)[0]), "the same seed teaches the same"
+    weight, bias = read_head(tmp_path / "words.safetensors")
+    encoder = TextEncoder(folder, tmp_path / "words.safetensors")
+    for row, pieces in enumerate(encoder.encode_batch([passage(sentence) for sentence in SENTENCES])):
+        read = torch.from_numpy(pieces.features.mean(0)) @ weight.T + bias
+        # The changes are kept in half precision.
+        np.testing.assert_allclose(read[:-2], logits[row], atol=5e-3)
+        np.testing.assert_allclose(read[-2:].tanh(), affect[row], atol=5e-3)
