@@ -44,6 +44,15 @@ Overrides = Annotated[
 DataFolder = Annotated[
     Path, typer.Option("--data", metavar="FOLDER", envvar="STREAM_EMO_DATA", help="Folder of the data sets.")
 ]
+MaybeDataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        envvar="STREAM_EMO_DATA",
+        help="Folder of the data sets; not with a manifest.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 T = TypeVar("T")
 
@@ -173,12 +182,7 @@ def train(
         Path | None,
         typer.Argument(help="CSV with path, emotion and perhaps speaker, language, split; with --init."),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", metavar="FOLDER", envvar="STREAM_EMO_DATA", help="Folder of the published corpora."
-        ),
-    ] = None,
+    data: MaybeDataFolder = None,
     init: Annotated[
         str | None,
         typer.Option("--init", help="Begin with this checkpoint: default (the shipped one) or a folder."),
@@ -225,12 +229,7 @@ def evaluate(
             "columns path, emotion and perhaps speaker, text, language, split.",
         ),
     ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", metavar="FOLDER", envvar="STREAM_EMO_DATA", help="Protocol: folder of the data sets."
-        ),
-    ] = None,
+    data: MaybeDataFolder = None,
     order: Annotated[
         str | None, typer.Option("--order", help="Manifest: as in the file, or random. [default: file]")
     ] = None,

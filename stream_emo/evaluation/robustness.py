@@ -5,9 +5,9 @@ from __future__ import annotations
 from stream_emo.evaluation.conditions import conditions
 from stream_emo.evaluation.metrics import Figure, unweighted_accuracy
 from stream_emo.evaluation.result import Result
-from stream_emo.evaluation.voices import endings, ravdess_folds
+from stream_emo.evaluation.voices import ravdess_folds
 from stream_emo.training.datasets import Data
-from stream_emo.training.features import voices
+from stream_emo.training.features import endings, voices
 
 
 def robustness(source: Data) -> Result:

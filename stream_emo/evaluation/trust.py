@@ -16,7 +16,6 @@ from stream_emo.evaluation.texts import estimates_of
 from stream_emo.evaluation.voices import (
     TRANSFER,
     Folds,
-    endings,
     left_out,
     nemo_folds,
     ravdess_folds,
@@ -24,7 +23,7 @@ from stream_emo.evaluation.voices import (
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
-from stream_emo.training.features import voices
+from stream_emo.training.features import endings, voices
 from stream_emo.training.labels import merged
 from stream_emo.training.left_out import LEFT_OUT
 from stream_emo.types import EMOTIONS

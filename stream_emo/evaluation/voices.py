@@ -23,12 +23,12 @@ from stream_emo.fusion.windows import Window
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
 from stream_emo.training.examples import subset
-from stream_emo.training.features import Voice
+from stream_emo.training.features import endings
 from stream_emo.training.labels import RAVDESS, merged
 from stream_emo.training.left_out import COPIES, LEFT_OUT, trained, trained_without, voice_corpora, without
 from stream_emo.training.loop import predict
 from stream_emo.training.splits import check_leaks
-from stream_emo.types import EMOTIONS, SAMPLE_RATE
+from stream_emo.types import EMOTIONS
 
 FOUR = ("neutral", "happy", "sad", "angry")
 """What (with calm as neutral) all corpora have."""
@@ -161,11 +161,6 @@ def left_out(source: Data, target: str) -> LeftOut:
         Predictions(FOUR, tested.truth, sessions, tested.speakers),
         Predictions(FOUR, tested.truth, softmax(tested.logits), tested.speakers),
     )
-
-
-def endings(heard: Sequence[Voice]) -> list[Window]:
-    """Each clip as it is scored at its end, by voice alone."""
-    return [voice[-1].last(round(FusionConfig().window_s * SAMPLE_RATE)) for voice in heard]
 
 
 def in_sessions(network: FusionNetwork, windows: Sequence[Window], speakers: NDArray[np.str_]) -> Array:

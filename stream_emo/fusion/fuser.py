@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
-from stream_emo.fusion.baseline import BaselineState, Population, SpeakerBaseline
+from stream_emo.fusion.baseline import BaselineState, SpeakerBaseline
 from stream_emo.fusion.configuration import AUDIO_ENCODER, FEATURES, PREFIX, TEXT_ENCODER, NetworkConfig
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.rolling import RollingState
@@ -39,6 +39,8 @@ class Fuser:
     def __init__(self, network: FusionNetwork, config: FusionConfig) -> None:
         self._network = network.eval().requires_grad_(False)
         self._config = config
+        self.population = network.speakers.population
+        """How the speakers of the training set differ."""
 
     @classmethod
     def load(cls, config: FusionConfig) -> Fuser:
@@ -50,18 +52,9 @@ class Fuser:
     def session(self) -> FusionSession:
         return FusionSession(self, self._config, SpeakerBaseline(self.population))
 
-    @property
-    def population(self) -> Population:
-        """How the speakers of the training set differ."""
-        return self._network.speakers.population
-
-    def familiar(self, window: Window) -> bool:
-        """Whether enough was heard, and a voice is like some that was learnt from."""
-        if window.audio is None:
-            return True
-        if len(window.audio.positions) < _FEWEST_TOKENS and window.text is None:
-            return False
-        distance = self.population.distance(self.point(window)[None])[0]
+    def familiar(self, point: NDArray[np.float64]) -> bool:
+        """Whether a voice with these statistics [k] is like some that was learnt from."""
+        distance = self.population.distance(point[None])[0]
         return bool(distance <= float(self._network.speakers.farthest))
 
     def point(self, window: Window) -> NDArray[np.float64]:
@@ -103,15 +96,19 @@ class FusionSession:
         self._baseline = baseline
         self._rolling = RollingState(config.half_life_s)
         self._window = round(config.window_s * SAMPLE_RATE)
-        self._latest: tuple[Window, Estimate] | None = None
+        self._latest: tuple[NDArray[np.float64] | None, Estimate] | None = None
+        """The voice's statistics, None without a voice, and what was made of them."""
 
     def fuse(self, audio: AudioTokens | None, text: TextTokens | None, end: int) -> Estimate:
         """Score the tokens in the `window_s` before `end`. Raises `ValueError` when there are none."""
         window = Window(audio, text, end).last(self._window)
         offsets = self._baseline.offset[None] if self._config.baseline else None
         (estimate,) = self._fuser.estimate([window], offsets)
-        estimate = replace(estimate, familiar=self._fuser.familiar(window))
-        self._latest = window, estimate
+        point = None if window.audio is None else self._fuser.point(window)
+        if window.audio is not None and point is not None:
+            enough = len(window.audio.positions) >= _FEWEST_TOKENS or window.text is not None
+            estimate = replace(estimate, familiar=enough and self._fuser.familiar(point))
+        self._latest = point, estimate
         return estimate
 
     def roll(self, utterance: int, estimate: Estimate, start: int, end: int) -> Rolling:
@@ -122,10 +119,9 @@ class FusionSession:
     def settle(self) -> None:
         """The utterance is over; the baseline learns from what was last given to `fuse`."""
         if self._latest is not None:
-            window, estimate = self._latest
-            if window.audio is not None and estimate.familiar:
-                probabilities = np.array(list(estimate.probabilities.values()))
-                self._baseline.settle(self._fuser.point(window), probabilities)
+            point, estimate = self._latest
+            if point is not None and estimate.familiar:
+                self._baseline.settle(point, np.array(list(estimate.probabilities.values())))
             self._latest = None
 
     def label(self, estimate: Estimate) -> str | None:

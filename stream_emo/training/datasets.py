@@ -19,7 +19,7 @@ from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.examples import Texts, Voices, spoken
 from stream_emo.training.features import texts, voices
 from stream_emo.training.labels import target
-from stream_emo.types import EMOTIONS, SAMPLE_RATE
+from stream_emo.types import EMOTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,6 @@ class Data:
         if not (self.folder / name).is_dir():
             raise SourceError(f"{self.folder / name}: missing; --data names the folder that holds {name}")
         return self.folder / name
-
-
-def whole(corpus: Voices, window_s: float) -> list[Window]:
-    """Each clip as it is scored at its end, by voice alone."""
-    return [voice[-1].last(round(window_s * SAMPLE_RATE)) for voice in corpus.voices]
 
 
 def written(corpus: Texts) -> list[Window]:

@@ -141,6 +141,11 @@ def voices(
     return [tuple(next(following) for _ in range(count)) for count in made["passes"]]
 
 
+def endings(heard: Sequence[Voice]) -> list[Window]:
+    """Each clip as it is scored at its end, by voice alone."""
+    return [voice[-1].last(_WINDOW) for voice in heard]
+
+
 def texts(sentences: Sequence[Sentence], adapter: Path | None, cache: Path) -> list[Pieces]:
     """The word pieces of each sentence in its context, from MiniLM changed by `adapter`.
 

@@ -23,10 +23,9 @@ from stream_emo.fusion.pretrained import PretrainedFusion
 from stream_emo.perception.text import ADAPTER
 from stream_emo.perception.voice import ENCODER
 from stream_emo.training.corpora import Clip
-from stream_emo.training.datasets import whole
 from stream_emo.training.examples import Sampler, Voices
 from stream_emo.training.expert import fit_expert
-from stream_emo.training.features import default_cache, voices
+from stream_emo.training.features import default_cache, endings, voices
 from stream_emo.training.histories import Histories
 from stream_emo.training.labels import target
 from stream_emo.training.loop import cool, predict
@@ -126,6 +125,5 @@ def _voices(clips: Sequence[Clip], init: Path, cache: Path) -> Voices:
 def _right(network: FusionNetwork, others: Voices | None) -> float | None:
     if others is None:
         return None
-
-    said = predict(network.eval(), whole(others, FusionConfig().window_s)).argmax(1)
+    said = predict(network.eval(), endings(others.voices)).argmax(1)
     return float((said == others.targets[:, :-2].argmax(1)).mean())

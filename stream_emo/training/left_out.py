@@ -17,9 +17,10 @@ from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.training.corpora import Clip
-from stream_emo.training.datasets import Data, whole
+from stream_emo.training.datasets import Data
 from stream_emo.training.encoders import taught_voice
 from stream_emo.training.examples import Sampler, Voices
+from stream_emo.training.features import endings
 from stream_emo.training.loop import Recipe, fit, predict
 from stream_emo.training.voice import VoiceRecipe
 from stream_emo.types import EMOTIONS
@@ -86,7 +87,7 @@ def temperature_of_strangers(source: Data) -> float:
     for target in LEFT_OUT:
         there = without(source, target)
         tested = there.voices(voice_corpora(there)[target](), copies=0)
-        said = predict(trained_without(there, target), whole(tested, FusionConfig().window_s))
+        said = predict(trained_without(there, target), endings(tested.voices))
         # No corpus drowns the other.
         rows = np.random.default_rng(0).choice(len(said), min(_EACH, len(said)), replace=False)
         logits.append(said[rows])
