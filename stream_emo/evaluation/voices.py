@@ -119,9 +119,7 @@ def ravdess_folds(source: Data) -> Folds:
     """Trained once per process."""
     source = without(source, "ravdess")
     clips = source.ravdess()
-    return _folds(
-        source, clips, np.array([(int(clip.speaker) - 1) // 4 for clip in clips]), RAVDESS, COPIES["ravdess"]
-    )
+    return _folds(source, clips, np.array([(int(clip.speaker) - 1) // 4 for clip in clips]), RAVDESS)
 
 
 @cache
@@ -129,9 +127,7 @@ def nemo_folds(source: Data) -> Folds:
     """Trained once per process."""
     source = without(source, "nemo")
     clips = source.nemo()
-    return _folds(
-        source, clips, np.unique(_speakers(clips), return_inverse=True)[1], EMOTIONS, COPIES["nemo"]
-    )
+    return _folds(source, clips, np.unique(_speakers(clips), return_inverse=True)[1], EMOTIONS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,14 +201,12 @@ def _stranger(source: Data, target: str) -> _Stranger:
     return _Stranger(network, truth, predict(network, windows)[:, _COLUMNS], windows, speakers)
 
 
-def _folds(
-    source: Data, clips: Sequence[Clip], numbers: NDArray[np.int64], emotions: Sequence[str], copies: int
-) -> Folds:
-    corpus = source.voices(clips, emotions, copies=copies)
+def _folds(source: Data, clips: Sequence[Clip], numbers: NDArray[np.int64], emotions: Sequence[str]) -> Folds:
+    corpus = source.voices(clips, emotions, copies=COPIES)
     networks = []
     for number in np.unique(numbers):
         check_leaks(list(compress(clips, numbers != number)), list(compress(clips, numbers == number)))
-        learnt = subset(corpus, np.tile(numbers != number, 1 + copies))
+        learnt = subset(corpus, np.tile(numbers != number, 1 + COPIES))
         networks.append(trained([learnt], emotions, seed=int(number)))
     # The clips as they are come first.
     return Folds(source, clips, tuple(emotions), numbers, networks, endings(corpus.voices[: len(clips)]))

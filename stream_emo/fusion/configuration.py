@@ -9,9 +9,8 @@ from typing import Self
 
 from stream_emo.types import EMOTIONS
 
-AUDIO_ENCODER = "whisper-tiny.en"
 TEXT_ENCODER = "all-MiniLM-L6-v2"
-FEATURES = 3
+FEATURES = 4
 """Version of what audio tokens hold; raised when that changes, because old weights no longer fit."""
 _IDENTITY = ("emotions", "audio_encoder", "text_encoder", "features")
 PREFIX = "network."
@@ -21,10 +20,11 @@ PREFIX = "network."
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
     emotions: tuple[str, ...] = EMOTIONS
-    audio_encoder: str = AUDIO_ENCODER
+    audio_encoder: str = ""
+    """The digest of the voice encoder's file, see `perception.voice`."""
     text_encoder: str = TEXT_ENCODER
     features: int = FEATURES
-    audio_features: int = 1580
+    audio_features: int = 2348
     text_features: int = 384
     """Widths of the tokens..."""
     width: int = 96

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.baseline import BaselineState, SpeakerBaseline
-from stream_emo.fusion.configuration import AUDIO_ENCODER, FEATURES, PREFIX, TEXT_ENCODER, NetworkConfig
+from stream_emo.fusion.configuration import FEATURES, PREFIX, TEXT_ENCODER, NetworkConfig
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.rolling import RollingState
 from stream_emo.fusion.windows import Window, collate
@@ -49,6 +49,11 @@ class Fuser:
         """
         return cls(load_network(checkpoint_path(config)), config)
 
+    @property
+    def audio_encoder(self) -> str:
+        """The digest of the voice encoder that the network was trained with."""
+        return self._network.config.audio_encoder
+
     def session(self) -> FusionSession:
         return FusionSession(self, self._config, SpeakerBaseline(self.population))
 
@@ -57,18 +62,17 @@ class Fuser:
         distance = self.population.distance(point[None])[0]
         return bool(distance <= float(self._network.speakers.farthest))
 
-    def point(self, window: Window) -> NDArray[np.float64]:
-        """[k]: what the speaker's baseline is learnt from. The window must have a voice."""
-        network = self._network
-        batch = collate([window], network.config.audio_features, network.config.text_features)
-        with torch.inference_mode():
-            point = network.speakers.points(network.voice.normalise.window(batch.audio))[0]
-        return np.asarray(point.double().numpy())
-
     def estimate(
         self, windows: Sequence[Window], offsets: NDArray[np.float64] | None = None
     ) -> list[Estimate]:
-        """Calibrated scores of each window, as they are: not cut to `window_s`. `offsets`: see `collate`.
+        """As `judge`, the estimates alone."""
+        return [estimate for estimate, _ in self.judge(windows, offsets)]
+
+    def judge(
+        self, windows: Sequence[Window], offsets: NDArray[np.float64] | None = None
+    ) -> list[tuple[Estimate, NDArray[np.float64] | None]]:
+        """Of each window, as it is: not cut to `window_s`: calibrated scores, and the statistics [k] of its
+        voice, from which the speaker's baseline is learnt; None without a voice. `offsets`: see `collate`.
 
         Raises:
             ValueError: a window without any tokens, or tokens of another width.
@@ -80,10 +84,15 @@ class Fuser:
         with torch.inference_mode():
             scores = network(batch.audio, batch.text)
             probabilities = (scores.logits / network.temperature).double().softmax(1)
+            points = network.speakers.points(scores.voice).double().numpy()
         rows = zip(probabilities.tolist(), scores.affect.tolist(), scores.weights.tolist(), strict=True)
-        return [
+        estimates = [
             Estimate(dict(zip(network.config.emotions, row, strict=True)), *affect, *weights)
             for row, affect, weights in rows
+        ]
+        return [
+            (estimate, None if window.audio is None else point)
+            for window, estimate, point in zip(windows, estimates, points, strict=True)
         ]
 
 
@@ -103,8 +112,7 @@ class FusionSession:
         """Score the tokens in the `window_s` before `end`. Raises `ValueError` when there are none."""
         window = Window(audio, text, end).last(self._window)
         offsets = self._baseline.offset[None] if self._config.baseline else None
-        (estimate,) = self._fuser.estimate([window], offsets)
-        point = None if window.audio is None else self._fuser.point(window)
+        ((estimate, point),) = self._fuser.judge([window], offsets)
         if window.audio is not None and point is not None:
             enough = len(window.audio.positions) >= _FEWEST_TOKENS or window.text is not None
             estimate = replace(estimate, familiar=enough and self._fuser.familiar(point))
@@ -163,7 +171,6 @@ def _check(folder: Path, config: NetworkConfig) -> None:
     """Raises `WeightsError` when the network is made for something else than this version hears and says."""
     for what, wanted, made in (
         ("emotions", ", ".join(EMOTIONS), ", ".join(config.emotions)),
-        ("voice", AUDIO_ENCODER, config.audio_encoder),
         ("text", TEXT_ENCODER, config.text_encoder),
         ("features version", FEATURES, config.features),
     ):

@@ -1,9 +1,13 @@
 """The fusion network: voice and words, each attending to itself and to the other, and who is to be believed.
 
-    voice tokens ─▶ project ─▶ self-attention ─▶ cross-attention to words ─▶ pool ─┬▶ evidence ─┐
-         └─▶ mean and deviation over the window ──────────────────────────────────┘            ├▶ scores
-         ┌─▶ mean over the window ─────────────────────────────────────────────────┐            │
-    word tokens ─▶ project ─▶ self-attention ─▶ cross-attention to voice ─▶ pool ──┴▶ evidence ─┘
+         ┌─▶ mean and deviation over the window ─┬───────────────────────────────────▶ evidence ─┐
+    voice tokens ─▶ project ─▶ self-attention ─▶ cross-attention to words ─▶ pool ─┴▶ claim ─┐   │
+                                                                                             ├▶ scores
+    word tokens ─▶ project ─▶ self-attention ─▶ cross-attention to voice ─▶ pool ─┬▶ claim ──┘   │
+         └─▶ mean over the window ────────────────┴──────────────────────────────────▶ evidence ─┘
+
+Evidence is linear in what a whole window says; attention decides which of two to believe, so a window with
+one modality does without it.
 
 Time enters as differences in seconds only, so a window that is shifted on the clock scores the same.
 Shapes: b windows, n tokens, f features, w width of a stream, h heads, e emotions.
@@ -46,6 +50,8 @@ class Scores:
     """[b, 2]: valence and arousal, -1 to 1."""
     weights: Tensor
     """[b, 2]: shares of voice and words in the decision; a missing modality has 0."""
+    voice: Tensor
+    """[b, f]: the voice's normalised statistics as heard, whoever the speaker is; zero without a voice."""
 
 
 class FusionNetwork(nn.Module):
@@ -62,19 +68,27 @@ class FusionNetwork(nn.Module):
         self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, audio: Stream, text: Stream) -> Scores:
+        heard, said = self.voice.normalise.window(audio), self.words.normalise.window(text)
         shift = None if audio.offset is None else self.speakers.shift(audio.offset)
-        voice, words = self.voice.read(audio, shift), self.words.read(text, None)
-        evidence = [
-            self.voice.weigh(audio, voice, text, words, shift),
-            self.words.weigh(text, words, audio, voice, None),
-        ]
-        claims, logits, affect = (torch.stack(parts, 1) for parts in zip(*evidence, strict=True))
+        relative = heard if shift is None else heard - shift
+        logits, affect = zip(self.voice.evidence(relative), self.words.evidence(said), strict=True)
         present = torch.stack([audio.present.any(1), text.present.any(1)], 1)
+        claims = torch.zeros_like(present, dtype=torch.float32)
+        if present.all(1).any():
+            voice, words = self.voice.read(audio, shift), self.words.read(text, None)
+            claims = torch.stack(
+                [
+                    self.voice.claim(audio, voice, text, words, relative),
+                    self.words.claim(text, words, audio, voice, said),
+                ],
+                1,
+            )
         weights = claims.masked_fill(~present, -math.inf).softmax(1)
         return Scores(
-            logits=torch.einsum("bm,bme->be", weights, logits),
-            affect=torch.einsum("bm,bma->ba", weights, affect).tanh(),
+            logits=torch.einsum("bm,bme->be", weights, torch.stack(logits, 1)),
+            affect=torch.einsum("bm,bma->ba", weights, torch.stack(affect, 1)).tanh(),
             weights=weights,
+            voice=heard,
         )
 
 
@@ -121,7 +135,7 @@ class Speakers(nn.Module):
 
 
 class _Modality(nn.Module):
-    """One stream from tokens to evidence."""
+    """One stream: from statistics to evidence, from tokens to a claim to be believed."""
 
     def __init__(self, config: NetworkConfig, features: int, moments: int) -> None:
         super().__init__()
@@ -130,14 +144,16 @@ class _Modality(nn.Module):
         self.within = _Attend(config)
         self.across = _Attend(config)
         self.pool = _Pool(config.width)
-        emotions = len(config.emotions)
-        outputs = emotions + 2 + 1
         statistics = self.normalise.statistics
-        self.linear = nn.Linear(statistics, outputs)
+        self.linear = nn.Linear(statistics, len(config.emotions) + 2)
         self.hidden = nn.Linear(statistics, config.hidden)
-        self.output = nn.Linear(config.hidden + config.width, outputs)
+        self.believe = nn.Linear(config.hidden + config.width, 1)
         self.dropout = nn.Dropout(config.dropout)
-        self.split = [1, emotions, 2]
+
+    def evidence(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [b, e] and affect [b, 2] from the window's statistics [b, f]."""
+        logits, affect = self.linear(statistics).tensor_split([-2], 1)
+        return logits, affect
 
     def read(self, stream: Stream, shift: Tensor | None) -> Tensor:
         """[b, n, w]: the tokens in the light of their own stream. `shift` [b, f]: see `Speakers`."""
@@ -148,18 +164,12 @@ class _Modality(nn.Module):
         attended: Tensor = self.within(tokens, stream, tokens, stream)
         return attended
 
-    def weigh(
-        self, stream: Stream, own: Tensor, other: Stream, others: Tensor, shift: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        """Claim to be believed [b], logits [b, e] and affect [b, 2], in the light of the other stream."""
+    def claim(self, stream: Stream, own: Tensor, other: Stream, others: Tensor, statistics: Tensor) -> Tensor:
+        """[b]: how much to believe this stream, in the light of the other; `statistics` [b, f]: its own."""
         attended = self.pool(self.across(own, stream, others, other), stream)
-        statistics = self.normalise.window(stream)
-        if shift is not None:
-            statistics = statistics - shift
         hidden = functional.gelu(self.hidden(self.dropout(statistics)))
-        joined = self.dropout(torch.cat([hidden, attended], 1))
-        claim, logits, affect = (self.linear(statistics) + self.output(joined)).split(self.split, 1)
-        return claim.squeeze(1), logits, affect
+        claim: Tensor = self.believe(self.dropout(torch.cat([hidden, attended], 1)))
+        return claim.squeeze(1)
 
 
 class _Normalise(nn.Module):

@@ -25,6 +25,7 @@ AUDIO_FEATURES = 2 * FRAME_FEATURES
 BLOCK = SAMPLE_RATE
 BEFORE = SAMPLE_RATE // 2
 """Samples that are heard again before a block, so that its beginning is understood."""
+_PROSODY_BEFORE = 2 * FRAME
 
 
 class Encoder(Protocol):
@@ -64,9 +65,10 @@ class TokenStream:
     def _block(self, samples: Samples, start: int, number: int) -> AudioTokens:
         at = number * BLOCK
         before = min(at, BEFORE)
-        heard = samples[at - before : at + BLOCK]
-        skipped = before // FRAME
-        states, voice = self._encoder.encode(heard)[skipped:], prosody(heard)[skipped:]
+        states = self._encoder.encode(samples[at - before : at + BLOCK])[before // FRAME :]
+        # Prosody looks less far back.
+        before = min(at, _PROSODY_BEFORE)
+        voice = prosody(samples[at - before : at + BLOCK])[before // FRAME :]
         return audio_tokens(states, voice, start + at)
 
 

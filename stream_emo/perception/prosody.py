@@ -18,8 +18,8 @@ FRAME = 320
 """Samples per prosody frame: the grid of Whisper's encoder states."""
 
 _WINDOW = 2 * FRAME
-_PADDED = 2048  # Transform length: at least twice the window, so that the autocorrelation does not wrap.
 _LOWEST, _HIGHEST = 60, 450  # Hz, where the pitch of speech is looked for.
+_PADDED = 1024  # Transform length: window and longest period, so that the autocorrelation does not wrap.
 _OCTAVE = 0.88  # A shorter period wins when its peak reaches this share of the highest: no octave too low.
 _VOICED = 0.5  # Voicing above which a frame has a pitch.
 _REFERENCE = 150.0  # Hz, pitch zero.
@@ -63,8 +63,8 @@ def prosody(samples: Samples) -> NDArray[np.float32]:
     pitch = np.where(voiced, np.log2(frequency / _REFERENCE), 0.0)
     both = voiced[1:] & voiced[:-1]
     power = power + _FLOOR
-    logarithm = np.log(power[:, ::2])
-    hertz = np.fft.rfftfreq(_PADDED, 1 / SAMPLE_RATE)
+    logarithm = np.log(power)
+    hertz = _hertz()
     bands = [np.log(power[:, (hertz >= low) & (hertz < high)].sum(1)) for low, high in _BANDS]
     return np.column_stack(
         [
@@ -81,7 +81,7 @@ def prosody(samples: Samples) -> NDArray[np.float32]:
     ).astype(np.float32)
 
 
-def _pitch(power: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pitch(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Voicing [n], 0 to 1, and frequency [n], Hz, of frames with this power spectrum [n, bins]."""
     shortest, longest = SAMPLE_RATE // _HIGHEST, SAMPLE_RATE // _LOWEST
     correlation = np.fft.irfft(power)[:, : longest + 2]
@@ -99,31 +99,35 @@ def _pitch(power: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 @cache
-def _taper() -> NDArray[np.float64]:
-    return np.hanning(_WINDOW)
+def _taper() -> NDArray[np.float32]:
+    return np.hanning(_WINDOW).astype(np.float32)
 
 
 @cache
-def _taper_correlation() -> NDArray[np.float64]:
+def _taper_correlation() -> NDArray[np.float32]:
     correlation = np.fft.irfft(np.abs(np.fft.rfft(_taper(), _PADDED)) ** 2)
     return np.asarray(correlation / correlation[0])
 
 
 @cache
-def _mel_filters() -> NDArray[np.float64]:
-    """[bins, mel bands]: triangles, evenly spaced in mel from 50 to 7600 Hz."""
-    low, high = 2595 * np.log10(1 + np.array([50, 7600]) / 700)
-    edges = 700 * (10 ** (np.linspace(low, high, _MEL_BANDS + 2) / 2595) - 1)
-    hertz = np.fft.rfftfreq(_PADDED, 1 / SAMPLE_RATE)[:, None]
-    rising = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
-    return np.clip(np.minimum(rising, falling), 0.0, None)
+def _hertz() -> NDArray[np.float32]:
+    return np.fft.rfftfreq(_PADDED, 1 / SAMPLE_RATE).astype(np.float32)
 
 
 @cache
-def _cosines() -> NDArray[np.float64]:
+def _mel_filters() -> NDArray[np.float32]:
+    """[bins, mel bands]: triangles, evenly spaced in mel from 50 to 7600 Hz."""
+    low, high = 2595 * np.log10(1 + np.array([50, 7600]) / 700)
+    edges = 700 * (10 ** (np.linspace(low, high, _MEL_BANDS + 2) / 2595) - 1)
+    hertz = _hertz()[:, None]
+    rising = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
+    return np.clip(np.minimum(rising, falling), 0.0, None).astype(np.float32)
+
+
+@cache
+def _cosines() -> NDArray[np.float32]:
     """[mel bands, cepstra]: the orthonormal discrete cosine transform without its constant."""
     bands = np.arange(_MEL_BANDS)[:, None] + 0.5
-    return np.asarray(
-        np.sqrt(2 / _MEL_BANDS) * np.cos(np.pi / _MEL_BANDS * bands * np.arange(1, _CEPSTRA + 1))
-    )
+    cosines = np.sqrt(2 / _MEL_BANDS) * np.cos(np.pi / _MEL_BANDS * bands * np.arange(1, _CEPSTRA + 1))
+    return np.asarray(cosines, np.float32)

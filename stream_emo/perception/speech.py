@@ -1,6 +1,8 @@
 """Whisper: from samples to words, in two steps that may run on two threads.
 
-The encoder is not padded to 30 s: CTranslate2 takes shorter inputs, which cost disproportionately less.
+The encoder is not padded to 30 s: CTranslate2 takes shorter inputs, which cost disproportionately less. The
+decoder wants silence after the words all the same, else it repeats itself without end. It cares little where
+that comes from: states of silence, encoded once, serve every pass.
 Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervision".
 """
 
@@ -13,21 +15,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream_emo.errors import WeightsError
+from stream_emo.loading import Loading
+from stream_emo.perception.mel import COLUMN, log_mel, scaled
 from stream_emo.types import SAMPLE_RATE, Samples, Word
 
 if TYPE_CHECKING:
     import ctranslate2
 
 _FRAME = 320  # Samples per encoder state: 50 states per second.
-_HOP = _FRAME // 2  # Samples per spectrogram column.
 _LONGEST = 30 * SAMPLE_RATE  # The encoder has no positions beyond.
-
-DECODER_CONTEXT = 10 * SAMPLE_RATE
-"""The decoder runs into endless repetition when less than this follows..."""
-DECODER_SILENCE = 5 * SAMPLE_RATE
-"""...or less silence than this: word error rate 1.1 %, with 4 s of silence 5 %, with 1 s 68 % (RAVDESS)."""
+_TAIL = SAMPLE_RATE // 2  # Silence that is encoded with the words...
+_SILENCE = 100
+"""...and states of silence that follow, taken evenly from there to the end of 30 s. Word errors with 5 s of
+silence in the pass, and with this: RAVDESS 1.9 and 0.8 %, LibriSpeech 3.3 and 2.4 % (against 30 s and 5
+beams); the pass takes a quarter of the time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +41,7 @@ class Encoded:
     start: int
     length: int
     output: ctranslate2.StorageView
-    """[1, context / 320, width], what the decoder wants."""
+    """[1, states, width], what the decoder wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,12 @@ class Hypothesis:
 class Whisper:
     """A CTranslate2 Whisper model through faster-whisper. Thread-safe: encode and decode may overlap."""
 
-    def __init__(self, folder: Path, device: str = "cpu", compute_type: str = "int8") -> None:
-        """Raises:
+    def __init__(
+        self, folder: Path, device: str = "cpu", compute_type: str = "int8", workers: int = 2
+    ) -> None:
+        """`workers`: calls at a time, each with one thread.
+
+        Raises:
         WeightsError: the folder does not hold a model that CTranslate2 can load.
         """
         from faster_whisper import WhisperModel
@@ -64,10 +72,8 @@ class Whisper:
 
         logging.getLogger("faster_whisper").setLevel(logging.WARNING)
         try:
-            # One thread per call, two calls at a time: the encoder of one pass overlaps the decoder of the
-            # one before, which uses two cores better than two threads in either do.
             self._model = WhisperModel(
-                str(folder), device=device, compute_type=compute_type, cpu_threads=1, num_workers=2
+                str(folder), device=device, compute_type=compute_type, cpu_threads=1, num_workers=workers
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise WeightsError(
@@ -79,18 +85,34 @@ class Whisper:
         )
         self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))
         self._prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
+        self._silence = Loading("silence", lambda: self._states(np.zeros(_LONGEST, np.float32)))
+
+    def wait(self) -> None:
+        """Until the states of silence are there, or could not be made."""
+        self._silence.wait()
 
     def encode(self, samples: Samples, start: int) -> Encoded:
-        """One pass over `samples`, the first of which is at `start`, in the context the decoder needs."""
+        """One pass over `samples`, the first of which is at `start`. Raises `ValueError`: more than 29 s."""
         import ctranslate2
 
         length = len(samples)
-        context = min(max(DECODER_CONTEXT, length + DECODER_SILENCE), _LONGEST) // _FRAME * _FRAME
-        padded = np.zeros(context, np.float32)
-        padded[: min(length, context)] = samples[:context]
-        columns = self._model.feature_extractor(padded, padding=0)[:, : context // _HOP]
-        view = ctranslate2.StorageView.from_array(np.ascontiguousarray(columns[None], dtype=np.float32))
-        return Encoded(start, length, self._model.model.encode(view, to_cpu=True))
+        frames = -(-(length + _TAIL) // _FRAME)
+        if frames * _FRAME > _LONGEST:
+            raise ValueError(f"{length / SAMPLE_RATE:.1f} s of speech where Whisper takes 29 s")
+        padded = np.zeros(frames * _FRAME, np.float32)
+        padded[:length] = samples
+        silence = self._silence.result()
+        after = np.linspace(frames, len(silence) - 1, _SILENCE).astype(np.int64)
+        states = np.concatenate([self._states(padded), silence[after]])
+        return Encoded(start, length, ctranslate2.StorageView.from_array(states[None]))
+
+    def _states(self, samples: Samples) -> NDArray[np.float32]:
+        """[n / 320, width] of n samples."""
+        import ctranslate2
+
+        mel = ctranslate2.StorageView.from_array(scaled(log_mel(samples))[None])
+        states: NDArray[np.float32] = np.array(self._model.model.encode(mel, to_cpu=True))[0]
+        return states
 
     def decode(
         self, encoded: Encoded, prefix: Sequence[int], limit: int, *, beams: int = 1, no_repeat: int = 0
@@ -116,7 +138,7 @@ class Whisper:
         """The words of `tokens` and their times, by dynamic time warping of the decoder's cross-attention."""
         if not tokens:
             return ()
-        columns = -(-encoded.length // _HOP)
+        columns = -(-encoded.length // COLUMN)
         (aligned,) = self._model.find_alignment(self._tokenizer, [list(tokens)], encoded.output, columns)
         return tuple(_words(aligned, encoded.start, encoded.start + encoded.length))
 

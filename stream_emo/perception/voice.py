@@ -1,12 +1,13 @@
 """The voice encoder: the first layers of Whisper's, taught to hear how something is said.
 
 What does not help to write the words fades on the way to Whisper's last layer; the first ones still hear it.
-They were taught further on acted emotion (see `training.voice`), which is what makes the states say the same
+The third was taught further on acted emotion (see `training.voice`), which is what makes it say the same
 thing of speakers, rooms and languages that were never learnt from. They are part of the checkpoint.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ ENCODER = "voice.onnx"
 """Name of the file in a checkpoint's folder."""
 FRAME = 2 * COLUMN
 """Samples per state: 50 states per second."""
-STATES = 768
-"""Width of a state: what the last two of its layers say, each 384 wide as in Whisper tiny and normalised."""
+STATES = 1152
+"""Width of a state: what its three layers say, each 384 wide as in Whisper tiny and normalised."""
 
 
 class VoiceEncoder:
@@ -39,8 +40,11 @@ class VoiceEncoder:
         available = onnxruntime.get_available_providers()
         wanted = ["CUDAExecutionProvider"] if device != "cpu" else []
         try:
+            model = path.read_bytes()
+            self.digest = hashlib.sha256(model).hexdigest()
+            """Tells it from all others."""
             self._session = onnxruntime.InferenceSession(
-                path.read_bytes(), options, [p for p in wanted if p in available] + ["CPUExecutionProvider"]
+                model, options, [p for p in wanted if p in available] + ["CPUExecutionProvider"]
             )
             self.width = int(self._session.get_outputs()[0].shape[2])
             self._longest = int(self._session.get_modelmeta().custom_metadata_map["frames"])

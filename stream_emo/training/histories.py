@@ -39,6 +39,7 @@ class Histories:
         were set to before, they stay as they are."""
         self._random = generator
         self._voices = voices
+        self._network = network
         statistics = [_statistics(network, [voice[-1] for voice in corpus.voices]) for corpus in voices]
         if known is None:
             # A seed of its own: torch's decomposition is random.
@@ -80,6 +81,11 @@ class Histories:
             np.tile(targets, (1 + copies, 1)),
             np.tile(np.concatenate(weights), 1 + copies),
         )
+
+    def points(self, corpus: Voices) -> NDArray[np.float64]:
+        """[clips, k] of another corpus."""
+        statistics = _statistics(self._network, [voice[-1] for voice in corpus.voices])
+        return np.asarray(self._network.speakers.points(statistics).double().numpy())
 
     def draw(self, origins: Sequence[tuple[int, int] | None]) -> NDArray[np.float64]:
         """Offsets [origins, k] of the speakers of these clips (see `Example.origin`), after some past."""

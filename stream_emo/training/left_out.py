@@ -29,27 +29,20 @@ LEFT_OUT = ("ravdess", "nemo")
 """The corpora that are left out in turn: those with many emotions of each speaker."""
 _EACH = 1000
 _SHARES = {"ravdess": 1.0, "nemo": 1.0, "indian": 0.5}
-"""How much each counts for the evidence: the Indian ones are single words of command, some labels doubtful.
-Reading is not among them: it knows one emotion, and evidence fitted to it calls every such recording neutral
-(tried: nEMO from all others fell to chance)."""
-COPIES = {"ravdess": 1, "nemo": 0, "indian": 0}
-"""How often each clip is heard in other surroundings besides as it is: studio recordings of few people need
-it; the encoder was taught in other surroundings anyway."""
+"""How much each counts for the evidence: the Indian ones are single words of command, some doubtful."""
+COPIES = 1
+"""How often each clip is heard in other surroundings besides as it is."""
 
 
 def voice_corpora(source: Data) -> dict[str, Callable[[], list[Clip]]]:
-    """Whatever the voice encoder is taught on."""
-    return {
-        "ravdess": source.ravdess,
-        "nemo": source.nemo,
-        "indian": source.indian_emospeech,
-        "read": lambda: read_aloud(source),
-    }
+    """Whatever the voice is learnt from."""
+    return {"ravdess": source.ravdess, "nemo": source.nemo, "indian": source.indian_emospeech}
 
 
-def read_aloud(source: Data) -> list[Clip]:
-    """LibriSpeech, speakers with even numbers: with the others false alarms are counted."""
-    return [clip for clip in source.librispeech() if int(clip.speaker) % 2 == 0]
+def readers(source: Data) -> Voices:
+    """LibriSpeech, speakers with even numbers: with the others false alarms are counted; see `calm`."""
+    clips = [clip for clip in source.librispeech() if int(clip.speaker) % 2 == 0]
+    return source.voices(clips, copies=COPIES)
 
 
 def without(source: Data, target: str) -> Data:
@@ -63,7 +56,7 @@ def heard(source: Data, but: str = "") -> list[Voices]:
     """All corpora that the voice's evidence is fitted to, but one."""
     corpora = voice_corpora(source)
     return [
-        source.voices(corpora[name](), share=share, copies=COPIES[name])
+        source.voices(corpora[name](), share=share, copies=COPIES)
         for name, share in _SHARES.items()
         if name != but
     ]
@@ -71,14 +64,16 @@ def heard(source: Data, but: str = "") -> list[Voices]:
 
 def trained_without(source: Data, target: str) -> FusionNetwork:
     """A network for voice alone that knows nothing of `target`; `source` as `without` gives it."""
-    return trained(heard(source, but=target), EMOTIONS, seed=0)
+    return trained(heard(source, but=target), EMOTIONS, seed=0, readers=readers(source))
 
 
-def trained(voices: Sequence[Voices], emotions: Sequence[str], seed: int) -> FusionNetwork:
+def trained(
+    voices: Sequence[Voices], emotions: Sequence[str], seed: int, readers: Voices | None = None
+) -> FusionNetwork:
     """A network for voice alone."""
     config = NetworkConfig(emotions=tuple(emotions), audio_features=AUDIO_FEATURES)
     sampler = Sampler(voices, [], FusionConfig().window_s, np.random.default_rng(seed))
-    return fit(config, sampler, Recipe(), seed)
+    return fit(config, sampler, Recipe(), seed, readers=readers)
 
 
 def temperature_of_strangers(source: Data) -> float:

@@ -22,8 +22,8 @@ from stream_emo.perception.voice import ENCODER
 from stream_emo.training.datasets import Data
 from stream_emo.training.encoders import taught_voice, taught_words
 from stream_emo.training.examples import Example, Sampler, subset
-from stream_emo.training.features import default_cache
-from stream_emo.training.left_out import heard, temperature_of_strangers, voice_corpora
+from stream_emo.training.features import default_cache, file_digest
+from stream_emo.training.left_out import heard, readers, temperature_of_strangers, voice_corpora
 from stream_emo.training.loop import Evidence, Recipe, fit, predict
 from stream_emo.training.voice import VoiceRecipe
 from stream_emo.training.words import WordRecipe, read_head
@@ -86,8 +86,8 @@ def train(
         np.random.default_rng(seed),
     )
     reading = read_head(source.adapter)
-    config = NetworkConfig(audio_features=AUDIO_FEATURES)
-    network = fit(config, learnt, recipe, seed, Evidence(*reading, strangers))
+    config = NetworkConfig(audio_encoder=file_digest(source.voice), audio_features=AUDIO_FEATURES)
+    network = fit(config, learnt, recipe, seed, Evidence(*reading, strangers), readers(source))
     temperature, loss = calibrate(network, unseen.draw(_CALIBRATION))
     PretrainedFusion.of(network).save_pretrained(output)
     shutil.copy(source.voice, output / ENCODER)

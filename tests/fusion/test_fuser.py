@@ -186,7 +186,6 @@ def changed(checkpoint: Path, folder: Path, **values: object) -> Path:
     ("values", "message"),
     [
         ({"emotions": ["neutral", "happy"]}, "neutral, happy"),
-        ({"audio_encoder": "whisper-base"}, "whisper-base"),
         ({"text_encoder": "bert-base"}, "bert-base"),
         ({"features": 0}, "features"),
         ({"width": 32}, "corrupt"),

@@ -85,15 +85,21 @@ def test_modality_weights_sum_to_one() -> None:
 
 
 def test_each_stream_hears_the_other() -> None:
-    """Other words change what is made of the voice itself, not only the mixture of the two."""
+    """Other words change how far the voice itself claims to be believed."""
 
-    def voice_logits(words: TextTokens) -> torch.Tensor:
+    def claim(words: TextTokens) -> torch.Tensor:
         batch = collate([Window(audio(6), words, END)], AUDIO, TEXT)
         with torch.inference_mode():
             voice, heard = NETWORK.voice.read(batch.audio, None), NETWORK.words.read(batch.text, None)
-            return NETWORK.voice.weigh(batch.audio, voice, batch.text, heard, None)[1]
+            statistics = NETWORK.voice.normalise.window(batch.audio)
+            return NETWORK.voice.claim(batch.audio, voice, batch.text, heard, statistics)
 
-    assert not torch.allclose(voice_logits(text(5)), voice_logits(text(5, seed=9)), atol=1e-4)
+    assert not torch.allclose(claim(text(5)), claim(text(5, seed=9)), atol=1e-4)
+
+
+def test_one_modality_alone_is_its_evidence_whoever_shares_the_batch() -> None:
+    alone, both = Window(audio(6), None, END), Window(audio(6), text(5), END)
+    np.testing.assert_allclose(rows(score(alone, both)), rows(score(alone)), atol=1e-5)
 
 
 def test_no_offset_is_as_an_unknown_one_and_an_offset_is_taken_away() -> None:
