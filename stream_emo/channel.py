@@ -52,6 +52,9 @@ class Channel(Generic[T]):
         self._offered = self._taken = self._dropped = self._queued = 0
         self._closed = False
         self._waits = True
+        self._gathered = 0
+        self._flowing = True
+        """Whether what is queued may be taken: not while it gathers."""
         self._changed = threading.Condition()
         self._watcher: Callable[[], object] | None = None
 
@@ -59,6 +62,14 @@ class Channel(Generic[T]):
         """Call this at every change, on the thread that makes it; it must return at once. None: stop."""
         with self._changed:
             self._watcher = watcher
+
+    def gather(self, weight: int) -> None:
+        """From now on `get` waits until so much is queued, to wake less often, and then takes it all. Items
+        of weight 0, the end and a weight of 0 end the waiting."""
+        with self._changed:
+            self._gathered = weight
+            self._flowing = bool(self._items) or weight == 0
+            self._tell()
 
     def put(self, item: T) -> int:
         """Append, waiting for room. Returns how much was dropped for that, after `stop_waiting`.
@@ -105,7 +116,7 @@ class Channel(Generic[T]):
         """Take the oldest item. Raises `Closed` when closed and empty, `TimeoutError` after `timeout` s."""
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            while not self._items:
+            while not (self._items and self._flowing):
                 if self._closed:
                     raise Closed
                 remaining = None if deadline is None else deadline - time.monotonic()
@@ -115,6 +126,7 @@ class Channel(Generic[T]):
             item, weight = self._items.popleft()
             self._queued -= weight
             self._taken += weight
+            self._flowing = bool(self._items) or self._gathered == 0
             self._tell()
             return item
 
@@ -122,6 +134,7 @@ class Channel(Generic[T]):
         """No more items; what is queued can still be taken."""
         with self._changed:
             self._closed = True
+            self._flowing = bool(self._items)
             self._tell()
 
     def cancel(self) -> None:
@@ -165,7 +178,8 @@ class Channel(Generic[T]):
         return self._dropped - before
 
     def _tell(self) -> None:
-        self._changed.notify_all()
+        if self._flowing or self._closed:
+            self._changed.notify_all()
         if self._watcher is not None:
             self._watcher()
 
@@ -173,4 +187,5 @@ class Channel(Generic[T]):
         self._items.append((item, weight))
         self._offered += weight
         self._queued += weight
+        self._flowing = self._flowing or weight == 0 or self._queued >= self._gathered
         self._tell()

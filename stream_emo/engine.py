@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from stream_emo.perception.speech import Whisper
 from stream_emo.perception.text import ADAPTER, TEXT_FEATURES, TextEncoder
 from stream_emo.perception.voice import ENCODER, STATES, VoiceEncoder
 from stream_emo.session import Session
+from stream_emo.turns import Turns
 
 
 class Engine:
-    """One set of models. Sessions are cheap.
+    """One set of models, and whose turn it is to use them. Sessions are cheap.
 
     Importing transformers takes longer than everything else, and no words come before the first second of
     speech: the text encoder is loaded while the monitor already listens.
@@ -42,7 +44,14 @@ class Engine:
         checkpoint = checkpoint_path(config.fusion)
         self._voice = VoiceEncoder(checkpoint / ENCODER, speech.device)
         _check_width("fusion.checkpoint", checkpoint / ENCODER, self._voice.width, STATES)
-        self._whisper = Whisper(whisper, speech.device, speech.compute_type)
+        if self._voice.digest != self._fuser.audio_encoder:
+            raise WeightsError(
+                f"{checkpoint}: {ENCODER} is not the one that model.safetensors was trained with; "
+                "take both from the same checkpoint"
+            )
+        # One thread each: two passes side by side use two cores better than two threads in either do.
+        self._turns = Turns(_cores())
+        self._whisper = Whisper(whisper, speech.device, speech.compute_type, workers=_cores())
         self._text_encoder = None
         if folder is not None:
             self._text_encoder = Loading(
@@ -51,6 +60,7 @@ class Engine:
 
     def wait(self) -> None:
         """Until everything is loaded, or has failed to."""
+        self._whisper.wait()
         if self._text_encoder is not None:
             self._text_encoder.wait()
 
@@ -61,10 +71,16 @@ class Engine:
             self._whisper,
             self._text_encoder,
             self._fuser,
+            self._turns,
             self._config,
             name=name or uuid.uuid4().hex[:12],
             channel=channel,
         )
+
+
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _text_encoder(folder: Path, adapter: Path, device: str) -> TextEncoder:

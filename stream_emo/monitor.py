@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from stream_emo.session import Session
 
 _SILENT_DB = -120.0
+# What may come together while nobody speaks: for a third of the wake-ups, 64 ms of delay at the beginning.
+_LINGER = 3 * SAMPLE_RATE * 32 // 1000
 # Encoder passes that may wait for the decoder.
 _HEARD_QUEUE = 2
 
@@ -118,7 +120,8 @@ class Monitor:
         self._speech: Channel[GateItem] = Channel(round(config.audio.buffer_s * SAMPLE_RATE), _weight)
         self._heard: Channel[ListenerItem] = Channel(_HEARD_QUEUE)
         self._arrivals = _Arrivals()
-        self._level_db, self._speaking, self._position = _SILENT_DB, False, 0
+        self._latest: Samples = np.zeros(0, np.float32)
+        self._speaking, self._position = False, 0
         self._publisher.publish(Start(self._session.name, now, source.name))
         return self
 
@@ -267,7 +270,7 @@ class Monitor:
         session = self._session
         return Stats(
             time=seconds(self._position),
-            level_db=self._level_db,
+            level_db=_level_db(self._latest),
             speaking=self._speaking,
             offered=counts.offered,
             taken=counts.taken,
@@ -286,6 +289,7 @@ class Monitor:
 
     def _capture(self) -> None:
         next_stats = every = round(self._config.publish.stats_s * SAMPLE_RATE)
+        self._opened.linger(_LINGER)
         try:
             try:
                 for item in self._opened:
@@ -307,12 +311,13 @@ class Monitor:
     def _take(self, item: SourceItem) -> None:
         if isinstance(item, Chunk):
             self._position = item.end
-            self._level_db = _level_db(item.samples)
+            self._latest = item.samples
             if item.arrived is not None:
                 self._arrivals.note(item.end, item.arrived)
         for out in self._gate.feed(item):
             if isinstance(out, SpeechStart | SpeechEnd):
                 self._speaking = isinstance(out, SpeechStart)
+                self._opened.linger(0 if self._speaking else _LINGER)
             self._speech.put(out)
 
     def _listen(self) -> None:

@@ -19,6 +19,7 @@ from stream_emo.perception.speech import Whisper
 from stream_emo.perception.text import TextEncoder
 from stream_emo.perception.transcriber import Transcriber
 from stream_emo.perception.voice import VoiceEncoder
+from stream_emo.turns import Turns
 from stream_emo.types import (
     SAMPLE_RATE,
     Device,
@@ -55,14 +56,16 @@ class Session:
         whisper: Whisper,
         text_encoder: Loading[TextEncoder] | None,
         fuser: Fuser,
+        turns: Turns,
         config: Config,
         *,
         name: str,
         channel: int,
     ) -> None:
         self._listener = Listener(
-            voice, whisper, config.speech, config.gate, round(config.fusion.window_s * SAMPLE_RATE)
+            voice, whisper, turns, config.speech, config.gate, round(config.fusion.window_s * SAMPLE_RATE)
         )
+        self._turns = turns
         self._transcriber = Transcriber(whisper)
         self._text_encoder = text_encoder
         self._fusion = fuser.session()
@@ -132,15 +135,15 @@ class Session:
         yield self._fuse(heard, age)
         if heard.encoded is None or self._text_encoder is None:
             return
-        if heard.words is Words.FINAL:
-            self._transcript = self._transcriber.final(heard.encoded)
-        else:
-            # A refresh that cannot be trusted does not take back the words before it.
-            self._transcript = self._transcriber.partial(heard.encoded) or self._transcript
-        words = self._transcript.words if self._transcript else ()
-        self._text = None
-        if words:
-            self._text = self._text_encoder.result().encode(words, self._context(heard.start))
+        text_encoder = self._text_encoder.result()
+        with self._turns.turn(heard.words.urgency):
+            if heard.words is Words.FINAL:
+                self._transcript = self._transcriber.final(heard.encoded)
+            else:
+                # A refresh that cannot be trusted does not take back the words before it.
+                self._transcript = self._transcriber.partial(heard.encoded) or self._transcript
+            words = self._transcript.words if self._transcript else ()
+            self._text = text_encoder.encode(words, self._context(heard.start)) if words else None
         yield self._fuse(heard, age)
 
     def _context(self, position: int) -> str:

@@ -37,6 +37,8 @@ class ListSource:
         if self._failure is not None:
             raise self._failure
 
+    def linger(self, samples: int) -> None: ...
+
     def stop(self) -> None:
         self.stopped = True
 

@@ -108,3 +108,44 @@ def test_close_lets_the_rest_be_taken_cancel_drops_and_counts_it() -> None:
     cancelled.cancel()
     assert list(cancelled) == []
     assert cancelled.counts.dropped == 1
+
+
+def test_what_gathers_is_taken_together() -> None:
+    channel: Channel[str] = Channel(100, len)
+    channel.gather(3)
+    channel.put("a")
+    channel.put("b")
+    with pytest.raises(TimeoutError):
+        channel.get(timeout=0)
+    channel.put("c")
+    assert [channel.get(timeout=0) for _ in range(3)] == ["a", "b", "c"]
+    channel.put("d")
+    with pytest.raises(TimeoutError):
+        channel.get(timeout=0)
+
+
+@pytest.mark.parametrize("hurry", ["close", "gather", "control"])
+def test_the_end_control_and_a_change_of_mind_end_the_gathering(hurry: str) -> None:
+    channel: Channel[str] = Channel(100, len)
+    channel.gather(3)
+    channel.put("a")
+    if hurry == "close":
+        channel.close()
+    elif hurry == "gather":
+        channel.gather(0)
+    else:
+        channel.put("")
+    assert channel.get(timeout=0) == "a"
+    assert channel.counts.offered == channel.counts.taken + channel.counts.dropped + channel.counts.queued
+
+
+def test_whoever_waits_is_woken_when_enough_has_gathered() -> None:
+    channel: Channel[str] = Channel(100, len)
+    channel.gather(2)
+    got: list[str] = []
+    thread = threading.Thread(target=lambda: got.extend([channel.get(timeout=10), channel.get(timeout=10)]))
+    thread.start()
+    channel.put("a")
+    channel.put("b")
+    thread.join(timeout=10)
+    assert got == ["a", "b"]

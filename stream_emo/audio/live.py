@@ -63,6 +63,10 @@ class LiveQueue:
         self._frames = block.last
         self._channel.offer(block)
 
+    def gather(self, samples: int) -> None:
+        """Let so many come together before they are taken, to wake less often; 0: none."""
+        self._channel.gather(samples)
+
     def miss(self, count: int, reason: GapReason) -> None:
         """`count` frames never arrived."""
         hole = Hole(self._frames, self._frames + count, reason)

@@ -65,6 +65,7 @@ class Microphone:
         self._line: _Line | None = None
         self._past = SourceCounts()
         """Of the lines before this one."""
+        self._lingering = 0
 
     @property
     def name(self) -> str:
@@ -99,9 +100,16 @@ class Microphone:
                 if start > line.position:
                     yield Gap(line.position, start, "device")
                 line = again
+                line.linger(self._lingering)
                 yield DeviceChange(start, "opened", line.device.name)
         finally:
             self.close()
+
+    def linger(self, samples: int) -> None:
+        self._lingering = samples
+        line = self._line
+        if line is not None:
+            line.linger(samples)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -245,6 +253,9 @@ class _Line:
             if isinstance(item, Block):
                 self._mark = (self._converter.end, item.arrived)
         yield from self._converter.flush()
+
+    def linger(self, samples: int) -> None:
+        self._queue.gather(samples)
 
     def end(self) -> None:
         """What came until now is still heard, no more."""

@@ -63,6 +63,9 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[SourceItem]:
         """Until the end or `stop`. Raises `SourceError` when it ends badly, after all that could be read."""
 
+    def linger(self, samples: int) -> None:
+        """A hint: nobody is in a hurry, so many may come together before they are given on; 0: at once."""
+
     def stop(self) -> None:
         """Let the iteration end soon. From any thread or signal handler."""
 
@@ -157,6 +160,9 @@ class ReaderSource:
         yield from converter.flush()
         _check_any(self, converter)
 
+    def linger(self, samples: int) -> None:
+        pass  # As fast as it is taken.
+
     def stop(self) -> None:
         self._stopped = True
         self._reader.stop()
@@ -214,6 +220,10 @@ class PacedSource:
         if self._failure is not None:
             raise self._failure
         _check_any(self, converter)
+
+    def linger(self, samples: int) -> None:
+        if self._queue is not None:
+            self._queue.gather(samples)
 
     def stop(self) -> None:
         self._stopped = self._stopped or not self._ended.is_set()

@@ -17,6 +17,7 @@ from stream_emo.config import GateConfig, SpeechConfig
 from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.perception.voice import VoiceEncoder
+from stream_emo.turns import Turns, Urgency
 from stream_emo.types import (
     SAMPLE_RATE,
     AudioTokens,
@@ -41,6 +42,13 @@ class Words(Enum):
     PARTIAL = "the words so far"
     FINAL = "all the words, if nothing follows"
 
+    @property
+    def urgency(self) -> Urgency:
+        return _URGENCY[self]
+
+
+_URGENCY = {Words.NONE: Urgency.VOICE, Words.PARTIAL: Urgency.WORDS, Words.FINAL: Urgency.ENDPOINT}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
@@ -62,9 +70,16 @@ class Listener:
     """Collects the open utterance and runs the encoders when a pass is due."""
 
     def __init__(
-        self, voice: VoiceEncoder, whisper: Whisper, speech: SpeechConfig, gate: GateConfig, window: int
+        self,
+        voice: VoiceEncoder,
+        whisper: Whisper,
+        turns: Turns,
+        speech: SpeechConfig,
+        gate: GateConfig,
+        window: int,
     ) -> None:
         """`window`: samples before the end of a pass whose voice a score looks at."""
+        self._turns = turns
         self._window = window
         self._tokens = TokenStream(voice)
         self._whisper = whisper
@@ -134,10 +149,11 @@ class Listener:
     def _listen(self, utterance: int, end: int, words: Words) -> Heard:
         samples = self._samples[: end - self._start]
         encoded = None
-        if words is not Words.NONE:
-            encoded = self._whisper.encode(samples, self._start)
-            self._next_text = end + self._text_hop
         self._next = end + self._hop
-        tokens = self._tokens.tokens(samples, self._start, self._window)
+        with self._turns.turn(words.urgency):
+            if words is not Words.NONE:
+                encoded = self._whisper.encode(samples, self._start)
+                self._next_text = end + self._text_hop
+            tokens = self._tokens.tokens(samples, self._start, self._window)
         self._last = Heard(utterance, self._start, end, words, encoded, tokens)
         return self._last

@@ -14,6 +14,7 @@ from stream_emo.config import GateConfig, SpeechConfig
 from stream_emo.perception.listener import Heard, Listener, Words
 from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.perception.voice import FRAME, STATES, VoiceEncoder
+from stream_emo.turns import Turns
 from stream_emo.types import SAMPLE_RATE, GateItem, Samples, SpeechChunk, SpeechEnd, SpeechPause, SpeechStart
 
 WINDOW = 3 * SAMPLE_RATE
@@ -39,7 +40,7 @@ def listener(encoders: CountingEncoders, *, text: bool = True) -> Listener:
     speech = SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text)
     voice = cast(VoiceEncoder, SimpleNamespace(encode=encoders.encode_voice))
     whisper = cast(Whisper, SimpleNamespace(encode=encoders.encode_words))
-    return Listener(voice, whisper, speech, GateConfig(), WINDOW)
+    return Listener(voice, whisper, Turns(1), speech, GateConfig(), WINDOW)
 
 
 def seconds(value: float) -> int:
