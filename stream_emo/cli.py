@@ -301,27 +301,49 @@ def _by_protocol(name: str, data: Path | None, manifest_only: list[str]) -> Resu
 
 @app.command()
 def bench(
-    part: Annotated[
-        str, typer.Argument(help="latency, speed, silence, lifecycle, hop, wer-ravdess or wer-smoke.")
-    ],
     data: DataFolder,
+    only: Annotated[
+        str,
+        typer.Option(
+            "--only",
+            metavar="PARTS",
+            help="Some of latency, speed, cpu, cold-start, memory, streams (these without --only), vs-stock, "
+            "endpoint, hop, overload, silence, growth, lifecycle, wer-ravdess, wer-smoke; comma between.",
+        ),
+    ] = "",
+    vs_stock: Annotated[
+        bool, typer.Option("--vs-stock", help="Also against the stock parts, in the same run.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure speed, or word errors of the live path, on this machine.
+    """Measure speed, cost and word errors on this machine; without --only what most want to know.
 
     \b
     Examples:
-      stream-emo bench latency --data DATA
-      stream-emo bench wer-smoke --data DATA --json
+      stream-emo bench --data DATA --json
+      stream-emo bench --data DATA --only latency,streams
+      stream-emo bench --data DATA --vs-stock
     """
-    from stream_emo.bench.parts import PARTS
+    from stream_emo.bench.parts import PARTS, USUAL, report
 
-    result = asdict(_named(PARTS, part)(data))
+    parts = [part.strip() for part in only.split(",")] if only else list(USUAL)
+    for part in parts:
+        _named(PARTS, part)
+    result = report([*parts, *(["vs-stock"] if vs_stock and "vs-stock" not in parts else [])], data)
     if as_json:
         print(json.dumps(result))
     else:
-        for name, value in result.items():
-            print(f"  {name:22} {value:.4g}" if isinstance(value, float) else f"  {name:22} {value}")
+        for name, value in _flat(result):
+            print(f"  {name:36} {value:.4g}" if isinstance(value, float) else f"  {name:36} {value}")
+
+
+def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every figure of a nested table and where it is, like `latency.final_ms.p50`."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def main() -> None:

@@ -21,22 +21,26 @@ from stream_emo.types import SAMPLE_RATE
 
 _SECONDS = 6  # Of an utterance, a hop each...
 _EVERY = 16  # How many recordings are passed over for each that is heard.
-_READING = "librispeech_sample/**/*.opus"
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
+class Costs:
     """Medians over hops of 1 s, one thread, each kind of work after the other in one run."""
 
     hops: int
     whisper_encoder_ms: float
-    """One pass for the words: the utterance so far and the silence that the decoder needs."""
+    """One pass for the words of the utterance so far."""
     voice_ms: float
     """Spectrogram, voice encoder, prosody and tokens of what is new."""
     fusion_ms: float
     """Fusion network, speaker baseline, rolling state; voice alone."""
     emotion_ms: float
     """The last two together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    hop: Costs
 
 
 def hop(data: Path) -> Hop:
@@ -48,7 +52,7 @@ def hop(data: Path) -> Hop:
     fuser = Fuser.load(config.fusion)
     window = round(config.fusion.window_s * SAMPLE_RATE)
     spent: tuple[list[float], list[float], list[float]] = ([], [], [])
-    for path in workload.clips(data, _READING)[::_EVERY]:
+    for path in workload.clips(data, workload.READING)[::_EVERY]:
         samples = workload.read(path)[: _SECONDS * SAMPLE_RATE]
         session = fuser.session()
         voice.begin()
@@ -65,4 +69,4 @@ def hop(data: Path) -> Hop:
                 kind.append(1000 * (after - before))
         session.settle()
     encoder, heard, fused = (statistics.median(times[_SECONDS:]) for times in spent)
-    return Hop(len(spent[0]) - _SECONDS, encoder, heard, fused, heard + fused)
+    return Hop(Costs(len(spent[0]) - _SECONDS, encoder, heard, fused, heard + fused))

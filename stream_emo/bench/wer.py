@@ -12,7 +12,7 @@ from stream_emo.engine import Engine
 from stream_emo.errors import SourceError
 from stream_emo.monitor import Monitor
 
-_RAVDESS_SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
+RAVDESS_SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,31 @@ class WordErrors:
     misheard: tuple[str, ...]
 
 
-def ravdess(data: Path) -> WordErrors:
+@dataclass(frozen=True, slots=True)
+class Ravdess:
+    wer_ravdess: WordErrors
+
+
+@dataclass(frozen=True, slots=True)
+class Smoke:
+    wer_smoke: WordErrors
+
+
+def ravdess(data: Path) -> Ravdess:
     """Every 12th RAVDESS clip."""
     paths = sorted((data / "ravdess").glob("Actor_*/*.flac"))[::12]
-    clips = [Spoken(path, _RAVDESS_SENTENCES[path.stem.split("-")[4]]) for path in paths]
-    return _measure("wer-ravdess", clips, stock=False)
+    clips = [Spoken(path, RAVDESS_SENTENCES[path.stem.split("-")[4]]) for path in paths]
+    return Ravdess(_measure("wer-ravdess", clips, stock=False))
 
 
-def smoke(data: Path) -> WordErrors:
+def smoke(data: Path) -> Smoke:
     """The LibriVox and LJSpeech clips with text, against faster-whisper's `transcribe`."""
     folder = data / "asr_smoke"
     texts = sorted((folder / "pocketsphinx/librivox").glob("*.txt")) + sorted(
         folder.glob("realtimestt/LJ*.txt")
     )
     clips = [Spoken(path.with_suffix(".wav"), path.read_text(encoding="utf-8")) for path in texts]
-    return _measure("wer-smoke", clips, stock=True)
+    return Smoke(_measure("wer-smoke", clips, stock=True))
 
 
 def _measure(protocol: str, clips: Sequence[Spoken], stock: bool) -> WordErrors:
