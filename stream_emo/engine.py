@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from stream_emo.perception.voice import ENCODER, STATES, VoiceEncoder
 from stream_emo.session import Session
 from stream_emo.turns import Turns
 
+_ARENA_MAX = -8  # Of mallopt(3).
+
 
 class Engine:
     """One set of models, and whose turn it is to use them. Sessions are cheap.
@@ -36,6 +40,7 @@ class Engine:
 
         # The encoder's and the decoder's thread fill two cores; torch's own would fight with them.
         torch.set_num_threads(1)
+        _share_heap()
         speech = config.speech
         self._config = config
         folder = find(MINILM, speech.text_model) if speech.text else None
@@ -51,7 +56,7 @@ class Engine:
             )
         # One thread each: two passes side by side use two cores better than two threads in either do.
         self._turns = Turns(_cores())
-        self._whisper = Whisper(whisper, speech.device, speech.compute_type, workers=_cores())
+        self._whisper = Whisper(whisper, speech.device, speech.compute_type, self._turns)
         self._text_encoder = None
         if folder is not None:
             self._text_encoder = Loading(
@@ -81,6 +86,16 @@ class Engine:
 def _cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _share_heap() -> None:
+    """One heap for all threads: glibc gives each its own, and keeps in all of them what the passes freed (681
+    MB and 15 per session without, 640 and 11 with)."""
+    if sys.platform == "linux":
+        # Another C library has no such setting, or ignores it.
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_ARENA_MAX, 1)
 
 
 def _text_encoder(folder: Path, adapter: Path, device: str) -> TextEncoder:

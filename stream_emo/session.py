@@ -136,14 +136,16 @@ class Session:
         if heard.encoded is None or self._text_encoder is None:
             return
         text_encoder = self._text_encoder.result()
-        with self._turns.turn(heard.words.urgency):
-            if heard.words is Words.FINAL:
-                self._transcript = self._transcriber.final(heard.encoded)
-            else:
-                # A refresh that cannot be trusted does not take back the words before it.
-                self._transcript = self._transcriber.partial(heard.encoded) or self._transcript
-            words = self._transcript.words if self._transcript else ()
-            self._text = text_encoder.encode(words, self._context(heard.start)) if words else None
+        if heard.words is Words.FINAL:
+            self._transcript = self._transcriber.final(heard.encoded)
+        else:
+            # A refresh that cannot be trusted does not take back the words before it.
+            self._transcript = self._transcriber.partial(heard.encoded) or self._transcript
+        words = self._transcript.words if self._transcript else ()
+        self._text = None
+        if words:
+            with self._turns.turn(heard.words.urgency):
+                self._text = text_encoder.encode(words, self._context(heard.start))
         yield self._fuse(heard, age)
 
     def _context(self, position: int) -> str:

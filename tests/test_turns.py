@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
-from stream_emo.turns import Turns, Urgency
+from stream_emo.turns import Batches, Turns, Urgency
 
 
 def queue_up(turns: Turns, order: list[str], name: str, urgency: Urgency) -> threading.Thread:
@@ -73,3 +74,57 @@ def test_a_failure_ends_the_turn() -> None:
         raise RuntimeError
     with turns.turn(Urgency.VOICE):
         pass
+
+
+class Squares:
+    """Work that remembers what was done together."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[list[int], str]] = []
+
+    def __call__(self, asks: Sequence[int], kind: str) -> list[int]:
+        self.batches.append((list(asks), kind))
+        if 13 in asks:
+            raise ValueError("13")
+        return [ask * ask for ask in asks]
+
+
+def asked(asks: list[tuple[int, str]], most: int = 3) -> tuple[Squares, dict[int, int | str]]:
+    """Who asks while the only turn is taken: the work that was done, and each answer or failure."""
+    turns, squares = Turns(1), Squares()
+    batches: Batches[int, int, str] = Batches(turns, squares, most)
+    answers: dict[int, int | str] = {}
+
+    def ask(number: int, kind: str) -> None:
+        try:
+            answers[number] = batches.ask(number, kind, Urgency.ENDPOINT)
+        except ValueError as error:
+            answers[number] = str(error)
+
+    threads = []
+    with turns.turn(Urgency.VOICE):
+        for waiting, (number, kind) in enumerate(asks, 1):
+            threads.append(threading.Thread(target=ask, args=(number, kind)))
+            threads[-1].start()
+            while len(turns._waiting) < waiting:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join(timeout=10)
+    return squares, answers
+
+
+def test_one_alone_is_done_at_once() -> None:
+    squares, answers = asked([(3, "a")])
+    assert (squares.batches, answers) == ([([3], "a")], {3: 9})
+
+
+def test_those_who_wait_are_done_together_if_alike_and_not_too_many() -> None:
+    squares, answers = asked([(number, "ab"[number == 2]) for number in range(6)])
+    assert answers == {number: number * number for number in range(6)}
+    assert squares.batches == [([0, 1, 3], "a"), ([2], "b"), ([4, 5], "a")]
+
+
+def test_a_failure_is_everybodys_in_the_batch() -> None:
+    squares, answers = asked([(1, "a"), (13, "a"), (2, "b")])
+    assert answers == {1: "13", 13: "13", 2: 4}
+    assert len(squares.batches) == 2

@@ -58,6 +58,7 @@ class FusionNetwork(nn.Module):
     """Scores the window of each batch element. A window with neither voice nor words has no meaning."""
 
     temperature: Tensor
+    cooling: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -66,6 +67,10 @@ class FusionNetwork(nn.Module):
         self.words = _Modality(config, config.text_features, moments=1)
         self.speakers = Speakers(config)
         self.register_buffer("temperature", torch.ones(()))
+        # How sure the voice may be where no words check it is learnt from corpora left out; how sure each of
+        # the two together, by descent.
+        self.register_buffer("cooling", torch.ones(()))
+        self.sharpness = nn.Parameter(torch.zeros(2))
 
     def forward(self, audio: Stream, text: Stream) -> Scores:
         heard, said = self.voice.normalise.window(audio), self.words.normalise.window(text)
@@ -84,8 +89,10 @@ class FusionNetwork(nn.Module):
                 1,
             )
         weights = claims.masked_fill(~present, -math.inf).softmax(1)
+        alone = torch.stack([1 / self.cooling, torch.ones_like(self.cooling)])
+        sharpness = torch.where(present.all(1, keepdim=True), self.sharpness.exp(), alone)
         return Scores(
-            logits=torch.einsum("bm,bme->be", weights, torch.stack(logits, 1)),
+            logits=torch.einsum("bm,bme->be", weights * sharpness, torch.stack(logits, 1)),
             affect=torch.einsum("bm,bma->ba", weights, torch.stack(affect, 1)).tanh(),
             weights=weights,
             voice=heard,

@@ -150,10 +150,10 @@ class Listener:
         samples = self._samples[: end - self._start]
         encoded = None
         self._next = end + self._hop
+        if words is not Words.NONE:
+            encoded = self._whisper.encode(samples, self._start, words.urgency)
+            self._next_text = end + self._text_hop
         with self._turns.turn(words.urgency):
-            if words is not Words.NONE:
-                encoded = self._whisper.encode(samples, self._start)
-                self._next_text = end + self._text_hop
             tokens = self._tokens.tokens(samples, self._start, self._window)
         self._last = Heard(utterance, self._start, end, words, encoded, tokens)
         return self._last

@@ -28,7 +28,7 @@ from stream_emo.training.expert import fit_expert
 from stream_emo.training.features import default_cache, endings, voices
 from stream_emo.training.histories import Histories
 from stream_emo.training.labels import target
-from stream_emo.training.loop import cool, predict
+from stream_emo.training.loop import predict
 from stream_emo.training.splits import check_leaks, speaker_folds
 
 _PENALTY = 0.03  # Of the distance to the shipped weights, for 1,000 clips; the more clips the less.
@@ -86,7 +86,7 @@ def finetune(
         logits = predict(network, [example.window for example in drawn]) / float(network.temperature)
         targets = np.stack([example.target[:-2] for example in drawn]).astype(np.float64)
         temperature, _ = fit_temperature(logits, targets)
-        cool(network, temperature)
+        network.cooling *= temperature
     PretrainedFusion.of(network).save_pretrained(output)
     for name in (ENCODER, ADAPTER):
         shutil.copy(init / name, output / name)

@@ -56,7 +56,7 @@ class Evidence:
     bias: Tensor
     """[emotions + 2]"""
     temperature: float = 1.0
-    """Of the voice's evidence, by which its logits are divided: see `left_out`."""
+    """By which the logits of a voice without words are divided: see `left_out`."""
 
 
 def fit(
@@ -80,34 +80,20 @@ def fit(
     normalise(network, [example.window for example in sampler.draw(_STATISTICS)])
     if evidence is not None:
         set_reading(network, evidence.weight, evidence.bias)
-        network = _weighed(network, sampler, recipe, seed, evidence.temperature, readers)
+        network = _weighed(network, sampler, recipe, seed, readers)
+        network.cooling.fill_(evidence.temperature)
     histories = Histories(network, sampler.voices, np.random.default_rng(seed))
-    temperature = 1.0 if evidence is None else evidence.temperature
-    _voice_evidence(network, histories, recipe, seed, temperature, readers)
+    _voice_evidence(network, histories, recipe, seed, readers)
     return network.eval()
 
 
 def _voice_evidence(
-    network: FusionNetwork,
-    histories: Histories,
-    recipe: Recipe,
-    seed: int,
-    temperature: float,
-    readers: Voices | None,
+    network: FusionNetwork, histories: Histories, recipe: Recipe, seed: int, readers: Voices | None
 ) -> None:
     torch.manual_seed(seed)
     fit_expert(network, histories, recipe.penalty)
     if readers is not None:
         calm(network, histories, readers)
-    cool(network, temperature)
-
-
-def cool(network: FusionNetwork, temperature: float) -> None:
-    """Divide the logits of the voice's evidence."""
-    emotions = len(network.config.emotions)
-    with torch.no_grad():
-        network.voice.linear.weight[:emotions] /= temperature
-        network.voice.linear.bias[:emotions] /= temperature
 
 
 def set_reading(network: FusionNetwork, weight: Tensor, bias: Tensor) -> None:
@@ -123,7 +109,6 @@ def _weighed(
     sampler: Sampler,
     recipe: Recipe,
     seed: int,
-    temperature: float,
     readers: Voices | None,
 ) -> FusionNetwork:
     """With claims learnt on every fourth speaker, for whom the voice's evidence knows only the others."""
@@ -131,7 +116,7 @@ def _weighed(
     aside = [_every_fourth(corpus.speakers, random) for corpus in sampler.voices]
     known = [subset(corpus, ~out) for corpus, out in zip(sampler.voices, aside, strict=True)]
     unknown = [subset(corpus, out) for corpus, out in zip(sampler.voices, aside, strict=True) if out.any()]
-    _voice_evidence(network, Histories(network, known, random), recipe, seed, temperature, readers)
+    _voice_evidence(network, Histories(network, known, random), recipe, seed, readers)
     histories = Histories(network, unknown, random, known=network.speakers.population)
     sampler = Sampler(unknown, sampler.texts, sampler.window_s, random, Mix(text_only=0, voice_only=0))
     # On so few speakers gradient descent makes evidence no better (RAVDESS, folds 1-3: 78.3 % UA before, 77.9

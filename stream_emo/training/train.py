@@ -42,7 +42,7 @@ class Report:
     seed: int
     recipe: Recipe
     temperature_of_strangers: float
-    """Of the voice's evidence: see `left_out`."""
+    """Of a voice without words: see `left_out`."""
     temperature: float
     """On top of that, of all."""
     loss: float

@@ -14,7 +14,7 @@ from stream_emo.config import GateConfig, SpeechConfig
 from stream_emo.perception.listener import Heard, Listener, Words
 from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.perception.voice import FRAME, STATES, VoiceEncoder
-from stream_emo.turns import Turns
+from stream_emo.turns import Turns, Urgency
 from stream_emo.types import SAMPLE_RATE, GateItem, Samples, SpeechChunk, SpeechEnd, SpeechPause, SpeechStart
 
 WINDOW = 3 * SAMPLE_RATE
@@ -31,9 +31,9 @@ class CountingEncoders:
         self.voice.append(len(samples))
         return np.zeros((-(-len(samples) // FRAME), STATES), np.float32)
 
-    def encode_words(self, samples: Samples, start: int) -> Encoded:
+    def encode_words(self, samples: Samples, start: int, urgency: Urgency) -> Encoded:
         self.words.append((start, len(samples)))
-        return Encoded(start, len(samples), cast("object", None))  # type: ignore[arg-type]
+        return Encoded(start, len(samples), np.zeros((0, 0), np.float32), urgency)
 
 
 def listener(encoders: CountingEncoders, *, text: bool = True) -> Listener:

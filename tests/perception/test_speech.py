@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stream_emo.demo import CLIP
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.fuser import PACKAGED
 from stream_emo.models import MINILM, WHISPER, find, find_local
-from stream_emo.perception.speech import Whisper, _words
+from stream_emo.perception.speech import Whisper, _Decoding, _words
 from stream_emo.perception.text import ADAPTER, Passage, TextEncoder
+from stream_emo.training.recordings import read
 from stream_emo.types import SAMPLE_RATE, Word
 
 
@@ -55,6 +57,20 @@ def test_words_come_in_order_within_the_audio(whisper: Whisper, data_root: Path)
     assert start <= words[0].start
     assert words[-1].end <= start + encoded.length
     assert [word.start for word in words] == sorted(word.start for word in words)
+
+
+@pytest.mark.weights
+def test_hypotheses_do_not_feel_who_else_is_decoded(whisper: Whisper) -> None:
+    """The longer recording makes the shorter one's silence longer, and changes nothing."""
+    samples = read(CLIP)
+    one = whisper.encode(samples[5 * SAMPLE_RATE : 6 * SAMPLE_RATE], 0)
+    other = whisper.encode(samples[: 4 * SAMPLE_RATE], 0)
+    alone = [whisper.decode(encoded, (), 20) for encoded in (one, other)]
+    together = whisper._decode([_Decoding(one, (), 20), _Decoding(other, (), 20)], (1, 0))
+    assert all(hypothesis.tokens for hypothesis in alone)
+    assert [hypothesis.tokens for hypothesis in together] == [hypothesis.tokens for hypothesis in alone]
+    for mine, theirs in zip(together, alone, strict=True):
+        assert mine.log_probability == pytest.approx(theirs.log_probability, abs=0.1)
 
 
 def test_a_piece_without_a_space_belongs_to_the_word_before() -> None:

@@ -42,7 +42,7 @@ def test_it_moves_towards_the_recordings_and_loads_again(tmp_path: Path) -> None
     assert json.loads((tmp_path / "tuned/training.json").read_text())["speakers"] == 3
     before, after = (load_network(folder).state_dict() for folder in (PACKAGED, tmp_path / "tuned"))
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
-    assert changed <= {"voice.linear.weight", "voice.linear.bias", "temperature"}
+    assert changed <= {"voice.linear.weight", "voice.linear.bias", "cooling"}
     assert "voice.linear.weight" in changed
 
 
