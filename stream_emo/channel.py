@@ -79,6 +79,9 @@ class Channel(Generic[T]):
         weight = self._weight(item)
         with self._changed:
             while self._waits and not self._closed and not self._fits(weight):
+                # It is full: nothing more can gather.
+                self._flowing = True
+                self._tell()
                 self._changed.wait()
             return self._displace(item, weight)
 
@@ -86,7 +89,7 @@ class Channel(Generic[T]):
         """From now on `put` is `displace`, also for those that wait now."""
         with self._changed:
             self._waits = False
-            self._tell()
+            self._tell(everyone=True)
 
     def offer(self, item: T) -> bool:
         """Append if it fits, else drop and count. Returns whether it fitted. Raises `Closed`."""
@@ -99,12 +102,13 @@ class Channel(Generic[T]):
                 return True
             self._offered += weight
             self._dropped += weight
+            self._flowing = True
             if self._lost is not None:
                 marker, merged = self._lost(item, self._items[-1][0] if self._items else None)
                 if merged:
                     self._items.pop()
                 self._items.append((marker, 0))
-                self._tell()
+            self._tell()
             return False
 
     def displace(self, item: T) -> int:
@@ -121,13 +125,15 @@ class Channel(Generic[T]):
                     raise Closed
                 remaining = None if deadline is None else deadline - time.monotonic()
                 if remaining is not None and remaining <= 0:
+                    if self._items:
+                        break  # Nothing more comes to what has gathered.
                     raise TimeoutError
                 self._changed.wait(remaining)
             item, weight = self._items.popleft()
             self._queued -= weight
             self._taken += weight
             self._flowing = bool(self._items) or self._gathered == 0
-            self._tell()
+            self._tell(everyone=True)
             return item
 
     def close(self) -> None:
@@ -177,8 +183,9 @@ class Channel(Generic[T]):
         self._append(item, weight)
         return self._dropped - before
 
-    def _tell(self) -> None:
-        if self._flowing or self._closed:
+    def _tell(self, *, everyone: bool = False) -> None:
+        """`everyone`: also whoever waits for room, who has nothing to do with what gathers."""
+        if everyone or self._flowing or self._closed:
             self._changed.notify_all()
         if self._watcher is not None:
             self._watcher()

@@ -289,8 +289,8 @@ class Monitor:
 
     def _capture(self) -> None:
         next_stats = every = round(self._config.publish.stats_s * SAMPLE_RATE)
-        self._opened.linger(_LINGER)
         try:
+            self._opened.linger(_LINGER)
             try:
                 for item in self._opened:
                     self._take(item)

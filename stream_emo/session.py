@@ -135,7 +135,6 @@ class Session:
         yield self._fuse(heard, age)
         if heard.encoded is None or self._text_encoder is None:
             return
-        text_encoder = self._text_encoder.result()
         if heard.words is Words.FINAL:
             self._transcript = self._transcriber.final(heard.encoded)
         else:
@@ -144,6 +143,7 @@ class Session:
         words = self._transcript.words if self._transcript else ()
         self._text = None
         if words:
+            text_encoder = self._text_encoder.result()  # Not waited for in a turn.
             with self._turns.turn(heard.words.urgency):
                 self._text = text_encoder.encode(words, self._context(heard.start))
         yield self._fuse(heard, age)

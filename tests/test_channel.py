@@ -113,15 +113,38 @@ def test_close_lets_the_rest_be_taken_cancel_drops_and_counts_it() -> None:
 def test_what_gathers_is_taken_together() -> None:
     channel: Channel[str] = Channel(100, len)
     channel.gather(3)
+    taken: list[str] = []
+    thread = threading.Thread(target=lambda: taken.extend(channel.get() for _ in range(4)))
+    thread.start()
     channel.put("a")
     channel.put("b")
-    with pytest.raises(TimeoutError):
-        channel.get(timeout=0)
+    thread.join(timeout=0.05)
+    assert taken == []
     channel.put("c")
-    assert [channel.get(timeout=0) for _ in range(3)] == ["a", "b", "c"]
-    channel.put("d")
+    channel.put("ddd")
+    thread.join(timeout=10)
+    assert taken == ["a", "b", "c", "ddd"]
+
+
+def test_what_has_gathered_when_time_is_up_is_taken() -> None:
+    channel: Channel[str] = Channel(100, len)
+    channel.gather(3)
     with pytest.raises(TimeoutError):
         channel.get(timeout=0)
+    channel.put("a")
+    assert channel.get(timeout=0) == "a"
+
+
+def test_a_full_channel_gathers_no_more() -> None:
+    channel: Channel[str] = Channel(2, len)
+    channel.gather(5)
+    channel.put("ab")
+    assert not channel.offer("c")
+    assert channel.get() == "ab"
+    producer = threading.Thread(target=lambda: [channel.put(item) for item in ("de", "fg")])
+    producer.start()
+    assert [channel.get(), channel.get(timeout=0.05)] == ["de", "fg"]
+    producer.join(timeout=10)
 
 
 @pytest.mark.parametrize("hurry", ["close", "gather", "control"])

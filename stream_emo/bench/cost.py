@@ -50,7 +50,10 @@ def speed(data: Path) -> Speed:
 
 
 def _hear(data: Path, cores: int) -> float:
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    # Each thread has its own: those that numpy has started, too.
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), allowed)
     samples = _reading(data)
     engine = loaded(Config())
     # What is slow once only (caches, lazy imports) is no part of the speed.
@@ -80,9 +83,10 @@ def cpu(data: Path) -> Cpu:
     one_side, _ = workload.call(workload.clips(data, workload.READING), seconds=_CALL_S, seed=0)
     noise = np.random.default_rng(0).normal(0, _QUIET, round(_CALL_S * SAMPLE_RATE)).astype(np.float32)
     spent = []
+    _run(engine, fast(Tape(_reading(data)[: 20 * SAMPLE_RATE])))
     for samples in (_reading(data)[: len(noise)], one_side, noise):
-        with spending() as part:
-            _run(engine, paced(Tape(samples)))
+        with Monitor(Config(), paced(Tape(samples)), engine=engine) as monitor, spending() as part:
+            monitor.wait()
         spent.append(part.cpu_s / _CALL_S)
     return Cpu(CpuPerAudioSecond(*spent))
 
@@ -107,7 +111,7 @@ def memory(data: Path) -> Memory:
 
 def _remember(data: Path) -> ResidentMb:
     paths = workload.clips(data, workload.READING)
-    calls = [workload.call(paths, seconds=60, seed=seed)[0] for seed in range(_SESSIONS)]
+    calls = [workload.call(paths, seconds=60, seed=seed)[0].copy() for seed in range(_SESSIONS)]
     workload.read.cache_clear()
     engine = loaded(Config())
     before = len(calls) * calls[0].nbytes
@@ -139,7 +143,12 @@ class Growth:
 
 
 def growth(data: Path) -> Growth:
-    """One side of a call for 4 hours of audio, as fast as it is taken, through the live path's stages."""
+    """One side of a call for 4 hours of audio, as fast as it is taken, through the live path's stages; in a
+    process of its own."""
+    return Growth(_alone(_grow, data))
+
+
+def _grow(data: Path) -> Grown:
     one_side, _ = workload.call(workload.clips(data, workload.READING), seconds=_SETTLED_S, seed=0)
     workload.read.cache_clear()
     settled = 0
@@ -148,7 +157,7 @@ def growth(data: Path) -> Growth:
             if not settled and score.end >= _SETTLED_S:
                 settled = resident_bytes()
         end = resident_bytes()
-    return Growth(Grown(_GROWTH_S, settled / 2**20, end / 2**20, 100 * (end - settled) / settled))
+    return Grown(_GROWTH_S, settled / 2**20, end / 2**20, 100 * (end - settled) / settled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class Endpoint:
 def endpoint(data: Path) -> Endpoint:
     """RAVDESS clips, 3 s of silence after each, paced, default settings."""
     paths = workload.clips(data, workload.ACTED)
-    paths = paths[:: len(paths) // _CLIPS][:_CLIPS]
+    paths = paths[:: max(1, len(paths) // _CLIPS)][:_CLIPS]
     pieces: list[Samples] = []
     borders, ends = [0], []
     for path in paths:

@@ -118,7 +118,7 @@ class Whisper:
         """One pass over `samples`, the first of which is at `start`. Raises `ValueError`: more than 29 s."""
         length = len(samples)
         frames = -(-(length + _TAIL) // _FRAME)
-        if frames * _FRAME > _LONGEST:
+        if length > _LONGEST - SAMPLE_RATE:
             raise ValueError(f"{length / SAMPLE_RATE:.1f} s of speech where Whisper takes 29 s")
         padded = np.zeros(frames * _FRAME, np.float32)
         padded[:length] = samples
@@ -139,7 +139,7 @@ class Whisper:
     def decode(
         self, encoded: Encoded, prefix: Sequence[int], limit: int, *, beams: int = 1, no_repeat: int = 0
     ) -> Hypothesis:
-        """At most `limit` tokens that begin with `prefix`. Done together with what other sessions want."""
+        """At most `limit` tokens that begin with `prefix`; in a batch, as many as its longest may have."""
         decoding = _Decoding(encoded, tuple(prefix), limit)
         return self._decodings.ask(decoding, (beams, no_repeat), encoded.urgency)
 
