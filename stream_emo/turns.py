@@ -27,39 +27,70 @@ class Urgency(IntEnum):
 
 
 class Turns:
-    """So many pieces of work at a time, the most urgent first; among equals whoever came first.
-
-    Fair, because a session waits for one turn at a time: nobody comes twice before others come once.
-    """
+    """So many pieces of work at a time, the most urgent first; among equals whoever came first."""
 
     def __init__(self, at_once: int) -> None:
         self.at_once = at_once
         self._lock = threading.Lock()
         self._free = at_once
-        self._waiting: list[tuple[int, int, threading.Event]] = []
-        self._tickets = count()
+        self._waiting: list[tuple[int, int, Ticket]] = []
+        self._numbers = count()
 
     @contextmanager
-    def turn(self, urgency: Urgency) -> Iterator[None]:
-        """Waits for a turn, and ends it with the block."""
-        mine = None
+    def turn(self, urgency: Urgency, ticket: Ticket | None = None) -> Iterator[bool]:
+        """Waits for a turn, and ends it with the block. Gives False, and no turn, when the `ticket` was
+        withdrawn."""
+        ticket = ticket or Ticket()
         with self._lock:
-            if self._free:
+            if ticket.withdrawn:
+                ticket.called.set()
+            elif self._free:
                 self._free -= 1
+                ticket.called.set()
             else:
-                mine = threading.Event()
-                heapq.heappush(self._waiting, (urgency, next(self._tickets), mine))
-        if mine is not None:
-            mine.wait()
+                heapq.heappush(self._waiting, (urgency, next(self._numbers), ticket))
         try:
-            yield
+            ticket.called.wait()
+        except BaseException:
+            # Interrupted: whether it was called meanwhile is for the next line to find out.
+            if not self.withdraw(ticket):
+                self._hand_over()
+            raise
+        if ticket.withdrawn:
+            yield False
+            return
+        try:
+            yield True
         finally:
-            with self._lock:
-                if self._waiting:
+            self._hand_over()
+
+    def withdraw(self, ticket: Ticket) -> bool:
+        """Whoever waits with it need not wait any longer. False when it was called before."""
+        with self._lock:
+            if ticket.called.is_set():
+                return False
+            ticket.withdrawn = True
+            ticket.called.set()
+            return True
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            while self._waiting:
+                ticket = heapq.heappop(self._waiting)[2]
+                if not ticket.withdrawn:
                     # Handed over, so that nobody slips in between.
-                    heapq.heappop(self._waiting)[2].set()
-                else:
-                    self._free += 1
+                    ticket.called.set()
+                    return
+            self._free += 1
+
+
+class Ticket:
+    """A place in the queue for a turn."""
+
+    def __init__(self) -> None:
+        self.called = threading.Event()
+        """The waiting is over."""
+        self.withdrawn = False
 
 
 class Batches(Generic[Ask, Answer, Kind]):
@@ -83,8 +114,9 @@ class Batches(Generic[Ask, Answer, Kind]):
         mine: _Request[Ask, Answer, Kind] = _Request(ask, kind)
         with self._lock:
             self._waiting.append(mine)
-        with self._turns.turn(urgency):
-            self._run(self._take(mine))
+        with self._turns.turn(urgency, mine.ticket) as called:
+            if called:
+                self._run(self._take(mine))
         mine.done.wait()
         if mine.failure is not None:
             raise mine.failure
@@ -114,12 +146,14 @@ class Batches(Generic[Ask, Answer, Kind]):
         finally:
             for request in batch:
                 request.done.set()
+                self._turns.withdraw(request.ticket)
 
 
 class _Request(Generic[Ask, Answer, Kind]):
     def __init__(self, ask: Ask, kind: Kind) -> None:
         self.ask = ask
         self.kind = kind
+        self.ticket = Ticket()
         self.done = threading.Event()
         self.answer: list[Answer] = []
         self.failure: BaseException | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from stream_emo.turns import Batches, Turns, Urgency
+from stream_emo.turns import Batches, Ticket, Turns, Urgency
 
 
 def queue_up(turns: Turns, order: list[str], name: str, urgency: Urgency) -> threading.Thread:
@@ -128,3 +128,46 @@ def test_a_failure_is_everybodys_in_the_batch() -> None:
     squares, answers = asked([(1, "a"), (13, "a"), (2, "b")])
     assert answers == {1: "13", 13: "13", 2: 4}
     assert len(squares.batches) == 2
+
+
+def test_whoever_was_served_by_another_waits_for_no_turn() -> None:
+    """The batch is done by the first; a turn that never ends holds up nobody whose answer is there."""
+    turns, squares = Turns(1), Squares()
+    batches: Batches[int, int, str] = Batches(turns, squares, most=3)
+    answers: list[int] = []
+    threads = []
+    for number in (1, 2):
+        ask = threading.Thread(
+            target=lambda number=number: answers.append(batches.ask(number, "a", Urgency.WORDS))
+        )
+        threads.append(ask)
+    with turns.turn(Urgency.VOICE):
+        for waiting, thread in enumerate(threads, 1):
+            thread.start()
+            while len(turns._waiting) < waiting:
+                time.sleep(0.001)
+        other = queue_up(turns, [], "later", Urgency.WORDS)
+    for thread in (*threads, other):
+        thread.join(timeout=10)
+    assert sorted(answers) == [1, 4]
+    assert squares.batches == [([1, 2], "a")]
+
+
+def test_a_withdrawn_ticket_is_passed_over() -> None:
+    turns, ticket, got = Turns(1), Ticket(), list[bool]()
+
+    def wait() -> None:
+        with turns.turn(Urgency.ENDPOINT, ticket) as called:
+            got.append(called)
+
+    thread = threading.Thread(target=wait)
+    with turns.turn(Urgency.VOICE):
+        thread.start()
+        while not turns._waiting:
+            time.sleep(0.001)
+        assert turns.withdraw(ticket)
+        thread.join(timeout=10)
+        assert got == [False]
+    with turns.turn(Urgency.VOICE) as called:
+        assert called
+    assert not turns.withdraw(ticket)
