@@ -97,3 +97,22 @@ def test_what_cannot_be_trusted_is_left_out(log_probability: float, no_speech: f
 
 def test_nothing_said_is_no_transcript() -> None:
     assert transcriber(ScriptedWhisper("")).final(encoded()) is None
+
+
+@pytest.mark.parametrize(
+    ("once", "kept"), [(-0.2, "kids are by the door"), (-0.9, "kids are by the door kids are by the door")]
+)
+def test_what_is_said_twice_must_be_much_likelier_than_once(once: float, kept: str) -> None:
+    whisper = ScriptedWhisper("kids are by the door kids are by the door")
+    whisper.said.append(whisper.hypothesis("kids are by the door", once))
+    transcript = transcriber(whisper).final(encoded())
+    assert transcript is not None
+    assert transcript.text == kept
+    assert whisper.beams == [2, 5]
+
+
+def test_short_repetitions_are_left_alone() -> None:
+    whisper = ScriptedWhisper("no no no no no")
+    transcript = transcriber(whisper).final(encoded())
+    assert transcript is not None
+    assert transcript.text == "no no no no no"
