@@ -324,7 +324,7 @@ def bench(
       stream-emo bench --data DATA --only latency,streams
       stream-emo bench --data DATA --vs-stock
     """
-    from stream_emo.bench.parts import PARTS, USUAL, report
+    from stream_emo.bench.parts import PARTS, USUAL, figures, report
 
     parts = [part.strip() for part in only.split(",")] if only else list(USUAL)
     for part in parts:
@@ -333,17 +333,8 @@ def bench(
     if as_json:
         print(json.dumps(result))
     else:
-        for name, value in _flat(result):
+        for name, value in figures(result):
             print(f"  {name:36} {value:.4g}" if isinstance(value, float) else f"  {name:36} {value}")
-
-
-def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Every figure of a nested table and where it is, like `latency.final_ms.p50`."""
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from stream_emo.config import Config
 from stream_emo.engine import Engine
+from stream_emo.errors import PipelineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,11 @@ class Percentiles:
     p99: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Percentiles:
-        return cls(*(round(float(np.percentile(values, share)), 1) for share in (50, 95, 99)))
+    def of(cls, values: Sequence[float], digits: int = 1) -> Percentiles:
+        """Raises `PipelineError`: no values."""
+        if not values:
+            raise PipelineError("no utterance was found in the workload; nothing can be said about waiting")
+        return cls(*(round(float(np.percentile(values, share)), digits) for share in (50, 95, 99)))
 
 
 @dataclass(slots=True)

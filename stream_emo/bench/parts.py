@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,3 +45,12 @@ def report(parts: list[str], data: Path) -> dict[str, Any]:
     for part in parts:
         found |= asdict(PARTS[part](data))
     return found
+
+
+def figures(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every figure of a nested table and where it is, like `latency.final_ms.p50`."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from figures(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,8 +18,10 @@ from stream_emo.models import WHISPER, find
 from stream_emo.monitor import Monitor
 from stream_emo.types import Samples
 
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+
 _CLIPS = 24
-_LENGTHS_S = (3.5, 6.0)
 _EMOTIONS = 7
 
 
@@ -42,8 +45,7 @@ class VsStock:
 
 def vs_stock(data: Path) -> VsStock:
     """Utterances of 4 to 5 s, each through both in turn; partial words and live scores included."""
-    paths = workload.long(workload.clips(data, workload.READING), _LENGTHS_S)
-    clips = [workload.read(path) for path in paths[: _CLIPS + 1]]
+    clips = [workload.read(path) for path in workload.utterances(data)[: _CLIPS + 1]]
     # An engine leaves torch one thread; the stock parts have what they would have without it.
     threads = torch.get_num_threads()
     engine, stock = loaded(Config()), _stock_parts()
@@ -75,9 +77,16 @@ def vs_stock(data: Path) -> VsStock:
     )
 
 
+def stock_whisper(config: Config) -> WhisperModel:
+    """With the same weights, at its defaults."""
+    from faster_whisper import WhisperModel
+
+    folder = find(WHISPER, config.speech.model)
+    return WhisperModel(str(folder), device="cpu", compute_type=config.speech.compute_type)
+
+
 def _stock_parts() -> Callable[[Samples], None]:
     """Each at its defaults; classifiers of the published shapes, weights random."""
-    from faster_whisper import WhisperModel
     from transformers import (
         RobertaConfig,
         RobertaForSequenceClassification,
@@ -85,10 +94,7 @@ def _stock_parts() -> Callable[[Samples], None]:
         Wav2Vec2ForSequenceClassification,
     )
 
-    config = Config()
-    whisper = WhisperModel(
-        str(find(WHISPER, config.speech.model)), device="cpu", compute_type=config.speech.compute_type
-    )
+    whisper = stock_whisper(Config())
     torch.manual_seed(0)
     audio = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(num_labels=_EMOTIONS)).eval()
     distilled = RobertaConfig(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from stream_emo.bench.stock import stock_whisper
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import SourceError
@@ -98,13 +99,7 @@ def _measure(protocol: str, clips: Sequence[Spoken], stock: bool) -> WordErrors:
 
 
 def _stock_transcriber(config: Config) -> Callable[[Path], str]:
-    from faster_whisper import WhisperModel
-
-    from stream_emo.models import WHISPER, find
-
-    model = WhisperModel(
-        str(find(WHISPER, config.speech.model)), device="cpu", compute_type=config.speech.compute_type
-    )
+    model = stock_whisper(config)
 
     def transcribe(path: Path) -> str:
         segments, _ = model.transcribe(str(path), language="en")

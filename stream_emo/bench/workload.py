@@ -17,6 +17,7 @@ from stream_emo.types import SAMPLE_RATE, Chunk, Samples
 
 ACTED = "ravdess/Actor_*/*.flac"
 READING = "librispeech_sample/**/*.opus"
+_UTTERANCE_S = (3.5, 6.0)
 _LONGEST_TURN = 8 * SAMPLE_RATE
 _FADE = SAMPLE_RATE // 50
 _GAP_S = (0.25, 0.45)
@@ -42,10 +43,10 @@ def clips(data: Path, pattern: str) -> list[Path]:
     return found
 
 
-def long(paths: list[Path], seconds: tuple[float, float]) -> list[Path]:
-    """Those that last at least and at most so long."""
-    low, high = (limit * SAMPLE_RATE for limit in seconds)
-    return [path for path in paths if low <= len(read(path)) <= high]
+def utterances(data: Path) -> list[Path]:
+    """Recordings of reading of which most hold one utterance of 4 to 5 s."""
+    low, high = (limit * SAMPLE_RATE for limit in _UTTERANCE_S)
+    return [path for path in clips(data, READING) if low <= len(read(path)) <= high]
 
 
 def conversation(paths: list[Path], *, seconds: float, pause_s: tuple[float, float], seed: int) -> Samples:

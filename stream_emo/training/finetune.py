@@ -47,7 +47,7 @@ class FineTuned:
     held_out: tuple[str, ...]
     """Speakers with whom the temperature was fitted; none when there are too few."""
     temperature: float
-    """By which the voice's logits were divided; 1 without such speakers."""
+    """By which the logits of a voice without words were divided; 1 without such speakers."""
     before: float | None
     after: float | None
     """Share of their clips that is right; None without them."""

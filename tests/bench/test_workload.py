@@ -8,7 +8,9 @@ import soundfile
 
 from stream_emo.bench import workload
 from stream_emo.bench.machine import Percentiles, machine, spending
+from stream_emo.bench.parts import figures
 from stream_emo.bench.workload import Tape
+from stream_emo.errors import PipelineError
 from stream_emo.types import SAMPLE_RATE
 
 
@@ -34,11 +36,23 @@ def test_a_call_is_the_same_for_the_same_seed_and_both_sides_talk(recordings: li
     assert 0 < np.mean((one[0] != 0) & (one[1] != 0)) < 0.2
 
 
-def test_a_recording_is_chosen_by_its_length(recordings: list[Path]) -> None:
-    chosen = workload.long(recordings, (2.0, 3.0))
-    assert chosen
-    assert all(2 <= len(workload.read(path)) / SAMPLE_RATE <= 3 for path in chosen)
-    assert len(chosen) < len(recordings)
+def test_utterances_are_recordings_of_their_length(tmp_path: Path) -> None:
+    folder = tmp_path / "librispeech_sample"
+    folder.mkdir()
+    for seconds in (1, 4, 9):
+        silence = np.zeros(seconds * SAMPLE_RATE)
+        soundfile.write(folder / f"{seconds}.opus", silence, SAMPLE_RATE, format="OGG", subtype="OPUS")
+    assert [path.stem for path in workload.utterances(tmp_path)] == ["4"]
+
+
+def test_nothing_heard_is_an_error_and_no_figure() -> None:
+    with pytest.raises(PipelineError, match="no utterance"):
+        Percentiles.of([])
+
+
+def test_every_figure_says_where_it_is() -> None:
+    table = {"a": {"b": 1, "c": {"d": 2.5}}, "e": "x"}
+    assert list(figures(table)) == [("a.b", 1), ("a.c.d", 2.5), ("e", "x")]
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000])
