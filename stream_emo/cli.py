@@ -286,9 +286,9 @@ def _on_manifest(
 
 
 def _by_protocol(name: str, data: Path | None, manifest_only: list[str]) -> Result:
+    from stream_emo.cache import default_cache
     from stream_emo.evaluation.protocols import PROTOCOLS
     from stream_emo.training.datasets import Data
-    from stream_emo.training.features import default_cache
 
     if name not in PROTOCOLS:
         raise typer.BadParameter(f"{name!r} is neither a manifest (.csv) nor one of {', '.join(PROTOCOLS)}")

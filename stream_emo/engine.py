@@ -6,8 +6,6 @@ import ctypes
 import os
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -59,9 +57,7 @@ class Engine:
         self._whisper = Whisper(whisper, speech.device, speech.compute_type, self._turns)
         self._text_encoder = None
         if folder is not None:
-            self._text_encoder = Loading(
-                "text encoder", lambda: _text_encoder(folder, checkpoint / ADAPTER, speech.device)
-            )
+            self._text_encoder = Loading("text encoder", lambda: _text_encoder(folder, checkpoint / ADAPTER))
 
     def wait(self) -> None:
         """Until everything is loaded, or has failed to."""
@@ -98,9 +94,8 @@ def _share_heap() -> None:
             mallopt(_ARENA_MAX, 1)
 
 
-def _text_encoder(folder: Path, adapter: Path, device: str) -> TextEncoder:
-    with _quiet_loading():
-        encoder = TextEncoder(folder, adapter, device)
+def _text_encoder(folder: Path, adapter: Path) -> TextEncoder:
+    encoder = TextEncoder(folder, adapter)
     _check_width("speech.text_model", folder, encoder.width, TEXT_FEATURES)
     return encoder
 
@@ -121,19 +116,3 @@ def shared_engine(config: Config) -> Engine:
         WeightsError: see `Engine`.
     """
     return Engine(config)
-
-
-@contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Transformers draws a progress bar for files that load in a blink."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()

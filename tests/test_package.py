@@ -10,7 +10,7 @@ from pathlib import Path
 import stream_emo
 
 ROOT = Path(stream_emo.__file__).parent
-SHARED = {"types", "errors", "config", "channel", "turns", "loading"}
+SHARED = {"cache", "types", "errors", "config", "channel", "turns", "loading"}
 LAYERS = ("audio", "perception", "fusion", "publish")
 HEAVY = (
     "torch",

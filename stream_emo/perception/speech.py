@@ -1,30 +1,31 @@
 """Whisper: from samples to words, in two steps that may run on two threads.
 
-The encoder is not padded to 30 s: CTranslate2 takes shorter inputs, which cost disproportionately less. The
-decoder wants silence after the words all the same, else it repeats itself without end. It cares little where
-that comes from: states of silence, encoded once, serve every pass.
+The encoder is CTranslate2's, the decoder our own. It is not padded to 30 s: CTranslate2 takes shorter
+inputs, which cost disproportionately less. The decoder wants silence after the words all the same, else it
+repeats itself without end. It cares little where that comes from: states of silence, encoded once, serve
+every pass.
 Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervision".
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.errors import WeightsError
 from stream_emo.loading import Loading
-from stream_emo.perception.mel import COLUMN, log_mel, scaled
+from stream_emo.perception.alignment import onsets
+from stream_emo.perception.decoder import GREEDY, Ask, Decoder, Hypothesis, Memory, Style, Vocabulary
+from stream_emo.perception.mel import log_mel, scaled
 from stream_emo.turns import Batches, Turns, Urgency
 from stream_emo.types import SAMPLE_RATE, Samples, Word
-
-if TYPE_CHECKING:
-    import ctranslate2
 
 _FRAME = 320  # Samples per encoder state: 50 states per second.
 _LONGEST = 30 * SAMPLE_RATE  # The encoder has no positions beyond.
@@ -43,29 +44,10 @@ class Encoded:
 
     start: int
     length: int
-    states: NDArray[np.float32]
-    """[n, width], what the decoder wants: of the samples, then of silence."""
+    memory: Memory
+    """What the decoder attends to: the samples, then silence."""
     urgency: Urgency = Urgency.ENDPOINT
     """Of the words in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoding:
-    encoded: Encoded
-    prefix: tuple[int, ...]
-    limit: int
-    """Of tokens, the prefix not counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """What the decoder wrote, before anybody asked whether to trust it."""
-
-    tokens: tuple[int, ...]
-    log_probability: float
-    """Mean natural-log probability per token."""
-    no_speech: float
-    """Probability of Whisper's no-speech token."""
 
 
 class Whisper:
@@ -85,7 +67,6 @@ class Whisper:
         """
         from faster_whisper import WhisperModel
         from faster_whisper.tokenizer import Tokenizer
-        from faster_whisper.transcribe import get_suppressed_tokens
 
         self._turns = turns or Turns(2)
         logging.getLogger("faster_whisper").setLevel(logging.WARNING)
@@ -105,14 +86,34 @@ class Whisper:
         self._tokenizer = Tokenizer(
             self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language="en"
         )
-        self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))
-        self._prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
         self._decodings = Batches(self._turns, self._decode, _TOGETHER)
+        self._decoder = Loading("decoder", lambda: self._load_decoder(folder))
         self._silence = Loading("silence", lambda: self._states(np.zeros(_LONGEST, np.float32)))
 
     def wait(self) -> None:
-        """Until the states of silence are there, or could not be made."""
+        """Until decoder and states of silence are there, or could not be made."""
+        self._decoder.wait()
         self._silence.wait()
+
+    def _load_decoder(self, folder: Path) -> Decoder:
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        tokenizer = self._tokenizer
+        try:
+            options = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            vocabulary = Vocabulary(
+                (*tokenizer.sot_sequence, tokenizer.no_timestamps),
+                tokenizer.no_speech,
+                tokenizer.eot,
+                get_suppressed_tokens(tokenizer, [-1]),
+                options["suppress_ids_begin"],
+            )
+            heads = [(int(layer), int(head)) for layer, head in options["alignment_heads"]]
+            return Decoder(folder / "model.bin", heads, vocabulary)
+        except (OSError, KeyError, ValueError, TypeError, struct.error) as error:
+            raise WeightsError(
+                f"{folder}: no Whisper decoder in it ({_one_line(error)}); replace it"
+            ) from error
 
     def encode(self, samples: Samples, start: int, urgency: Urgency = Urgency.ENDPOINT) -> Encoded:
         """One pass over `samples`, the first of which is at `start`. Raises `ValueError`: more than 29 s."""
@@ -124,9 +125,10 @@ class Whisper:
         padded[:length] = samples
         silence = self._silence.result()
         after = np.linspace(frames, len(silence) - 1, _SILENCE).astype(np.int64)
+        decoder = self._decoder.result()  # Not waited for in a turn.
         with self._turns.turn(urgency):
-            states = self._states(padded)
-        return Encoded(start, length, np.concatenate([states, silence[after]]), urgency)
+            states = np.concatenate([self._states(padded), silence[after]])
+            return Encoded(start, length, decoder.memory(states), urgency)
 
     def _states(self, samples: Samples) -> NDArray[np.float32]:
         """[n / 320, width] of n samples."""
@@ -137,80 +139,52 @@ class Whisper:
         return states
 
     def decode(
-        self, encoded: Encoded, prefix: Sequence[int], limit: int, *, beams: int = 1, no_repeat: int = 0
+        self,
+        encoded: Encoded,
+        prefix: Sequence[int],
+        limit: int,
+        guess: Sequence[int] = (),
+        style: Style = GREEDY,
     ) -> Hypothesis:
-        """At most `limit` tokens that begin with `prefix`; in a batch, as many as its longest may have."""
-        decoding = _Decoding(encoded, tuple(prefix), limit)
-        return self._decodings.ask(decoding, (beams, no_repeat), encoded.urgency)
+        """At most `limit` tokens that begin with `prefix`; see `Ask`."""
+        ask = Ask(encoded.memory, tuple(prefix), tuple(guess), limit)
+        return self._decodings.ask(ask, style, encoded.urgency)
 
-    def _decode(self, batch: Sequence[_Decoding], kind: tuple[int, int]) -> list[Hypothesis]:
-        beams, no_repeat = kind
-        prompts = [[*self._prompt, *decoding.prefix] for decoding in batch]
-        # CTranslate2 counts the prompt in max_length and halves it for models with a 448-token limit.
-        longest = max(len(prompt) + decoding.limit for prompt, decoding in zip(prompts, batch, strict=True))
-        results = self._model.model.generate(
-            self._together([decoding.encoded for decoding in batch]),
-            prompts,
-            beam_size=beams,
-            max_length=2 * longest,
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_blank=True,
-            suppress_tokens=self._suppressed,
-            no_repeat_ngram_size=no_repeat,
-        )
-        return [
-            Hypothesis(
-                tuple(token for token in result.sequences_ids[0] if token < self._tokenizer.eot),
-                float(result.scores[0]),
-                float(result.no_speech_prob),
-            )
-            for result in results
-        ]
+    def _decode(self, asks: Sequence[Ask], style: Style) -> list[Hypothesis]:
+        return self._decoder.result().decode(asks, style)
 
-    def _together(self, encoded: Sequence[Encoded]) -> ctranslate2.StorageView:
-        """[b, n, width]; the shorter ones with more silence, to which the decoder is deaf."""
-        import ctranslate2
-
-        longest = max(len(one.states) for one in encoded)
-        silence = self._silence.result()
-        padded = [
-            np.concatenate([one.states, silence[len(silence) - longest + len(one.states) :]])
-            for one in encoded
-        ]
-        return ctranslate2.StorageView.from_array(np.stack(padded))
-
-    def words(self, encoded: Encoded, tokens: Sequence[int]) -> tuple[Word, ...]:
-        """The words of `tokens` and their times, by dynamic time warping of the decoder's cross-attention."""
-        if not tokens:
+    def words(self, encoded: Encoded, hypothesis: Hypothesis) -> tuple[Word, ...]:
+        """The words of a hypothesis and their times."""
+        if not hypothesis.tokens:
             return ()
-        columns = -(-encoded.length // COLUMN)
-        with self._turns.turn(encoded.urgency):
-            (aligned,) = self._model.find_alignment(
-                self._tokenizer, [list(tokens)], self._together([encoded]), columns
-            )
-        return tuple(_words(aligned, encoded.start, encoded.start + encoded.length))
+        frames = -(-encoded.length // _FRAME)
+        times = encoded.start + _FRAME * onsets(hypothesis.attention[:, :, :frames])
+        texts, tokens = self._tokenizer.split_to_word_tokens([*hypothesis.tokens, self._tokenizer.eot])
+        pieces = []
+        first = 0
+        for text, own in zip(texts[:-1], tokens[:-1], strict=True):
+            last = first + len(own)
+            probability = float(np.mean(hypothesis.probabilities[first:last]))
+            pieces.append(Word(text, int(times[first]), int(times[last]), probability))
+            first = last
+        return _words(pieces)
 
     def text(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(tokens))).strip()
 
 
-def _words(aligned: list[dict[str, Any]], start: int, end: int) -> list[Word]:
+def _words(pieces: Sequence[Word]) -> tuple[Word, ...]:
     """Whisper splits at punctuation; a piece that does not begin with a space belongs to the word before."""
     words: list[Word] = []
-    for piece in aligned:
-        text = str(piece["word"])
-        first = min(start + round(float(piece["start"]) * SAMPLE_RATE), end)
-        last = min(start + round(float(piece["end"]) * SAMPLE_RATE), end)
-        probability = float(piece["probability"])
-        if words and not text.startswith(" "):
+    for piece in pieces:
+        if words and not piece.text.startswith(" "):
             word = words[-1]
             words[-1] = Word(
-                word.text + text, word.start, max(word.end, last), min(word.probability, probability)
+                word.text + piece.text, word.start, piece.end, min(word.probability, piece.probability)
             )
-        elif text.strip():
-            words.append(Word(text.strip(), first, max(first, last), probability))
-    return words
+        elif piece.text.strip():
+            words.append(replace(piece, text=piece.text.strip()))
+    return tuple(words)
 
 
 def _one_line(error: BaseException) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from stream_emo.perception.speech import Encoded, Hypothesis, Whisper
+from stream_emo.perception.decoder import GREEDY, Hypothesis, Style
+from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.types import SAMPLE_RATE, Transcript
 
 # Fast English is about 6 tokens a second.
@@ -47,7 +48,7 @@ class Transcriber:
 
     def partial(self, encoded: Encoded) -> Transcript | None:
         """The words so far, beginning with those that are stable. None: nothing that can be trusted."""
-        hypothesis = self._hear(encoded, self._stable, beams=1)
+        hypothesis = self._hear(encoded, GREEDY)
         if hypothesis is None:
             return None
         settled = hypothesis.tokens[: max(len(hypothesis.tokens) - _UNSTABLE_TOKENS, len(self._stable))]
@@ -57,16 +58,17 @@ class Transcriber:
 
     def final(self, encoded: Encoded) -> Transcript | None:
         """The words of the whole utterance, with more care. None: nothing that can be trusted."""
-        hypothesis = self._hear(encoded, self._stable, _FINAL_BEAMS)
+        hypothesis = self._hear(encoded, Style(_FINAL_BEAMS))
         return None if hypothesis is None else self._transcript(encoded, hypothesis)
 
-    def _hear(self, encoded: Encoded, prefix: Sequence[int], beams: int) -> Hypothesis | None:
+    def _hear(self, encoded: Encoded, style: Style) -> Hypothesis | None:
         limit = _SHORTEST_LIMIT + _TOKENS_PER_SECOND * encoded.length // SAMPLE_RATE
-        first = self._whisper.decode(encoded, prefix, limit, beams=beams)
+        guess = self._previous[len(self._stable) :]
+        first = self._whisper.decode(encoded, self._stable, limit, guess, style)
         runaway = self._runaway(first, limit)
         if not runaway and not _repeats(first.tokens):
             return first if _trusted(first) else None
-        again = self._whisper.decode(encoded, (), limit, beams=5, no_repeat=_REPEATED)
+        again = self._whisper.decode(encoded, (), limit, style=Style(beams=5, no_repeat=_REPEATED))
         if not runaway and first.log_probability > again.log_probability + _MUCH_LIKELIER:
             return first if _trusted(first) else None  # People do say things twice.
         fine = _trusted(again) and not self._runaway(again, limit) and not _repeats(again.tokens)
@@ -78,7 +80,7 @@ class Transcriber:
         return len(hypothesis.tokens) >= limit or len(text) > _MOST_COMPRESSION * len(zlib.compress(text))
 
     def _transcript(self, encoded: Encoded, hypothesis: Hypothesis) -> Transcript:
-        words = self._whisper.words(encoded, hypothesis.tokens)
+        words = self._whisper.words(encoded, hypothesis)
         return Transcript(self._whisper.text(hypothesis.tokens), words, hypothesis.log_probability)
 
 

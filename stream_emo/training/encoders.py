@@ -31,7 +31,7 @@ from stream_emo.training.features import digest, file_digest, kept, speech_span
 from stream_emo.training.labels import merged
 from stream_emo.training.recordings import read
 from stream_emo.training.spectrum import Mel
-from stream_emo.training.voice import Lesson, VoiceNetwork, VoiceRecipe, check_exporter, export
+from stream_emo.training.voice import Lesson, VoiceNetwork, VoiceRecipe, export
 from stream_emo.training.words import WordRecipe
 from stream_emo.types import SAMPLE_RATE, Samples
 
@@ -55,7 +55,7 @@ def taught_voice(
 
     Raises:
         SourceError: a clip or the noises in `data` cannot be read.
-        WeightsError: no Whisper, or the package `onnx` is missing.
+        WeightsError: no Whisper.
     """
     whisper = find(WHISPER, "") / "model.bin"
     made_by = [*map(inspect.getsource, _VOICE_MAKERS), repr(recipe), " ".join(emotions), f"seed {seed}"]
@@ -65,7 +65,6 @@ def taught_voice(
     ]
     path = cache / f"encoder-{digest(*made_by)}.onnx"
     if not path.is_file():
-        check_exporter()
         lessons = [lesson for clips in corpora for lesson in _lessons(clips, emotions, cache)]
         network = VoiceNetwork.whisper(whisper, recipe.layers)
         voice_module.teach(network, lessons, len(emotions), _noise_mels(data, cache), recipe, seed)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +27,7 @@ from stream_emo.errors import SourceError
 from stream_emo.fusion.windows import Window
 from stream_emo.models import MINILM, find
 from stream_emo.perception import audio_tokens as audio_tokens_module
+from stream_emo.perception import graph as graph_module
 from stream_emo.perception import mel as mel_module
 from stream_emo.perception import prosody as prosody_module
 from stream_emo.perception import text as text_module
@@ -69,11 +69,6 @@ Span = tuple[int, int]
 
 Voice = tuple[Window, ...]
 """What is heard of a clip: after 1 s and 2 s, if it is that long, and at its end, which comes last."""
-
-
-def default_cache() -> Path:
-    """Where features are kept: `$XDG_CACHE_HOME/stream_emo`, or `~/.cache/stream_emo`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stream_emo"
 
 
 def voices(
@@ -152,7 +147,10 @@ def texts(sentences: Sequence[Sentence], adapter: Path | None, cache: Path) -> l
     Raises `WeightsError`: no MiniLM, or an adapter for another.
     """
     folder = find(MINILM, "")
-    made_by = [file_digest(folder / "model.safetensors"), inspect.getsource(text_module)]
+    made_by = [
+        file_digest(folder / "model.safetensors"),
+        *map(inspect.getsource, (text_module, graph_module)),
+    ]
     if adapter is not None:
         made_by.append(file_digest(adapter))
     read = [f"{sentence.text}\t{sentence.context}" for sentence in sentences]

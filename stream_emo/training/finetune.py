@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stream_emo.cache import default_cache
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError, WeightsError
 from stream_emo.fusion.calibration import fit_temperature
@@ -25,7 +26,7 @@ from stream_emo.perception.voice import ENCODER
 from stream_emo.training.corpora import Clip
 from stream_emo.training.examples import Sampler, Voices
 from stream_emo.training.expert import fit_expert
-from stream_emo.training.features import default_cache, endings, voices
+from stream_emo.training.features import endings, voices
 from stream_emo.training.histories import Histories
 from stream_emo.training.labels import target
 from stream_emo.training.loop import predict

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stream_emo.cache import default_cache
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError
 from stream_emo.fusion.calibration import cross_entropy, fit_temperature
@@ -22,7 +23,7 @@ from stream_emo.perception.voice import ENCODER
 from stream_emo.training.datasets import Data
 from stream_emo.training.encoders import taught_voice, taught_words
 from stream_emo.training.examples import Example, Sampler, subset
-from stream_emo.training.features import default_cache, file_digest
+from stream_emo.training.features import file_digest
 from stream_emo.training.left_out import heard, readers, temperature_of_strangers, voice_corpora
 from stream_emo.training.loop import Evidence, Recipe, fit, predict
 from stream_emo.training.voice import VoiceRecipe
@@ -54,7 +55,7 @@ def train(
 ) -> Report:
     """Train on the corpora in `data` (see `Data`); write the checkpoint into `output`.
 
-    Features are kept in `cache`, by default `features.default_cache()`. The same seed on the same machine
+    Features are kept in `cache`, by default `cache.default_cache()`. The same seed on the same machine
     gives the same weights.
 
     Raises:

@@ -8,7 +8,6 @@ layers stay as they are, the last is taught, and all of them are heard.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import struct
 import warnings
@@ -26,6 +25,7 @@ from torch.nn import functional
 
 from stream_emo.errors import WeightsError
 from stream_emo.perception.mel import BANDS, scaled
+from stream_emo.perception.weights import variables
 from stream_emo.training.spectrum import Distortions, Mel
 
 _WIDTH = 384  # Of Whisper tiny.
@@ -191,15 +191,8 @@ def teach(
     return network.eval().cpu()
 
 
-def check_exporter() -> None:
-    """Before hours of work: raises `WeightsError` if the package `onnx` is missing."""
-    if importlib.util.find_spec("onnx") is None:
-        raise WeightsError("training needs the package onnx: pip install 'stream-emo[train]'")
-
-
 def export(network: VoiceNetwork, path: Path) -> None:
-    """As ONNX, matrices in 8 bits. Raises `WeightsError`: see `check_exporter`."""
-    check_exporter()
+    """As ONNX, matrices in 8 bits."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -271,49 +264,3 @@ def _batches(lessons: Sequence[Lesson], size: int, random: np.random.Generator) 
             groups += [chunk[at : at + size] for at in range(0, len(chunk), size)]
         for group in random.permutation(len(groups)):
             yield [lessons[row] for row in groups[group]]
-
-
-_KINDS = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
-
-
-def variables(model: bytes) -> dict[str, NDArray[np.generic]]:
-    """Every variable of a CTranslate2 model file, by name.
-
-    The format: version, the specification's name and revision; the number of variables and each one's name,
-    rank, shape, type, size and bytes.
-
-    Raises:
-        ValueError, KeyError, struct.error: not such a file.
-    """
-    reader = _Binary(model)
-    reader.number("I")
-    reader.text()
-    reader.number("I")
-    found: dict[str, NDArray[np.generic]] = {}
-    for _ in range(reader.number("I")):
-        name = reader.text()
-        shape = [reader.number("I") for _ in range(reader.number("B"))]
-        kind, size = _KINDS[reader.number("B")], reader.number("I")
-        found[name] = np.frombuffer(reader.take(size), kind).reshape(shape)
-    return found
-
-
-class _Binary:
-    """Reads from the beginning."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def take(self, size: int) -> bytes:
-        self._at += size
-        if self._at > len(self._data):
-            raise ValueError("the file ends too soon")
-        return self._data[self._at - size : self._at]
-
-    def number(self, kind: str) -> int:
-        (value,) = struct.unpack(f"<{kind}", self.take(struct.calcsize(f"<{kind}")))
-        return int(value)
-
-    def text(self) -> str:
-        return self.take(self.number("H"))[:-1].decode()

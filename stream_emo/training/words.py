@@ -76,8 +76,9 @@ class Reader(nn.Module):
 
     def forward(self, batch: Encodable) -> tuple[Tensor, Tensor]:
         """Logits [b, emotions], and valence and arousal [b, 2]."""
-        hidden = self.encoder(**batch.inputs).last_hidden_state
-        own = (batch.own >= 0).to(hidden.dtype)
+        inputs = {name: torch.from_numpy(column) for name, column in batch.inputs.items()}
+        hidden = self.encoder(**inputs).last_hidden_state
+        own = torch.from_numpy(batch.own >= 0).to(hidden.dtype)
         mean = torch.einsum("bnf,bn->bf", hidden, own) / own.sum(1, keepdim=True)
         logits, affect = self.head(self.dropout(mean)).split([len(EMOTIONS), 2], 1)
         return logits, affect.tanh()

@@ -12,7 +12,8 @@ from stream_emo.demo import CLIP
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.fuser import PACKAGED
 from stream_emo.models import MINILM, WHISPER, find, find_local
-from stream_emo.perception.speech import Whisper, _Decoding, _words
+from stream_emo.perception.decoder import GREEDY, Ask
+from stream_emo.perception.speech import Whisper, _words
 from stream_emo.perception.text import ADAPTER, Passage, TextEncoder
 from stream_emo.training.recordings import read
 from stream_emo.types import SAMPLE_RATE, Word
@@ -50,8 +51,9 @@ def test_words_come_in_order_within_the_audio(whisper: Whisper, data_root: Path)
         ),
         start,
     )
-    tokens = whisper.decode(encoded, (), 40).tokens
-    words = whisper.words(encoded, tokens)
+    hypothesis = whisper.decode(encoded, (), 40)
+    tokens = hypothesis.tokens
+    words = whisper.words(encoded, hypothesis)
     assert " ".join(word.text for word in words) == whisper.text(tokens)
     assert "modern" in whisper.text(tokens)
     assert start <= words[0].start
@@ -61,29 +63,25 @@ def test_words_come_in_order_within_the_audio(whisper: Whisper, data_root: Path)
 
 @pytest.mark.weights
 def test_hypotheses_do_not_feel_who_else_is_decoded(whisper: Whisper) -> None:
-    """The longer recording makes the shorter one's silence longer, and changes nothing."""
     samples = read(CLIP)
     one = whisper.encode(samples[5 * SAMPLE_RATE : 6 * SAMPLE_RATE], 0)
     other = whisper.encode(samples[: 4 * SAMPLE_RATE], 0)
     alone = [whisper.decode(encoded, (), 20) for encoded in (one, other)]
-    together = whisper._decode([_Decoding(one, (), 20), _Decoding(other, (), 20)], (1, 0))
+    together = whisper._decode([Ask(encoded.memory, (), (), 20) for encoded in (one, other)], GREEDY)
     assert all(hypothesis.tokens for hypothesis in alone)
-    assert [hypothesis.tokens for hypothesis in together] == [hypothesis.tokens for hypothesis in alone]
     for mine, theirs in zip(together, alone, strict=True):
-        assert mine.log_probability == pytest.approx(theirs.log_probability, abs=0.1)
+        assert mine.tokens == theirs.tokens
+        assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
 
 
 def test_a_piece_without_a_space_belongs_to_the_word_before() -> None:
     pieces = [
-        {"word": " I", "start": 0.0, "end": 0.1, "probability": 0.9},
-        {"word": "'m", "start": 0.1, "end": 0.2, "probability": 0.8},
-        {"word": " here", "start": 0.3, "end": 0.5, "probability": 0.7},
-        {"word": ".", "start": 0.5, "end": 9.0, "probability": 0.9},
+        Word(" I", 0, 10, 0.9),
+        Word("'m", 10, 20, 0.8),
+        Word(" here", 30, 50, 0.7),
+        Word(".", 50, 90, 0.9),
     ]
-    assert _words(pieces, 100, 100 + SAMPLE_RATE) == [
-        Word("I'm", 100, 100 + 3200, 0.8),
-        Word("here.", 100 + 4800, 100 + SAMPLE_RATE, 0.7),
-    ]
+    assert _words(pieces) == (Word("I'm", 0, 20, 0.8), Word("here.", 30, 90, 0.7))
 
 
 @pytest.mark.weights

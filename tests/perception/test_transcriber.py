@@ -5,7 +5,8 @@ from typing import cast
 
 import pytest
 
-from stream_emo.perception.speech import Encoded, Hypothesis, Whisper
+from stream_emo.perception.decoder import GREEDY, Hypothesis, Memory, Style
+from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.perception.transcriber import Transcriber
 from stream_emo.types import SAMPLE_RATE, Word
 
@@ -17,6 +18,7 @@ class ScriptedWhisper:
         self.vocabulary: list[str] = []
         self.said = [self.hypothesis(text) if isinstance(text, str) else text for text in said]
         self.prefixes: list[str] = []
+        self.guesses: list[str] = []
         self.beams: list[int] = []
 
     def hypothesis(self, text: str, log_probability: float = -0.1, no_speech: float = 0.0) -> Hypothesis:
@@ -28,14 +30,20 @@ class ScriptedWhisper:
         return self.vocabulary.index(word)
 
     def decode(
-        self, encoded: Encoded, prefix: Sequence[int], limit: int, *, beams: int = 1, no_repeat: int = 0
+        self,
+        encoded: Encoded,
+        prefix: Sequence[int],
+        limit: int,
+        guess: Sequence[int] = (),
+        style: Style = GREEDY,
     ) -> Hypothesis:
         self.prefixes.append(self.text(prefix))
-        self.beams.append(beams)
+        self.guesses.append(self.text(guess))
+        self.beams.append(style.beams)
         return self.said.pop(0)
 
-    def words(self, encoded: Encoded, tokens: Sequence[int]) -> tuple[Word, ...]:
-        return tuple(Word(self.vocabulary[token], 0, 1, 1.0) for token in tokens)
+    def words(self, encoded: Encoded, hypothesis: Hypothesis) -> tuple[Word, ...]:
+        return tuple(Word(self.vocabulary[token], 0, 1, 1.0) for token in hypothesis.tokens)
 
     def text(self, tokens: Sequence[int]) -> str:
         return " ".join(self.vocabulary[token] for token in tokens)
@@ -47,7 +55,7 @@ def transcriber(whisper: ScriptedWhisper) -> Transcriber:
 
 def encoded(seconds: float = 3.0) -> Encoded:
     length = round(seconds * SAMPLE_RATE)
-    return Encoded(0, length, cast("object", None))  # type: ignore[arg-type]
+    return Encoded(0, length, Memory(()))
 
 
 def test_what_two_hypotheses_agree_on_is_forced_on_later_ones() -> None:
@@ -58,6 +66,9 @@ def test_what_two_hypotheses_agree_on_is_forced_on_later_ones() -> None:
         assert transcript is not None
         assert transcript.text == expected
     assert whisper.prefixes == ["", "", "kids are"]
+    assert whisper.guesses == ["", "kids are tall", "talking by"], (
+        "the rest of what was heard last is guessed"
+    )
     reader.final(encoded())
     assert whisper.prefixes[-1] == "kids are talking by", "the final transcript begins with it, too"
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from stream_emo.models import WHISPER, find
 from stream_emo.perception.mel import BANDS
 from stream_emo.perception.voice import FRAME, VoiceEncoder
-from stream_emo.training.voice import Lesson, VoiceNetwork, VoiceRecipe, export, teach, variables
+from stream_emo.perception.weights import variables
+from stream_emo.training.voice import Lesson, VoiceNetwork, VoiceRecipe, export, teach
 from stream_emo.types import SAMPLE_RATE
 
 SHORT = VoiceRecipe(layers=2, epochs=3, batch=4)

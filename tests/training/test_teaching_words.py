@@ -29,9 +29,11 @@ def test_untaught_it_is_the_published_model() -> None:
     batch = PieceReader(folder).read([passage(sentence) for sentence in SENTENCES])
     published = TextEncoder(folder, None).encode_batch([passage(sentence) for sentence in SENTENCES])
     with torch.no_grad():
-        hidden = Reader(folder, 2).eval().encoder(**batch.inputs).last_hidden_state
+        inputs = {name: torch.from_numpy(column) for name, column in batch.inputs.items()}
+        hidden = Reader(folder, 2).eval().encoder(**inputs).last_hidden_state
     for row, pieces in enumerate(published):
-        np.testing.assert_allclose(hidden[row][batch.own[row] >= 0].numpy(), pieces.features, atol=1e-5)
+        # The vocabulary is kept in half precision.
+        np.testing.assert_allclose(hidden[row][batch.own[row] >= 0].numpy(), pieces.features, atol=1e-3)
 
 
 def test_what_is_saved_is_what_the_monitor_reads(tmp_path: Path) -> None:
