@@ -34,10 +34,7 @@ class Engine:
         """Raises:
         WeightsError: a model is missing, corrupt or does not fit the others.
         """
-        import torch
-
-        # The encoder's and the decoder's thread fill two cores; torch's own would fight with them.
-        torch.set_num_threads(1)
+        _one_thread_each()
         _share_heap()
         speech = config.speech
         self._config = config
@@ -82,6 +79,16 @@ class Engine:
 def _cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _one_thread_each() -> None:
+    """Sessions fill the cores; the libraries' own threads would fight with them. NumPy's alone, which spin
+    while they wait, halve the speed on one core."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
 
 
 def _share_heap() -> None:

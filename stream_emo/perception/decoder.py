@@ -19,6 +19,7 @@ from stream_emo.perception.graph import FLOAT, INT64, Axes, Graph, compiled
 from stream_emo.perception.weights import Matrix, Weights, variables
 
 _EPSILON = 1e-5
+_SURE = np.log(0.8)  # Of a token: no other is worth a beam.
 
 Floats = NDArray[np.float32]
 
@@ -52,7 +53,7 @@ class Ask:
     prefix: tuple[int, ...]
     """Forced."""
     guess: tuple[int, ...]
-    """What is likely to follow; it is looked at only without beams, and changes nothing but the time."""
+    """What is likely to follow. With beams only what is beyond doubt is taken from it."""
     limit: int
     """Of tokens, the prefix not counted."""
 
@@ -159,7 +160,7 @@ class _Search:
         self._decoder = decoder
         self._ask = ask
         self._style = style
-        self._guess = ask.guess[: ask.limit - 1] if style.beams == 1 else ()
+        self._guess = ask.guess[: ask.limit - 1]
         self._prompt = len(decoder.vocabulary.prompt)
         tokens = np.array([[*decoder.vocabulary.prompt, *ask.prefix, *self._guess]])
         self.hidden, self._caches, self._attention = decoder.forward(tokens, (), ask.memory)
@@ -216,8 +217,9 @@ class _Search:
         self._no_speech = float(np.exp(silent) / np.exp(first - loudest).sum())
         scores = self._decoder.log_softmax(logits[self._prompt - 1 :], first=not self._ask.prefix)
         right = len(self._ask.prefix)
+        least = _SURE if self._style.beams > 1 else -np.inf
         for token in self._guess:
-            if int(scores[right].argmax()) != token:
+            if int(scores[right].argmax()) != token or scores[right, token] < least:
                 break
             right += 1
         tokens = (*self._ask.prefix, *self._guess)[:right]

@@ -59,7 +59,10 @@ class Transcriber:
     def final(self, encoded: Encoded) -> Transcript | None:
         """The words of the whole utterance, with more care. None: nothing that can be trusted."""
         hypothesis = self._hear(encoded, Style(_FINAL_BEAMS))
-        return None if hypothesis is None else self._transcript(encoded, hypothesis)
+        if hypothesis is None:
+            return None
+        self._previous = hypothesis.tokens  # A good guess, if it was only a pause.
+        return self._transcript(encoded, hypothesis)
 
     def _hear(self, encoded: Encoded, style: Style) -> Hypothesis | None:
         limit = _SHORTEST_LIMIT + _TOKENS_PER_SECOND * encoded.length // SAMPLE_RATE
