@@ -34,7 +34,7 @@ class Engine:
         """Raises:
         WeightsError: a model is missing, corrupt or does not fit the others.
         """
-        _one_thread_each()
+        _one_thread_for_numpy()
         _share_heap()
         speech = config.speech
         self._config = config
@@ -81,13 +81,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _one_thread_each() -> None:
-    """Sessions fill the cores; the libraries' own threads would fight with them. NumPy's alone, which spin
-    while they wait, halve the speed on one core."""
-    import torch
+def _one_thread_for_numpy() -> None:
+    """Sessions fill the cores; NumPy's own threads would fight with them: they spin while they wait, which on
+    one core halves the speed."""
     from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")
 
 

@@ -96,7 +96,7 @@ class ResidentMb:
     first: float
     """Of the whole process with one session that has heard a minute."""
     per_session: float
-    """For each further one, all at once."""
+    """For each further one, all at once, paced like a microphone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _remember(data: Path) -> ResidentMb:
     before = len(calls) * calls[0].nbytes
     _run(engine, fast(Tape(calls[0])))
     first = resident_bytes()
-    running = [Monitor(Config(), fast(Tape(samples)), engine=engine) for samples in calls]
+    running = [Monitor(Config(), paced(Tape(samples)), engine=engine) for samples in calls]
     for monitor in running:
         monitor.__enter__()
     for monitor in running:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import torch
-
 from stream_emo.bench import workload
 from stream_emo.config import Config
 from stream_emo.fusion.fuser import Fuser, checkpoint_path
@@ -45,7 +43,6 @@ class Hop:
 
 def hop(data: Path) -> Hop:
     """Raises `SourceError`: no LibriSpeech in `data`."""
-    torch.set_num_threads(1)
     config = Config()
     whisper = Whisper(find(WHISPER, config.speech.model), "cpu", config.speech.compute_type)
     voice = TokenStream(VoiceEncoder(checkpoint_path(config.fusion) / ENCODER))

@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
-from stream_emo.fusion.baseline import BaselineState, SpeakerBaseline
-from stream_emo.fusion.configuration import FEATURES, PREFIX, TEXT_ENCODER, NetworkConfig
-from stream_emo.fusion.network import FusionNetwork
+from stream_emo.fusion.baseline import BaselineState, Population, SpeakerBaseline
+from stream_emo.fusion.compiled import COMPILED, CompiledNetwork
+from stream_emo.fusion.configuration import FEATURES, TEXT_ENCODER, NetworkConfig
 from stream_emo.fusion.rolling import RollingState
-from stream_emo.fusion.windows import Window, collate
+from stream_emo.fusion.windows import Batch, Verdicts, Window, collate
 from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, Rolling, TextTokens
 
 PACKAGED = Path(__file__).parent / "weights"
 """The checkpoint that ships."""
 _FEWEST_TOKENS = 2  # Of the voice, 0.4 s, when no words are known.
-_FILES = ("config.json", "model.safetensors")
+_FILES = ("config.json", "model.safetensors", COMPILED)
 _REMEDY = "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
 
 
@@ -33,21 +31,42 @@ def checkpoint_path(config: FusionConfig) -> Path:
     return Path(config.checkpoint).expanduser() if config.checkpoint else PACKAGED
 
 
+class Network(Protocol):
+    """A trained fusion network: `CompiledNetwork`, or `FusionNetwork` where torch is there anyway."""
+
+    @property
+    def config(self) -> NetworkConfig: ...
+
+    @property
+    def population(self) -> Population:
+        """How the speakers of the training set differ."""
+
+    @property
+    def farthest(self) -> float:
+        """Beyond this `Population.distance` a voice is like none of the training set."""
+
+    def verdicts(self, batch: Batch) -> Verdicts: ...
+
+
 class Fuser:
     """A fusion network that scores windows. Stateless: one serves any number of sessions."""
 
-    def __init__(self, network: FusionNetwork, config: FusionConfig) -> None:
-        self._network = network.eval().requires_grad_(False)
+    def __init__(self, network: Network, config: FusionConfig) -> None:
+        self._network = network
         self._config = config
-        self.population = network.speakers.population
-        """How the speakers of the training set differ."""
+        self.population = network.population
 
     @classmethod
     def load(cls, config: FusionConfig) -> Fuser:
         """Raises:
         WeightsError: the checkpoint is missing, corrupt, or for other labels, encoders or features.
         """
-        return cls(load_network(checkpoint_path(config)), config)
+        folder = checkpoint_path(config)
+        made_for = check_checkpoint(folder)
+        try:
+            return cls(CompiledNetwork(folder, made_for), config)
+        except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
+            raise corrupt(folder, error) from error
 
     @property
     def audio_encoder(self) -> str:
@@ -59,8 +78,7 @@ class Fuser:
 
     def familiar(self, point: NDArray[np.float64]) -> bool:
         """Whether a voice with these statistics [k] is like some that was learnt from."""
-        distance = self.population.distance(point[None])[0]
-        return bool(distance <= float(self._network.speakers.farthest))
+        return bool(self.population.distance(point[None])[0] <= self._network.farthest)
 
     def estimate(
         self, windows: Sequence[Window], offsets: NDArray[np.float64] | None = None
@@ -72,27 +90,23 @@ class Fuser:
         self, windows: Sequence[Window], offsets: NDArray[np.float64] | None = None
     ) -> list[tuple[Estimate, NDArray[np.float64] | None]]:
         """Of each window, as it is: not cut to `window_s`: calibrated scores, and the statistics [k] of its
-        voice, from which the speaker's baseline is learnt; None without a voice. `offsets`: see `collate`.
+        voice, from which the speaker's baseline is learnt; None without a voice. `offsets`: see `Batch`.
 
         Raises:
             ValueError: a window without any tokens, or tokens of another width.
         """
         if any(window.audio is None and window.text is None for window in windows):
             raise ValueError("a window with neither voice nor words cannot be scored")
-        network = self._network
-        batch = collate(windows, network.config.audio_features, network.config.text_features, offsets)
-        with torch.inference_mode():
-            scores = network(batch.audio, batch.text)
-            probabilities = (scores.logits / network.temperature).double().softmax(1)
-            points = network.speakers.points(scores.voice).double().numpy()
-        rows = zip(probabilities.tolist(), scores.affect.tolist(), scores.weights.tolist(), strict=True)
+        config = self._network.config
+        found = self._network.verdicts(collate(windows, config.audio_features, config.text_features, offsets))
+        rows = zip(found.probabilities.tolist(), found.affect.tolist(), found.weights.tolist(), strict=True)
         estimates = [
-            Estimate(dict(zip(network.config.emotions, row, strict=True)), *affect, *weights)
+            Estimate(dict(zip(config.emotions, row, strict=True)), *affect, *weights)
             for row, affect, weights in rows
         ]
         return [
             (estimate, None if window.audio is None else point)
-            for window, estimate, point in zip(windows, estimates, points, strict=True)
+            for window, estimate, point in zip(windows, estimates, found.points, strict=True)
         ]
 
 
@@ -150,21 +164,22 @@ class FusionSession:
         self._baseline.state = state
 
 
-def load_network(folder: Path) -> FusionNetwork:
-    """The fusion network of a checkpoint. Raises `WeightsError`: see `Fuser.load`."""
+def check_checkpoint(folder: Path) -> NetworkConfig:
+    """Raises `WeightsError`: something is missing there, or made for another version."""
     missing = [name for name in _FILES if not (folder / name).is_file()]
     if missing:
         raise WeightsError(f"{folder}: no fusion network here (no {', '.join(missing)}); {_REMEDY}")
     try:
         config = NetworkConfig.read(folder / "config.json")
-        _check(folder, config)
-        network = FusionNetwork(config)
-        weights = load_file(folder / "model.safetensors")
-        network.load_state_dict({name.removeprefix(PREFIX): value for name, value in weights.items()})
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(f"{folder}: the fusion network is corrupt ({reason}); {_REMEDY}") from error
-    return network
+    except (OSError, ValueError, TypeError) as error:
+        raise corrupt(folder, error) from error
+    _check(folder, config)
+    return config
+
+
+def corrupt(folder: Path, error: Exception) -> WeightsError:
+    reason = " ".join(str(error).split())[:200]
+    return WeightsError(f"{folder}: the fusion network is corrupt ({reason}); {_REMEDY}")
 
 
 def _check(folder: Path, config: NetworkConfig) -> None:

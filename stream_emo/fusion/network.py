@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from stream_emo.fusion.baseline import Population
 from stream_emo.fusion.configuration import NetworkConfig
+from stream_emo.fusion.windows import Batch, Padded, Verdicts
 
 _OUTLIER = 6.0  # Standard deviations beyond which a statistic says no more.
 
@@ -40,6 +41,17 @@ class Stream:
     """bool [b, n]: False where padded; nowhere True in a window without this modality."""
     offset: Tensor | None = None
     """float32 [b, k]: what is due to the speaker, see `Speakers`; None: nothing is known."""
+
+
+def streams(batch: Batch) -> tuple[Stream, Stream]:
+    """Of voice and words."""
+
+    def stream(padded: Padded, offset: Tensor | None) -> Stream:
+        features, ages, present = map(torch.from_numpy, (padded.features, padded.ages, padded.present))
+        return Stream(features, ages, present, offset)
+
+    offset = None if batch.offsets is None else torch.from_numpy(batch.offsets)
+    return stream(batch.audio, offset), stream(batch.text, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,24 @@ class FusionNetwork(nn.Module):
             weights=weights,
             voice=heard,
         )
+
+    def judge(self, audio: Stream, text: Stream) -> tuple[Tensor, ...]:
+        """The tensors of `Verdicts`, float32."""
+        scores = self(audio, text)
+        probabilities = (scores.logits / self.temperature).softmax(1)
+        return probabilities, scores.affect, scores.weights, self.speakers.points(scores.voice)
+
+    def verdicts(self, batch: Batch) -> Verdicts:
+        with torch.inference_mode():
+            return Verdicts(*(tensor.double().numpy() for tensor in self.judge(*streams(batch))))
+
+    @property
+    def population(self) -> Population:
+        return self.speakers.population
+
+    @property
+    def farthest(self) -> float:
+        return float(self.speakers.farthest)
 
 
 class Speakers(nn.Module):
@@ -159,8 +189,8 @@ class _Modality(nn.Module):
 
     def evidence(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [b, e] and affect [b, 2] from the window's statistics [b, f]."""
-        logits, affect = self.linear(statistics).tensor_split([-2], 1)
-        return logits, affect
+        both = self.linear(statistics)
+        return both[:, :-2], both[:, -2:]
 
     def read(self, stream: Stream, shift: Tensor | None) -> Tensor:
         """[b, n, w]: the tokens in the light of their own stream. `shift` [b, f]: see `Speakers`."""

@@ -1,18 +1,22 @@
 """The fusion network as transformers knows models: `save_pretrained`, `from_pretrained`, the hub.
 
-The monitor does not come this way: it reads the same files by itself, because importing transformers takes
-longer than everything else that it does before the first score.
+The monitor does not come this way: see `compiled`.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from stream_emo.fusion.compiled import COMPILED, export
 from stream_emo.fusion.configuration import PREFIX, NetworkConfig
+from stream_emo.fusion.fuser import check_checkpoint, corrupt
 from stream_emo.fusion.network import FusionNetwork, Scores, Stream
 
 
@@ -48,9 +52,26 @@ class PretrainedFusion(PreTrainedModel):  # type: ignore[misc]
         model.network = network
         return model
 
+    def save_pretrained(self, folder: str | Path, **settings: Any) -> None:
+        """And beside it what the monitor reads, see `compiled`."""
+        super().save_pretrained(folder, **settings)
+        export(self.network, Path(folder) / COMPILED)
+
     def _init_weights(self, module: nn.Module) -> None:
         """Each layer initialises itself when made."""
 
     def forward(self, audio: Stream, text: Stream) -> Scores:
         scores: Scores = self.network(audio, text)
         return scores
+
+
+def load_network(folder: Path) -> FusionNetwork:
+    """The network of a checkpoint, to learn more. Raises `WeightsError`: see `Fuser.load`."""
+    config = check_checkpoint(folder)
+    try:
+        network = FusionNetwork(config)
+        weights = load_file(folder / "model.safetensors")
+        network.load_state_dict({name.removeprefix(PREFIX): value for name, value in weights.items()})
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise corrupt(folder, error) from error
+    return network

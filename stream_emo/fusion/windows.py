@@ -1,16 +1,14 @@
-"""From tokens on the sample clock to padded tensors."""
+"""From tokens on the sample clock to what a fusion network takes, and what it gives back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from stream_emo.fusion.network import Stream
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 
 T = TypeVar("T", AudioTokens, TextTokens)
@@ -29,10 +27,38 @@ class Window:
         return Window(_since(self.audio, self.end - length), _since(self.text, self.end - length), self.end)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Padded:
+    """The tokens of one modality in b windows, padded at the end."""
+
+    features: NDArray[np.float32]
+    """[b, n, f]"""
+    ages: NDArray[np.float32]
+    """[b, n]: seconds from the token to the window's end."""
+    present: NDArray[np.bool_]
+    """[b, n]: False where padded; nowhere True in a window without this modality."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    audio: Stream
-    text: Stream
+    audio: Padded
+    text: Padded
+    offsets: NDArray[np.float32] | None
+    """[b, k]: what is due to the speakers; None: nothing is known of them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """Of b windows."""
+
+    probabilities: NDArray[np.float64]
+    """[b, e], calibrated."""
+    affect: NDArray[np.float64]
+    """[b, 2]: valence and arousal, -1 to 1."""
+    weights: NDArray[np.float64]
+    """[b, 2]: shares of voice and words in the decision; a missing modality has 0."""
+    points: NDArray[np.float64]
+    """[b, k]: the voice's statistics, from which the speaker's baseline is learnt; 0 without a voice."""
 
 
 def collate(
@@ -46,10 +72,11 @@ def collate(
     Raises `ValueError` when tokens have other widths than these.
     """
     ends = [window.end for window in windows]
-    audio = _pad([window.audio for window in windows], ends, audio_features)
-    if offsets is not None:
-        audio = replace(audio, offset=torch.from_numpy(offsets.astype(np.float32)))
-    return Batch(audio, _pad([window.text for window in windows], ends, text_features))
+    return Batch(
+        _pad([window.audio for window in windows], ends, audio_features),
+        _pad([window.text for window in windows], ends, text_features),
+        None if offsets is None else offsets.astype(np.float32),
+    )
 
 
 def _since(tokens: T | None, first: int) -> T | None:
@@ -59,7 +86,7 @@ def _since(tokens: T | None, first: int) -> T | None:
     return type(tokens)(tokens.features[kept], tokens.positions[kept]) if kept.any() else None
 
 
-def _pad(streams: Sequence[AudioTokens | TextTokens | None], ends: Sequence[int], width: int) -> Stream:
+def _pad(streams: Sequence[AudioTokens | TextTokens | None], ends: Sequence[int], width: int) -> Padded:
     longest = max((len(tokens.positions) for tokens in streams if tokens is not None), default=0)
     # At least one place, so that a missing modality is an empty stream and not an empty tensor.
     shape = (len(streams), max(1, longest))
@@ -75,4 +102,4 @@ def _pad(streams: Sequence[AudioTokens | TextTokens | None], ends: Sequence[int]
         features[row, :count] = tokens.features
         ages[row, :count] = (end - tokens.positions) / SAMPLE_RATE
         present[row, :count] = True
-    return Stream(torch.from_numpy(features), torch.from_numpy(ages), torch.from_numpy(present))
+    return Padded(features, ages, present)

@@ -40,16 +40,9 @@ class Vocabulary:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
-    """What the decoder attends to: keys [1, heads, width, n] and values [1, heads, n, width] by turns, two
-    for each layer."""
-
-    parts: Sequence[Floats]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Ask:
-    memory: Memory
+    states: Floats
+    """[n, width], of the encoder."""
     prefix: tuple[int, ...]
     """Forced."""
     guess: tuple[int, ...]
@@ -106,9 +99,12 @@ class Decoder:
         self._suppressed = np.array(vocabulary.suppressed)
         self._not_first = np.array(vocabulary.not_first)
 
-    def memory(self, states: Floats) -> Memory:
-        """Of the encoder's states [n, width]."""
-        return Memory(self._memory.run(None, {"states": states}))
+    def memory(self, states: Floats) -> list[Floats]:
+        """What is attended to, of the encoder's states [n, width].
+
+        Keys [1, heads, width / heads, n] and values [1, heads, n, width / heads] by turns, of each layer.
+        """
+        return list(self._memory.run(None, {"states": states}))
 
     def decode(self, asks: Sequence[Ask], style: Style) -> list[Hypothesis]:
         """The likeliest tokens for each; what else is asked for at the same time makes no difference."""
@@ -121,7 +117,7 @@ class Decoder:
         return [search.hypothesis for search in searches if search.hypothesis is not None]
 
     def forward(
-        self, tokens: NDArray[np.int64], caches: Sequence[Floats], memory: Memory
+        self, tokens: NDArray[np.int64], caches: Sequence[Floats], memory: Sequence[Floats]
     ) -> tuple[Floats, list[Floats], Floats]:
         """More `tokens` [rows, m], either of one row or one of each row, after those in `caches`.
 
@@ -139,7 +135,7 @@ class Decoder:
             "mask": np.triu(np.full((m, past + m), -np.inf, np.float32), past + 1),
         }
         feed |= {f"past {n}": cache for n, cache in enumerate(caches)}
-        feed |= {f"memory {n}": part for n, part in enumerate(memory.parts)}
+        feed |= {f"memory {n}": part for n, part in enumerate(memory)}
         hidden, attention, *caches = self._body.run(None, feed)
         return hidden, list(caches), attention
 
@@ -162,8 +158,9 @@ class _Search:
         self._style = style
         self._guess = ask.guess[: ask.limit - 1]
         self._prompt = len(decoder.vocabulary.prompt)
+        self._memory = decoder.memory(ask.states)
         tokens = np.array([[*decoder.vocabulary.prompt, *ask.prefix, *self._guess]])
-        self.hidden, self._caches, self._attention = decoder.forward(tokens, (), ask.memory)
+        self.hidden, self._caches, self._attention = decoder.forward(tokens, (), self._memory)
         """What is still to be turned into words."""
         self._tokens: list[tuple[int, ...]] = []
         self._log_probabilities: list[tuple[float, ...]] = []
@@ -203,7 +200,7 @@ class _Search:
             self._caches = [cache[rows] for cache in self._caches]
             self._attention = self._attention[rows]
         tokens = np.array([[token] for _, token, _ in going])
-        self.hidden, self._caches, attention = self._decoder.forward(tokens, self._caches, self._ask.memory)
+        self.hidden, self._caches, attention = self._decoder.forward(tokens, self._caches, self._memory)
         self._attention = np.concatenate([self._attention, attention], 2)
         if len(self._tokens[0]) - len(self._ask.prefix) >= self._ask.limit:
             self._ended += [self._finished(row, self._log_probabilities[row]) for row in range(len(going))]

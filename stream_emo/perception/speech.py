@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from stream_emo.errors import WeightsError
 from stream_emo.loading import Loading
 from stream_emo.perception.alignment import onsets
-from stream_emo.perception.decoder import GREEDY, Ask, Decoder, Hypothesis, Memory, Style, Vocabulary
+from stream_emo.perception.decoder import GREEDY, Ask, Decoder, Hypothesis, Style, Vocabulary
 from stream_emo.perception.mel import log_mel, scaled
 from stream_emo.turns import Batches, Turns, Urgency
 from stream_emo.types import SAMPLE_RATE, Samples, Word
@@ -44,8 +44,8 @@ class Encoded:
 
     start: int
     length: int
-    memory: Memory
-    """What the decoder attends to: the samples, then silence."""
+    states: NDArray[np.float32]
+    """[n, width], what the decoder wants: of the samples, then of silence."""
     urgency: Urgency = Urgency.ENDPOINT
     """Of the words in it."""
 
@@ -125,10 +125,9 @@ class Whisper:
         padded[:length] = samples
         silence = self._silence.result()
         after = np.linspace(frames, len(silence) - 1, _SILENCE).astype(np.int64)
-        decoder = self._decoder.result()  # Not waited for in a turn.
         with self._turns.turn(urgency):
-            states = np.concatenate([self._states(padded), silence[after]])
-            return Encoded(start, length, decoder.memory(states), urgency)
+            states = self._states(padded)
+        return Encoded(start, length, np.concatenate([states, silence[after]]), urgency)
 
     def _states(self, samples: Samples) -> NDArray[np.float32]:
         """[n / 320, width] of n samples."""
@@ -147,7 +146,8 @@ class Whisper:
         style: Style = GREEDY,
     ) -> Hypothesis:
         """At most `limit` tokens that begin with `prefix`; see `Ask`."""
-        ask = Ask(encoded.memory, tuple(prefix), tuple(guess), limit)
+        self._decoder.wait()  # Not in a turn.
+        ask = Ask(encoded.states, tuple(prefix), tuple(guess), limit)
         return self._decodings.ask(ask, style, encoded.urgency)
 
     def _decode(self, asks: Sequence[Ask], style: Style) -> list[Hypothesis]:

@@ -18,9 +18,8 @@ from stream_emo.cache import default_cache
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError, WeightsError
 from stream_emo.fusion.calibration import fit_temperature
-from stream_emo.fusion.fuser import load_network
 from stream_emo.fusion.network import FusionNetwork
-from stream_emo.fusion.pretrained import PretrainedFusion
+from stream_emo.fusion.pretrained import PretrainedFusion, load_network
 from stream_emo.perception.text import ADAPTER
 from stream_emo.perception.voice import ENCODER
 from stream_emo.training.corpora import Clip

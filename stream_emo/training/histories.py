@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from stream_emo.fusion.baseline import Population, nothing_heard
-from stream_emo.fusion.network import FusionNetwork
+from stream_emo.fusion.network import FusionNetwork, streams
 from stream_emo.fusion.windows import Window, collate
 from stream_emo.training.examples import Voices
 
@@ -122,5 +122,5 @@ def _statistics(network: FusionNetwork, windows: Sequence[Window]) -> torch.Tens
     with torch.no_grad():
         for first in range(0, len(windows), _BATCH):
             batch = collate(windows[first : first + _BATCH], config.audio_features, config.text_features)
-            parts.append(network.voice.normalise.window(batch.audio))
+            parts.append(network.voice.normalise.window(streams(batch)[0]))
     return torch.cat(parts)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stream_emo.fusion.configuration import NetworkConfig
-from stream_emo.fusion.network import FusionNetwork, Scores, Stream
+from stream_emo.fusion.network import FusionNetwork, Scores, Stream, streams
 from stream_emo.fusion.windows import Window, collate
 from stream_emo.perception.audio_tokens import FRAME_FEATURES
 from stream_emo.perception.prosody import PROSODY
@@ -157,7 +157,7 @@ def normalise(network: FusionNetwork, windows: Sequence[Window]) -> None:
     if network.config.audio_features == 2 * FRAME_FEATURES:
         network.voice.normalise.relative[level] = True
     batch = collate(windows, network.config.audio_features, network.config.text_features)
-    for modality, stream in ((network.voice, batch.audio), (network.words, batch.text)):
+    for modality, stream in zip((network.voice, network.words), streams(batch), strict=True):
         here = stream.present.any(1)
         if here.any():
             some = Stream(stream.features[here], stream.ages[here], stream.present[here])
@@ -183,7 +183,7 @@ def predict(
                 network.config.text_features,
                 None if offsets is None else offsets[first : first + batch],
             )
-            logits.append(network(part.audio, part.text).logits.double().numpy())
+            logits.append(network(*streams(part)).logits.double().numpy())
     return np.concatenate(logits)
 
 
@@ -197,7 +197,7 @@ def _step_loss(
         offsets,
     )
     target = torch.from_numpy(np.stack([example.target for example in examples]))
-    scores: Scores = network(batch.audio, batch.text)
+    scores: Scores = network(*streams(batch))
     wanted = target[:, :-2] * (1 - recipe.smoothing) + recipe.smoothing / (target.shape[1] - 2)
     loss = functional.cross_entropy(scores.logits, wanted)
     return loss + recipe.affect * functional.mse_loss(scores.affect, target[:, -2:])

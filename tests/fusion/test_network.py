@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.fusion.configuration import NetworkConfig
-from stream_emo.fusion.network import FusionNetwork, Scores, Stream
+from stream_emo.fusion.network import FusionNetwork, Scores, Stream, streams
 from stream_emo.fusion.pretrained import PretrainedFusion
 from stream_emo.fusion.windows import Window, collate
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
@@ -40,7 +40,7 @@ def text(count: int, seed: int = 2, shift: int = 0) -> TextTokens:
 def score(*windows: Window, network: FusionNetwork = NETWORK) -> Scores:
     batch = collate(windows, AUDIO, TEXT)
     with torch.inference_mode():
-        return network(batch.audio, batch.text)
+        return network(*streams(batch))
 
 
 def rows(scores: Scores, row: int = 0) -> np.ndarray:
@@ -59,10 +59,10 @@ def test_padding_changes_nothing(own: int, other: int, words: int) -> None:
 
 
 def test_missing_words_are_as_masked_words() -> None:
-    batch = collate([Window(audio(6), text(5), END)], AUDIO, TEXT)
-    masked = replace(batch.text, present=torch.zeros_like(batch.text.present))
+    voice, words = streams(collate([Window(audio(6), text(5), END)], AUDIO, TEXT))
+    masked = replace(words, present=torch.zeros_like(words.present))
     with torch.inference_mode():
-        without = NETWORK(batch.audio, masked)
+        without = NETWORK(voice, masked)
     np.testing.assert_allclose(rows(score(Window(audio(6), None, END))), rows(without), atol=1e-6)
 
 
@@ -88,11 +88,11 @@ def test_each_stream_hears_the_other() -> None:
     """Other words change how far the voice itself claims to be believed."""
 
     def claim(words: TextTokens) -> torch.Tensor:
-        batch = collate([Window(audio(6), words, END)], AUDIO, TEXT)
+        own, other = streams(collate([Window(audio(6), words, END)], AUDIO, TEXT))
         with torch.inference_mode():
-            voice, heard = NETWORK.voice.read(batch.audio, None), NETWORK.words.read(batch.text, None)
-            statistics = NETWORK.voice.normalise.window(batch.audio)
-            return NETWORK.voice.claim(batch.audio, voice, batch.text, heard, statistics)
+            voice, heard = NETWORK.voice.read(own, None), NETWORK.words.read(other, None)
+            statistics = NETWORK.voice.normalise.window(own)
+            return NETWORK.voice.claim(own, voice, other, heard, statistics)
 
     assert not torch.allclose(claim(text(5)), claim(text(5, seed=9)), atol=1e-4)
 
@@ -110,7 +110,7 @@ def test_no_offset_is_as_an_unknown_one_and_an_offset_is_taken_away() -> None:
     def scored(offsets: np.ndarray | None) -> np.ndarray:
         batch = collate(windows, AUDIO, TEXT, offsets)
         with torch.inference_mode():
-            return rows(network(batch.audio, batch.text))
+            return rows(network(*streams(batch)))
 
     np.testing.assert_array_equal(scored(np.zeros((1, AUDIO))), scored(None))
     assert not np.allclose(scored(np.ones((1, AUDIO))), scored(None), atol=1e-4)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream_emo.config import GateConfig, SpeechConfig
-from stream_emo.perception.decoder import Memory
 from stream_emo.perception.listener import Heard, Listener, Words
 from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.perception.voice import FRAME, STATES, VoiceEncoder
@@ -34,7 +33,7 @@ class CountingEncoders:
 
     def encode_words(self, samples: Samples, start: int, urgency: Urgency) -> Encoded:
         self.words.append((start, len(samples)))
-        return Encoded(start, len(samples), Memory(()), urgency)
+        return Encoded(start, len(samples), np.zeros((0, 0), np.float32), urgency)
 
 
 def listener(encoders: CountingEncoders, *, text: bool = True) -> Listener:

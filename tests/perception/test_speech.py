@@ -67,7 +67,7 @@ def test_hypotheses_do_not_feel_who_else_is_decoded(whisper: Whisper) -> None:
     one = whisper.encode(samples[5 * SAMPLE_RATE : 6 * SAMPLE_RATE], 0)
     other = whisper.encode(samples[: 4 * SAMPLE_RATE], 0)
     alone = [whisper.decode(encoded, (), 20) for encoded in (one, other)]
-    together = whisper._decode([Ask(encoded.memory, (), (), 20) for encoded in (one, other)], GREEDY)
+    together = whisper._decode([Ask(encoded.states, (), (), 20) for encoded in (one, other)], GREEDY)
     assert all(hypothesis.tokens for hypothesis in alone)
     for mine, theirs in zip(together, alone, strict=True):
         assert mine.tokens == theirs.tokens

@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import pytest
 
-from stream_emo.perception.decoder import GREEDY, Hypothesis, Memory, Style
+from stream_emo.perception.decoder import GREEDY, Hypothesis, Style
 from stream_emo.perception.speech import Encoded, Whisper
 from stream_emo.perception.transcriber import Transcriber
 from stream_emo.types import SAMPLE_RATE, Word
@@ -55,7 +56,7 @@ def transcriber(whisper: ScriptedWhisper) -> Transcriber:
 
 def encoded(seconds: float = 3.0) -> Encoded:
     length = round(seconds * SAMPLE_RATE)
-    return Encoded(0, length, Memory(()))
+    return Encoded(0, length, np.zeros((0, 0), np.float32))
 
 
 def test_what_two_hypotheses_agree_on_is_forced_on_later_ones() -> None:

@@ -1,0 +1,98 @@
+"""The fusion network without torch: importing that takes longer than everything else before the first score,
+and a third of the memory.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream_emo.fusion.baseline import Population
+from stream_emo.fusion.configuration import PREFIX, NetworkConfig
+from stream_emo.fusion.windows import Batch, Verdicts
+
+if TYPE_CHECKING:
+    from stream_emo.fusion.network import FusionNetwork
+
+COMPILED = "fusion.onnx"
+"""Name of the file in a checkpoint's folder."""
+_INPUTS = ("voice", "voice_ages", "voice_present", "offset", "words", "words_ages", "words_present")
+_SPEAKERS = ("means", "offset", "manner", "rest", "farthest")
+_OUTPUTS = ("probabilities", "affect", "weights", "points")
+
+
+class CompiledNetwork:
+    """A checkpoint, in ONNX Runtime. Thread-safe; see `FusionNetwork` for what it computes."""
+
+    def __init__(self, folder: Path, config: NetworkConfig) -> None:
+        """Raises an exception of ONNX Runtime's or safetensors' own: something is missing or corrupt."""
+        import onnxruntime
+        from safetensors.numpy import load_file
+
+        weights = load_file(folder / "model.safetensors")
+        names = ("means", "offset", "manner", "rest")
+        self.config = config
+        self.population = Population(
+            *(weights[f"{PREFIX}speakers.{name}"].astype(np.float64) for name in names)
+        )
+        self.farthest = float(weights[f"{PREFIX}speakers.farthest"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(folder / COMPILED, options, ["CPUExecutionProvider"])
+
+    def verdicts(self, batch: Batch) -> Verdicts:
+        rows, directions = len(batch.audio.ages), self.population.means.shape[1]
+        offsets = batch.offsets
+        if offsets is None:
+            offsets = np.zeros((rows, directions), np.float32)
+        audio, text = batch.audio, batch.text
+        arrays = (audio.features, audio.ages, audio.present, offsets, text.features, text.ages, text.present)
+        found = self._session.run(_OUTPUTS, dict(zip(_INPUTS, arrays, strict=True)))
+        return Verdicts(*(np.asarray(array, np.float64) for array in found))
+
+
+def export(network: FusionNetwork, path: Path) -> None:
+    """Write a network for `CompiledNetwork`."""
+    import torch
+    from torch import Tensor, nn
+
+    from stream_emo.fusion.network import Stream
+
+    class Judge(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+            voice, ages, present, offset, *words = inputs
+            return self.network.judge(Stream(voice, ages, present, offset), Stream(*words))
+
+    config = network.config
+    tokens = {}
+    inputs: list[Tensor] = []
+    # More than one of each, as what has length 1 while traced may be taken for constant.
+    for name, width in (("voice", config.audio_features), ("words", config.text_features)):
+        inputs += [torch.zeros(2, 3, width), torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool)]
+        for part in (name, f"{name}_ages", f"{name}_present"):
+            tokens[part] = {0: "windows", 1: f"{name}_tokens"}
+    inputs.insert(3, torch.zeros(2, len(network.speakers.offset)))
+    training = network.training
+    with warnings.catch_warnings():
+        # The newer exporter needs another package; and both modalities are there, which is traced on purpose.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Judge().eval(),
+            tuple(inputs),
+            str(path),
+            input_names=list(_INPUTS),
+            output_names=list(_OUTPUTS),
+            dynamic_axes={**tokens, "offset": {0: "windows"}} | {name: {0: "windows"} for name in _OUTPUTS},
+            opset_version=17,
+            do_constant_folding=False,  # It would store a matrix and its transpose.
+            dynamo=False,
+        )
+    network.train(training)
