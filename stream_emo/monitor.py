@@ -324,7 +324,7 @@ class Monitor:
         live = self._opened.live
         try:
             for item in self._speech:
-                behind = self._speech.counts.queued if live else 0
+                behind = self._speech.counts.queued if live else None
                 for heard in self._session.listen(item, behind):
                     self._heard.put(heard)
             self._heard.close()

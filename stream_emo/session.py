@@ -100,7 +100,7 @@ class Session:
     def baseline(self, state: BaselineState) -> None:
         self._fusion.baseline = state
 
-    def listen(self, item: GateItem, behind: int = 0) -> Iterator[ListenerItem]:
+    def listen(self, item: GateItem, behind: int | None = None) -> Iterator[ListenerItem]:
         """First stage; see `Listener.feed`."""
         return self._listener.feed(item, behind)
 

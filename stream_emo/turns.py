@@ -64,6 +64,12 @@ class Turns:
         finally:
             self._hand_over()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits: never one session alone, which has at most one piece of work besides."""
+        with self._lock:
+            return any(not ticket.withdrawn for _, _, ticket in self._waiting)
+
     def withdraw(self, ticket: Ticket) -> bool:
         """Whoever waits with it need not wait any longer. False when it was called before."""
         with self._lock:

@@ -43,6 +43,16 @@ def test_the_most_urgent_goes_first_and_equals_in_order() -> None:
     assert order == ["end 1", "end 2", "voice", "voice 2", "words"]
 
 
+def test_it_is_crowded_while_somebody_waits() -> None:
+    turns = Turns(1)
+    with turns.turn(Urgency.VOICE):
+        assert not turns.crowded
+        waiting = queue_up(turns, [], "other", Urgency.VOICE)
+        assert turns.crowded
+    waiting.join(timeout=10)
+    assert not turns.crowded
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_never_more_at_once(at_once: int) -> None:
     turns = Turns(at_once)

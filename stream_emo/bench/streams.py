@@ -19,7 +19,7 @@ from stream_emo.types import Samples, Score, Stats
 
 _BOUND_MS = 500.0
 _TRIAL_S = 40.0
-_TRIALS = (8, 16, 24, 32, 40, 48)
+_TRIALS = (4, 8, 12, 16, 20, 24, 32, 40, 48)
 _OVERLOAD = 72  # Calls: three times as many as the design is for.
 _OVERLOAD_S = 30.0
 _RECOVERY_S = 30.0

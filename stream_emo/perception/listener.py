@@ -95,12 +95,12 @@ class Listener:
         self.shed_texts = 0
         self.shed_scores = 0
 
-    def feed(self, item: GateItem, behind: int = 0) -> Iterator[ListenerItem]:
-        """`behind`: samples that already wait after this item; 0 when the source can wait, too."""
+    def feed(self, item: GateItem, behind: int | None = None) -> Iterator[ListenerItem]:
+        """`behind`: samples that already wait after this item; None when the source can wait, too."""
         if isinstance(item, SpeechChunk):
             yield from self._grow(item, behind)
         elif isinstance(item, SpeechPause):
-            if behind < _SHED_TEXT:
+            if behind is None or behind < _SHED_TEXT:
                 yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL))
             else:
                 self.shed_texts += 1
@@ -120,7 +120,7 @@ class Listener:
         self._last = None
         self._tokens.begin()
 
-    def _grow(self, chunk: SpeechChunk, behind: int) -> Iterator[Heard]:
+    def _grow(self, chunk: SpeechChunk, behind: int | None) -> Iterator[Heard]:
         if chunk.start != self._end:
             raise ValueError(f"speech at {chunk.start} does not follow what ended at {self._end}")
         offset = self._end - self._start
@@ -129,14 +129,18 @@ class Listener:
         while self._next <= self._end:
             due = self._next
             words = self._wanted(Words.PARTIAL if due >= self._next_text else Words.NONE)
-            if behind >= _SHED_SCORE:
+            if behind is not None and behind >= _SHED_SCORE:
                 self.shed_scores += 1
                 self._next = due + self._hop
                 continue
-            if behind >= _SHED_TEXT and words is Words.PARTIAL:
+            if words is Words.PARTIAL and self._late(behind):
                 self.shed_texts += 1
                 words = Words.NONE
             yield self._listen(chunk.utterance, due, words)
+
+    def _late(self, behind: int | None) -> bool:
+        """Too late for words that will be heard again; or others wait, for what is more urgent."""
+        return behind is not None and (behind >= _SHED_TEXT or self._turns.crowded)
 
     def _wanted(self, words: Words) -> Words:
         return words if self._text else Words.NONE

@@ -36,11 +36,11 @@ class CountingEncoders:
         return Encoded(start, len(samples), np.zeros((0, 0), np.float32), urgency)
 
 
-def listener(encoders: CountingEncoders, *, text: bool = True) -> Listener:
+def listener(encoders: CountingEncoders, *, text: bool = True, turns: Turns | None = None) -> Listener:
     speech = SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text)
     voice = cast(VoiceEncoder, SimpleNamespace(encode=encoders.encode_voice))
     whisper = cast(Whisper, SimpleNamespace(encode=encoders.encode_words))
-    return Listener(voice, whisper, Turns(1), speech, GateConfig(), WINDOW)
+    return Listener(voice, whisper, turns or Turns(1), speech, GateConfig(), WINDOW)
 
 
 def seconds(value: float) -> int:
@@ -54,7 +54,9 @@ def speech(start: int, end: int, size: int = 512) -> list[GateItem]:
     ]
 
 
-def heard(listener: Listener, items: Sequence[GateItem], behind: int = 0) -> list[tuple[float, Words]]:
+def heard(
+    listener: Listener, items: Sequence[GateItem], behind: int | None = None
+) -> list[tuple[float, Words]]:
     return [
         (out.end / SAMPLE_RATE, out.words)
         for item in items
@@ -130,6 +132,20 @@ def test_text_is_shed_before_scores(
     assert (late.shed_texts, late.shed_scores) == shed
     end = SpeechEnd(0, seconds(3.2), seconds(3.2), "silence")
     assert heard(late, [end], behind=seconds(9)) == [(3.2, Words.FINAL)], "the final score is never shed"
+
+
+class Crowded(Turns):
+    crowded = True  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(("behind", "words"), [(0, Words.NONE), (None, Words.PARTIAL)])
+def test_where_others_wait_partial_words_are_shed_unless_the_source_can_wait(
+    behind: int | None, words: Words
+) -> None:
+    busy = listener(CountingEncoders(), turns=Crowded(1))
+    items = [SpeechStart(0, 0, 0), *speech(0, seconds(2.2)), SpeechPause(0, seconds(2.2))]
+    assert heard(busy, items, behind) == [(1.0, Words.NONE), (2.0, words), (2.2, Words.FINAL)]
+    assert busy.shed_texts == (words is Words.NONE)
 
 
 @settings(deadline=None, max_examples=20)
