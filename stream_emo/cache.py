@@ -8,4 +8,4 @@ from pathlib import Path
 
 def default_cache() -> Path:
     """`$XDG_CACHE_HOME/stream_emo`, or `~/.cache/stream_emo`; nothing in it that cannot be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stream_emo"
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "stream_emo"

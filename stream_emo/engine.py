@@ -17,6 +17,7 @@ from stream_emo.models import MINILM, WHISPER, find
 from stream_emo.perception.speech import Whisper
 from stream_emo.perception.text import ADAPTER, TEXT_FEATURES, TextEncoder
 from stream_emo.perception.voice import ENCODER, STATES, VoiceEncoder
+from stream_emo.runtime import one_thread_for_numpy
 from stream_emo.session import Session
 from stream_emo.turns import Turns
 
@@ -26,15 +27,15 @@ _ARENA_MAX = -8  # Of mallopt(3).
 class Engine:
     """One set of models, and whose turn it is to use them. Sessions are cheap.
 
-    Importing transformers takes longer than everything else, and no words come before the first second of
-    speech: the text encoder is loaded while the monitor already listens.
+    NumPy's linear algebra has one thread in the whole process from then on. No words come before the first
+    second of speech: what they need is loaded while the monitor already listens.
     """
 
     def __init__(self, config: Config) -> None:
         """Raises:
         WeightsError: a model is missing, corrupt or does not fit the others.
         """
-        _one_thread_for_numpy()
+        one_thread_for_numpy()
         _share_heap()
         speech = config.speech
         self._config = config
@@ -79,14 +80,6 @@ class Engine:
 def _cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _one_thread_for_numpy() -> None:
-    """Sessions fill the cores; NumPy's own threads would fight with them: they spin while they wait, which on
-    one core halves the speed."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1, user_api="blas")
 
 
 def _share_heap() -> None:

@@ -38,6 +38,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _missing("needs PulseAudio (pulseaudio, pulseaudio-utils)")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is compiled for tests is not kept among the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def data_root() -> Path:
     """Folder of the evaluation data."""

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import stream_emo
 
 ROOT = Path(stream_emo.__file__).parent
-SHARED = {"cache", "types", "errors", "config", "channel", "turns", "loading"}
+SHARED = {"cache", "runtime", "types", "errors", "config", "channel", "turns", "loading"}
 LAYERS = ("audio", "perception", "fusion", "publish")
 HEAVY = (
     "torch",
@@ -52,6 +54,19 @@ def test_shared_modules_import_only_each_other() -> None:
 
 def test_importing_is_light() -> None:
     program = f"import sys, stream_emo; print([name for name in {HEAVY!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.weights
+def test_listening_does_without_torch() -> None:
+    program = """
+import sys
+from stream_emo import Config, Monitor
+from stream_emo.demo import CLIP
+assert [score for score in Monitor(Config(), CLIP) if score.text]
+print([name for name in ("torch", "transformers") if name in sys.modules])
+"""
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
 

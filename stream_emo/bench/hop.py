@@ -15,6 +15,7 @@ from stream_emo.models import WHISPER, find
 from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.speech import Whisper
 from stream_emo.perception.voice import ENCODER, VoiceEncoder
+from stream_emo.runtime import one_thread_for_numpy
 from stream_emo.types import SAMPLE_RATE
 
 _SECONDS = 6  # Of an utterance, a hop each...
@@ -44,6 +45,7 @@ class Hop:
 def hop(data: Path) -> Hop:
     """Raises `SourceError`: no LibriSpeech in `data`."""
     config = Config()
+    one_thread_for_numpy()
     whisper = Whisper(find(WHISPER, config.speech.model), "cpu", config.speech.compute_type)
     voice = TokenStream(VoiceEncoder(checkpoint_path(config.fusion) / ENCODER))
     fuser = Fuser.load(config.fusion)

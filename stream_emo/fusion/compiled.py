@@ -4,6 +4,7 @@ and a third of the memory.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import numpy as np
 from stream_emo.fusion.baseline import Population
 from stream_emo.fusion.configuration import PREFIX, NetworkConfig
 from stream_emo.fusion.windows import Batch, Verdicts
+from stream_emo.runtime import network
 
 if TYPE_CHECKING:
     from stream_emo.fusion.network import FusionNetwork
@@ -29,20 +31,18 @@ class CompiledNetwork:
 
     def __init__(self, folder: Path, config: NetworkConfig) -> None:
         """Raises an exception of ONNX Runtime's or safetensors' own: something is missing or corrupt."""
-        import onnxruntime
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
 
-        weights = load_file(folder / "model.safetensors")
-        names = ("means", "offset", "manner", "rest")
+        weights = (folder / "model.safetensors").read_bytes()
+        tensors = load(weights)
+        speakers = {name: tensors[f"{PREFIX}speakers.{name}"].astype(np.float64) for name in _SPEAKERS}
         self.config = config
-        self.population = Population(
-            *(weights[f"{PREFIX}speakers.{name}"].astype(np.float64) for name in names)
-        )
-        self.farthest = float(weights[f"{PREFIX}speakers.farthest"])
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(folder / COMPILED, options, ["CPUExecutionProvider"])
+        self.farthest = float(speakers.pop("farthest"))
+        self.population = Population(**speakers)
+        self._session = network(folder / COMPILED)
+        made_from = self._session.get_modelmeta().custom_metadata_map.get("weights")
+        if made_from != hashlib.sha256(weights).hexdigest():
+            raise ValueError(f"{COMPILED} was not made from model.safetensors")
 
     def verdicts(self, batch: Batch) -> Verdicts:
         rows, directions = len(batch.audio.ages), self.population.means.shape[1]
@@ -55,8 +55,9 @@ class CompiledNetwork:
         return Verdicts(*(np.asarray(array, np.float64) for array in found))
 
 
-def export(network: FusionNetwork, path: Path) -> None:
-    """Write a network for `CompiledNetwork`."""
+def export(fusion: FusionNetwork, folder: Path) -> None:
+    """Write the network, whose weights are in `folder` already, for `CompiledNetwork`."""
+    import onnx
     import torch
     from torch import Tensor, nn
 
@@ -65,13 +66,13 @@ def export(network: FusionNetwork, path: Path) -> None:
     class Judge(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = network
+            self.network = fusion
 
         def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
             voice, ages, present, offset, *words = inputs
             return self.network.judge(Stream(voice, ages, present, offset), Stream(*words))
 
-    config = network.config
+    config = fusion.config
     tokens = {}
     inputs: list[Tensor] = []
     # More than one of each, as what has length 1 while traced may be taken for constant.
@@ -79,13 +80,13 @@ def export(network: FusionNetwork, path: Path) -> None:
         inputs += [torch.zeros(2, 3, width), torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool)]
         for part in (name, f"{name}_ages", f"{name}_present"):
             tokens[part] = {0: "windows", 1: f"{name}_tokens"}
-    inputs.insert(3, torch.zeros(2, len(network.speakers.offset)))
-    training = network.training
+    inputs.insert(3, torch.zeros(2, len(fusion.speakers.offset)))
+    path = folder / COMPILED
     with warnings.catch_warnings():
         # The newer exporter needs another package; and both modalities are there, which is traced on purpose.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Judge().eval(),
+            Judge(),
             tuple(inputs),
             str(path),
             input_names=list(_INPUTS),
@@ -95,4 +96,7 @@ def export(network: FusionNetwork, path: Path) -> None:
             do_constant_folding=False,  # It would store a matrix and its transpose.
             dynamo=False,
         )
-    network.train(training)
+    model = onnx.load(path)
+    weights = (folder / "model.safetensors").read_bytes()
+    model.metadata_props.add(key="weights", value=hashlib.sha256(weights).hexdigest())
+    onnx.save(model, path)

@@ -22,7 +22,8 @@ from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, Rolli
 PACKAGED = Path(__file__).parent / "weights"
 """The checkpoint that ships."""
 _FEWEST_TOKENS = 2  # Of the voice, 0.4 s, when no words are known.
-_FILES = ("config.json", "model.safetensors", COMPILED)
+WEIGHTS = ("config.json", "model.safetensors")
+"""What training starts from."""
 _REMEDY = "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
 
 
@@ -62,7 +63,7 @@ class Fuser:
         WeightsError: the checkpoint is missing, corrupt, or for other labels, encoders or features.
         """
         folder = checkpoint_path(config)
-        made_for = check_checkpoint(folder)
+        made_for = check_checkpoint(folder, (*WEIGHTS, COMPILED))
         try:
             return cls(CompiledNetwork(folder, made_for), config)
         except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
@@ -164,9 +165,9 @@ class FusionSession:
         self._baseline.state = state
 
 
-def check_checkpoint(folder: Path) -> NetworkConfig:
+def check_checkpoint(folder: Path, files: Sequence[str]) -> NetworkConfig:
     """Raises `WeightsError`: something is missing there, or made for another version."""
-    missing = [name for name in _FILES if not (folder / name).is_file()]
+    missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         raise WeightsError(f"{folder}: no fusion network here (no {', '.join(missing)}); {_REMEDY}")
     try:

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from stream_emo.fusion.compiled import COMPILED, export
+from stream_emo.fusion.compiled import export
 from stream_emo.fusion.configuration import PREFIX, NetworkConfig
-from stream_emo.fusion.fuser import check_checkpoint, corrupt
+from stream_emo.fusion.fuser import WEIGHTS, check_checkpoint, corrupt
 from stream_emo.fusion.network import FusionNetwork, Scores, Stream
 
 
@@ -55,7 +55,9 @@ class PretrainedFusion(PreTrainedModel):  # type: ignore[misc]
     def save_pretrained(self, folder: str | Path, **settings: Any) -> None:
         """And beside it what the monitor reads, see `compiled`."""
         super().save_pretrained(folder, **settings)
-        export(self.network, Path(folder) / COMPILED)
+        training = self.network.training
+        export(self.network.eval(), Path(folder))
+        self.network.train(training)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Each layer initialises itself when made."""
@@ -67,7 +69,7 @@ class PretrainedFusion(PreTrainedModel):  # type: ignore[misc]
 
 def load_network(folder: Path) -> FusionNetwork:
     """The network of a checkpoint, to learn more. Raises `WeightsError`: see `Fuser.load`."""
-    config = check_checkpoint(folder)
+    config = check_checkpoint(folder, WEIGHTS)
     try:
         network = FusionNetwork(config)
         weights = load_file(folder / "model.safetensors")

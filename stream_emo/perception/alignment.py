@@ -17,7 +17,7 @@ def onsets(attention: NDArray[np.float32]) -> NDArray[np.int64]:
 
     `attention` [heads, tokens + 1, frames] of the passes in which each token was expected, then the end.
     """
-    heard = attention / attention.sum(2, keepdims=True)
+    heard = attention / np.maximum(attention.sum(2, keepdims=True), 1e-9)  # All may listen to the silence.
     deviation = np.maximum(heard.std(1, keepdims=True), 1e-6)
     likeliness = ((heard - heard.mean(1, keepdims=True)) / deviation).mean(0)
     padded = np.pad(likeliness, ((0, 0), (_SMOOTHED // 2, _SMOOTHED // 2)), mode="reflect")

@@ -87,15 +87,21 @@ class Decoder:
         """
         weights = variables(np.memmap(model, np.uint8, "r").data)
         network = _Network(weights, heads)
+        if not heads or not all(0 <= n < network.layers and 0 <= head < network.heads for n, head in heads):
+            raise ValueError(f"no attention heads {heads} to align with")
         self.layers = network.layers
+        """Of the network, and..."""
         self.vocabulary = vocabulary
         # In the file, of which only the rows that occur are ever read.
         self._embeddings = Matrix.of(weights, "decoder/embeddings/weight")
         self._positions = Matrix.of(weights, "decoder/position_encodings/encodings").rows()
+        self.longest = len(self._positions)
+        """...how many tokens it has positions for."""
         self._nothing = np.zeros((1, network.heads, 0, network.width // network.heads), np.float32)
-        self._memory = compiled("whisper-memory", [model], network.memory)
-        self._body = compiled("whisper-body", [model], network.body)
-        self._words = compiled("whisper-words", [model], network.words)
+        files = [model, model.with_name("config.json")]
+        self._memory = compiled("whisper-memory", files, network.memory)
+        self._body = compiled("whisper-body", files, network.body)
+        self._words = compiled("whisper-words", files, network.words)
         self._suppressed = np.array(vocabulary.suppressed)
         self._not_first = np.array(vocabulary.not_first)
 
@@ -142,6 +148,7 @@ class Decoder:
     def log_softmax(self, logits: Floats, *, first: bool) -> Floats:
         """In place, of what may be written; `first`: the first row is the beginning of a text."""
         logits[:, self._suppressed] = -np.inf
+        logits[:, self.vocabulary.end + 1 :] = -np.inf  # Languages, timestamps and the like.
         if first:
             logits[0, self._not_first] = -np.inf
         logits -= logits.max(1, keepdims=True)
@@ -156,8 +163,9 @@ class _Search:
         self._decoder = decoder
         self._ask = ask
         self._style = style
-        self._guess = ask.guess[: ask.limit - 1]
         self._prompt = len(decoder.vocabulary.prompt)
+        self._limit = min(ask.limit, decoder.longest - self._prompt - len(ask.prefix))
+        self._guess = ask.guess[: self._limit - 1]
         self._memory = decoder.memory(ask.states)
         tokens = np.array([[*decoder.vocabulary.prompt, *ask.prefix, *self._guess]])
         self.hidden, self._caches, self._attention = decoder.forward(tokens, (), self._memory)
@@ -202,7 +210,7 @@ class _Search:
         tokens = np.array([[token] for _, token, _ in going])
         self.hidden, self._caches, attention = self._decoder.forward(tokens, self._caches, self._memory)
         self._attention = np.concatenate([self._attention, attention], 2)
-        if len(self._tokens[0]) - len(self._ask.prefix) >= self._ask.limit:
+        if len(self._tokens[0]) - len(self._ask.prefix) >= self._limit:
             self._ended += [self._finished(row, self._log_probabilities[row]) for row in range(len(going))]
             self._stop()
 

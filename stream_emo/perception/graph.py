@@ -11,10 +11,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.cache import default_cache
+from stream_emo.perception import weights as weights_module
+from stream_emo.runtime import network
 
 if TYPE_CHECKING:
     import onnx
@@ -42,37 +43,27 @@ Axes = tuple[str, int, Sequence[int | str]]
 """Of an input or output: its name, its type, its shape."""
 
 
-def compiled(name: str, weights: Sequence[Path], make: Callable[[], bytes]) -> onnxruntime.InferenceSession:
-    """The network that `make` writes from the files `weights`; kept in the cache, if there is room."""
-    made_by = inspect.getsource(sys.modules[__name__]) + inspect.getsource(sys.modules[make.__module__])
-    stamps = [(path.resolve(), path.stat()) for path in weights]
-    made_from = [f"{path} {stamp.st_size} {stamp.st_mtime_ns}" for path, stamp in stamps]
-    key = hashlib.sha256("\n".join([*made_from, made_by]).encode()).hexdigest()
+def compiled(name: str, files: Sequence[Path], make: Callable[[], bytes]) -> onnxruntime.InferenceSession:
+    """The network that `make` writes from these files; kept in the cache, if there is room."""
+    makers = (sys.modules[__name__], weights_module, sys.modules[make.__module__])
+    # Not their paths: what is installed again is the same.
+    made_from = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    key = hashlib.sha256("\n".join([*made_from, *map(inspect.getsource, makers)]).encode()).hexdigest()
     path = default_cache() / f"{name}-{key[:16]}.onnx"
     try:
-        return _session(path.read_bytes())
+        return network(path.read_bytes())
     except Exception:  # Not there, or broken; ONNX Runtime's own errors share no base class. Made anew below.
         _log.debug("making %s", path)
     model = make()
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(model)
-        partial.replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            partial = Path(folder) / path.name
+            partial.write_bytes(model)
+            partial.replace(path)
     except OSError as error:
         _log.info("%s cannot be kept (%s): it will be made again next time", path, error.strerror)
-        with suppress(OSError):
-            partial.unlink()
-    return _session(model)
-
-
-def _session(model: bytes) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+    return network(model)
 
 
 class Graph:

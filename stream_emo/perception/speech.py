@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from stream_emo.types import SAMPLE_RATE, Samples, Word
 
 _FRAME = 320  # Samples per encoder state: 50 states per second.
 _LONGEST = 30 * SAMPLE_RATE  # The encoder has no positions beyond.
-_TOGETHER = 4  # Hypotheses that are decoded at once: 90 ms each alone, 50 in fours, 49 in eights.
+_TOGETHER = 4  # Hypotheses that are decoded at once: they share the product with the vocabulary.
 _TAIL = SAMPLE_RATE // 2  # Silence that is encoded with the words...
 _SILENCE = 100
 """...and states of silence that follow, taken evenly from there to the very end of 30 s: it is the last ones
@@ -51,7 +50,7 @@ class Encoded:
 
 
 class Whisper:
-    """A CTranslate2 Whisper model through faster-whisper. Thread-safe: encode and decode may overlap."""
+    """A Whisper model for CTranslate2, which runs its encoder. Thread-safe: encode and decode may overlap."""
 
     def __init__(
         self,
@@ -110,7 +109,7 @@ class Whisper:
             )
             heads = [(int(layer), int(head)) for layer, head in options["alignment_heads"]]
             return Decoder(folder / "model.bin", heads, vocabulary)
-        except (OSError, KeyError, ValueError, TypeError, struct.error) as error:
+        except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
             raise WeightsError(
                 f"{folder}: no Whisper decoder in it ({_one_line(error)}); replace it"
             ) from error
@@ -134,8 +133,8 @@ class Whisper:
         import ctranslate2
 
         mel = ctranslate2.StorageView.from_array(scaled(log_mel(samples))[None])
-        states: NDArray[np.float32] = np.array(self._model.model.encode(mel, to_cpu=True))[0]
-        return states
+        states = np.array(self._model.model.encode(mel, to_cpu=True))[0]
+        return np.asarray(states, np.float32)  # A GPU may give half precision.
 
     def decode(
         self,

@@ -114,7 +114,11 @@ class TextEncoder:
         try:
             self._reader = PieceReader(folder)
             network = _Network(folder, adapter)
-            files = [model] if adapter is None else [model, adapter]
+            files = [model, folder / "config.json"]
+            if adapter is not None:
+                if not adapter.is_file():
+                    raise WeightsError(f"{adapter}: not there; reinstall stream_emo, or train again")
+                files.append(adapter)
             self._encoder = compiled("minilm", files, network.write)
         except WeightsError:
             raise

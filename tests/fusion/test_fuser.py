@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.baseline import BaselineState, nothing_heard
+from stream_emo.fusion.compiled import CompiledNetwork
 from stream_emo.fusion.configuration import NetworkConfig
-from stream_emo.fusion.fuser import Fuser, FusionSession, checkpoint_path
+from stream_emo.fusion.fuser import PACKAGED, Fuser, FusionSession, checkpoint_path
 from stream_emo.fusion.network import FusionNetwork
-from stream_emo.fusion.pretrained import PretrainedFusion
-from stream_emo.fusion.windows import Window
+from stream_emo.fusion.pretrained import PretrainedFusion, load_network
+from stream_emo.fusion.windows import Window, collate
 from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, TextTokens
 
 AUDIO, TEXT = 12, 8
@@ -202,6 +204,35 @@ def test_a_checkpoint_for_something_else_is_refused(
 def test_a_broken_file_is_refused(checkpoint: Path, tmp_path: Path, name: str, content: bytes) -> None:
     (changed(checkpoint, tmp_path) / name).write_bytes(content)
     refused(tmp_path, "corrupt")
+
+
+def test_a_compiled_network_of_other_weights_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = changed(checkpoint, tmp_path)
+    other = PretrainedFusion.of(FusionNetwork(load_network(checkpoint).config))
+    other.save_pretrained(tmp_path / "other")
+    (tmp_path / "other/model.safetensors").replace(folder / "model.safetensors")
+    refused(folder, "fusion.onnx was not made from model.safetensors")
+
+
+@pytest.mark.parametrize("packaged", [False, True])
+def test_compiled_or_not_the_verdicts_are_the_same(checkpoint: Path, packaged: bool) -> None:
+    folder = PACKAGED if packaged else checkpoint
+    network = load_network(folder).eval()
+    widths = network.config.audio_features, network.config.text_features
+    random = np.random.default_rng(0)
+
+    def tokens(count: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        return random.normal(size=(count, width)).astype(np.float32), np.arange(count) * 3200
+
+    voice, words = AudioTokens(*tokens(4, widths[0])), TextTokens(*tokens(7, widths[1]))
+    windows = [Window(voice, words, 30_000), Window(voice, None, 20_000), Window(None, words, 25_000)]
+    offsets = random.normal(size=(3, network.population.means.shape[1]))
+    compiled = CompiledNetwork(folder, network.config)
+    for chosen, offset in ((windows, offsets), (windows[1:2], None), (windows[2:], offsets[:1])):
+        batch = collate(chosen, *widths, offset)
+        one, other = network.verdicts(batch), compiled.verdicts(batch)
+        for name in ("probabilities", "affect", "weights", "points"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-3, err_msg=name)
 
 
 def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -82,6 +82,14 @@ def test_nothing_is_repeated_when_told_so(whisper: Whisper, encoded: Encoded, gr
     assert tokens[len(twice) :][:1] != greedy.tokens[1:2]
 
 
+def test_only_text_is_written(whisper: Whisper) -> None:
+    decoder = whisper._decoder.result()
+    logits = np.zeros((2, len(decoder._embeddings.stored)), np.float32)
+    written = np.isfinite(decoder.log_softmax(logits, first=True))
+    assert not written[:, decoder.vocabulary.end + 1 :].any(), "no timestamps, no languages"
+    assert written[:, decoder.vocabulary.end].tolist() == [False, True], "no text is empty at the beginning"
+
+
 def test_attention_has_a_row_for_each_token_and_the_end(greedy: Hypothesis) -> None:
     assert greedy.attention.shape[1] == len(greedy.tokens) + 1 == len(greedy.probabilities) + 1
 
