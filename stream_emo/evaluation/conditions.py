@@ -1,5 +1,5 @@
-"""What may happen to a recording before it is heard. What is random is seeded; noises, rooms and speakers are
-those that `training.augment` leaves alone.
+"""What may happen to a recording before it is heard. What is random depends on the recording alone, whatever
+is heard before; noises, rooms and speakers are those that `training.augment` leaves alone.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import io
 import sys
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ _VOICES = 40  # ...drawn from so many speakers.
 _SILENT = 1e-9  # Mean square.
 
 Transform = Callable[[Samples], Samples]
+Drawn = Callable[[Samples, np.random.Generator], Samples]
+"""With the source of what is random in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,25 +42,24 @@ class Condition:
     """Heard in place of `augment.Surroundings`, the same by every speaker."""
 
     name: str
-    transform: Transform
+    transform: Drawn
     made_by: list[str]
     """See `features.Hearing`."""
 
     def heard(self, samples: Samples, speaker: str) -> Samples:
-        return self.transform(samples)
+        return self.transform(samples, np.random.default_rng(zlib.crc32(samples.tobytes())))
 
 
 def conditions(data: Path) -> list[Condition]:
-    """All, drawn anew from their seeds. Raises `SourceError`: no LibriSpeech, ESC-10 or rooms in `data`."""
+    """All. Raises `SourceError`: no LibriSpeech, ESC-10 or rooms in `data`."""
     noises = _paths(data, "esc10/**/*.*")[1::2]
     rooms = _paths(data, "speechbrain_samples/RIRs/*.wav")[1::2]
     talkers = {path.stem.split("-")[0]: path for path in _paths(data, "librispeech_sample/**/*-*-*.*")}
     # Those with even numbers may be learnt from.
     speaking = [path for speaker, path in talkers.items() if int(speaker) % 2][:_VOICES]
     noise, babble = _loud(noises), _loud(speaking)
-    found = [Condition(name, transform, _made_by(name)) for name, transform in CHANNELS.items()]
+    found = [Condition(name, _certain(line), _made_by(name)) for name, line in CHANNELS.items()]
     for snr in _SNRS:
-        # Each begins anew, so that every ratio hears the same disturbances.
         for kind, disturbance, paths in (
             ("babble", Babble(babble), speaking),
             ("noise", Noise(noise), noises),
@@ -65,7 +67,7 @@ def conditions(data: Path) -> list[Condition]:
             name = f"{kind}-{snr}dB"
             found.append(Condition(name, added(disturbance.draw, snr), _made_by(name, paths)))
     found.append(Condition("room", Rooms(_loud(rooms)), _made_by("room", rooms)))
-    found.append(Condition("clipping", clipped, _made_by("clipping")))
+    found.append(Condition("clipping", _certain(clipped), _made_by("clipping")))
     found += [Condition(name := f"cut-{length}s", Cut(length), _made_by(name)) for length in _CUTS]
     return found
 
@@ -98,9 +100,9 @@ def clipped(samples: Samples) -> Samples:
     return np.clip(samples, -top, top)
 
 
-def added(draw: Callable[[int], Samples], snr_db: float) -> Transform:
+def added(draw: Callable[[int, np.random.Generator], Samples], snr_db: float) -> Drawn:
     """A disturbance of the clip's length, at this ratio of mean powers over the whole clip."""
-    return lambda samples: with_noise(samples, draw(len(samples)), snr_db)
+    return lambda samples, random: with_noise(samples, draw(len(samples), random), snr_db)
 
 
 class Noise:
@@ -108,12 +110,11 @@ class Noise:
 
     def __init__(self, recordings: Sequence[Samples]) -> None:
         self._recordings = recordings
-        self._random = np.random.default_rng(0)
 
-    def draw(self, length: int) -> Samples:
+    def draw(self, length: int, random: np.random.Generator) -> Samples:
         while True:
-            recording = self._recordings[int(self._random.integers(len(self._recordings)))]
-            piece = _piece(recording, length, self._random)
+            recording = self._recordings[int(random.integers(len(self._recordings)))]
+            piece = _piece(recording, length, random)
             if np.mean(np.square(piece)) > _SILENT:
                 return piece
 
@@ -123,12 +124,11 @@ class Babble:
 
     def __init__(self, voices: Sequence[Samples]) -> None:
         self._voices = [voice / np.sqrt(np.mean(np.square(voice))) for voice in voices]
-        self._random = np.random.default_rng(0)
 
-    def draw(self, length: int) -> Samples:
+    def draw(self, length: int, random: np.random.Generator) -> Samples:
         count = min(_TALKERS, len(self._voices))
-        talkers = self._random.choice(len(self._voices), count, replace=False)
-        pieces = [_piece(self._voices[talker], length, self._random) for talker in talkers]
+        talkers = random.choice(len(self._voices), count, replace=False)
+        pieces = [_piece(self._voices[talker], length, random) for talker in talkers]
         return np.asarray(np.sum(pieces, 0), np.float32)
 
 
@@ -137,10 +137,9 @@ class Rooms:
 
     def __init__(self, responses: Sequence[Samples]) -> None:
         self._responses = [response[int(np.abs(response).argmax()) :] for response in responses]
-        self._random = np.random.default_rng(0)
 
-    def __call__(self, samples: Samples) -> Samples:
-        response = self._responses[int(self._random.integers(len(self._responses)))]
+    def __call__(self, samples: Samples, random: np.random.Generator) -> Samples:
+        response = self._responses[int(random.integers(len(self._responses)))]
         length = len(samples) + len(response) - 1
         spectrum = np.fft.rfft(samples, length) * np.fft.rfft(response / np.linalg.norm(response), length)
         return np.asarray(np.fft.irfft(spectrum, length)[: len(samples)], np.float32)
@@ -151,12 +150,15 @@ class Cut:
 
     def __init__(self, seconds: float) -> None:
         self._length = round(seconds * SAMPLE_RATE)
-        self._random = np.random.default_rng(0)
 
-    def __call__(self, samples: Samples) -> Samples:
+    def __call__(self, samples: Samples, random: np.random.Generator) -> Samples:
         start, end = speech_span(GateConfig(), samples)
-        first = start + int(self._random.integers(max(0, end - start - self._length) + 1))
+        first = start + int(random.integers(max(0, end - start - self._length) + 1))
         return samples[first : min(end, first + self._length)]
+
+
+def _certain(transform: Transform) -> Drawn:
+    return lambda samples, random: transform(samples)
 
 
 def _piece(recording: Samples, length: int, random: np.random.Generator) -> Samples:

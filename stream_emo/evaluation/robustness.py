@@ -7,7 +7,6 @@ from stream_emo.evaluation.metrics import Figure, unweighted_accuracy
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.voices import ravdess_folds
 from stream_emo.training.datasets import Data
-from stream_emo.training.features import endings, voices
 
 
 def robustness(source: Data) -> Result:
@@ -20,8 +19,7 @@ def robustness(source: Data) -> Result:
     clean_ua = clean.statistic(unweighted_accuracy)
     figures: dict[str, Figure] = {}
     for condition in conditions(source.folder):
-        heard = voices(folds.clips, folds.source.voice, source.cache, condition)
-        disturbed = folds.predictions(endings(heard))
+        disturbed = folds.predictions(folds.heard(condition))
         ua = disturbed.statistic(unweighted_accuracy)
         figures[f"{condition.name} ua"] = disturbed.figure(unweighted_accuracy)
         figures[f"{condition.name} loss"] = clean.bootstrap(lambda rows, ua=ua: clean_ua(rows) - ua(rows))  # type: ignore[misc]

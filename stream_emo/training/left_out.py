@@ -6,7 +6,7 @@ out. What a microphone brings is not like that: how sure to be of it can only be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,9 +45,15 @@ def readers(source: Data) -> Voices:
     return source.voices(clips, copies=COPIES)
 
 
-def without(source: Data, target: str) -> Data:
-    """The same folder, heard by an encoder that was taught as the shipped one, but without `target`."""
-    learnt = [clips() for name, clips in voice_corpora(source).items() if name != target]
+def without(source: Data, target: str, speakers: Collection[str] | None = None) -> Data:
+    """The same folder, heard by an encoder that was taught as the shipped one, but without `target`, or
+    without these speakers of it."""
+    learnt = []
+    for name, clips in voice_corpora(source).items():
+        if name != target:
+            learnt.append(clips())
+        elif speakers is not None:
+            learnt.append([clip for clip in clips() if clip.speaker not in speakers])
     voice = taught_voice(learnt, EMOTIONS, source.folder, source.cache, VoiceRecipe())
     return replace(source, voice=voice)
 
