@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from stream_emo.config import Config
-from stream_emo.errors import PipelineError, StreamEmoError
+from stream_emo.errors import DeviceError, PipelineError, StreamEmoError
 
 if TYPE_CHECKING:
     from stream_emo.evaluation.result import Result
@@ -131,9 +131,12 @@ def devices() -> None:
     Example:
       stream-emo devices
     """
-    from stream_emo.audio.microphone import devices as found
+    from stream_emo.audio.microphone import devices as listed
 
-    for device in found():
+    found = listed()
+    if not found:
+        raise DeviceError("no audio input device: connect a microphone or start the sound server")
+    for device in found:
         mark = "*" if device.default else " "
         about = f"{device.host}, {device.channels} channels, {device.rate} Hz"
         print(f"{mark} {device.index:3d}  {device.name}  ({about})")

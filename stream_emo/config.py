@@ -70,6 +70,7 @@ class SpeechConfig:
     model: str = ""
     """Folder of a CTranslate2 Whisper model; empty: look for an installed one."""
     device: str = _choice("cpu", "cpu", "cuda", "auto")
+    """Of Whisper's encoder and the voice's; what else there is runs on the CPU."""
     compute_type: str = _choice("int8", "int8", "int8_float16", "float16", "float32")
     text: bool = True
     """Transcribe; without, emotion comes from the voice alone."""
@@ -86,7 +87,7 @@ class FusionConfig:
     """From tokens to scores."""
 
     checkpoint: str = ""
-    """Folder with config.json and model.safetensors; empty: the one in the package."""
+    """Folder that `stream-emo train` wrote; empty: the one in the package."""
     window_s: float = _number(6.0, 1.0, 12.0)
     """How much speech one score looks at."""
     half_life_s: float = _number(10.0, 0.5, 3600.0)

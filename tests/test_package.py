@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +60,8 @@ def test_importing_is_light() -> None:
 
 
 @pytest.mark.weights
-def test_listening_does_without_torch() -> None:
+def test_listening_does_without_torch_and_tells_nobody(tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry would leave its queue in the cache."""
     program = """
 import sys
 from stream_emo import Config, Monitor
@@ -67,8 +69,15 @@ from stream_emo.demo import CLIP
 assert [score for score in Monitor(Config(), CLIP) if score.text]
 print([name for name in ("torch", "transformers") if name in sys.modules])
 """
-    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)},
+    )
     assert result.stdout.strip() == "[]"
+    assert [path.name for path in tmp_path.iterdir()] == ["stream_emo"]
 
 
 def test_public_names() -> None:

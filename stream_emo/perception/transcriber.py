@@ -1,7 +1,8 @@
 """From hypotheses to a transcript that can be trusted: a stable prefix while speech goes on, guards always.
 
 The stable prefix is what two hypotheses in a row agree on (Macháček et al. 2023, "Turning Whisper into
-Real-Time Transcription System"): later ones must begin with it, so words already shown do not flicker.
+Real-Time Transcription System"): later ones must begin with it, so words already shown do not flicker. The
+rest of the latest is the decoder's guess.
 The guards are Whisper's own (repetition, no-speech, log-probability), and a bound on the speaking rate.
 """
 
