@@ -120,6 +120,7 @@ def _remember(data: Path) -> ResidentMb:
     running = [Monitor(Config(), paced(Tape(samples)), engine=engine) for samples in calls]
     for monitor in running:
         monitor.__enter__()
+        monitor.start()
     for monitor in running:
         monitor.wait()
     every = resident_bytes()
