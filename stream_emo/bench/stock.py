@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from stream_emo.bench import workload
 from stream_emo.bench.machine import Spent, loaded, spending
 from stream_emo.bench.workload import Tape, fast
@@ -46,18 +44,14 @@ class VsStock:
 def vs_stock(data: Path) -> VsStock:
     """Utterances of 4 to 5 s, each through both in turn; partial words and live scores included."""
     clips = [workload.read(path) for path in workload.utterances(data)[: _CLIPS + 1]]
-    # An engine leaves torch one thread; the stock parts have what they would have without it.
-    threads = torch.get_num_threads()
     engine, stock = loaded(Config()), _stock_parts()
     ours, theirs = [], []
     for samples in clips:
         with spending() as spent, Monitor(Config(), fast(Tape(samples)), engine=engine) as monitor:
             monitor.wait()
         ours.append(spent)
-        torch.set_num_threads(threads)
         with spending() as spent:
             stock(samples)
-        torch.set_num_threads(1)
         theirs.append(spent)
     # The first pays for what is done once.
     pairs = list(zip(theirs[1:], ours[1:], strict=True))
@@ -87,6 +81,7 @@ def stock_whisper(config: Config) -> WhisperModel:
 
 def _stock_parts() -> Callable[[Samples], None]:
     """Each at its defaults; classifiers of the published shapes, weights random."""
+    import torch
     from transformers import (
         RobertaConfig,
         RobertaForSequenceClassification,
