@@ -31,6 +31,7 @@ from stream_emo.publish.publisher import Publisher, Subscription
 from stream_emo.types import (
     SAMPLE_RATE,
     Chunk,
+    DeviceChange,
     Failure,
     GateItem,
     Samples,
@@ -146,6 +147,18 @@ class Monitor:
                 self._threads.append(threading.Thread(target=stage, name=f"stream_emo-{name}", daemon=True))
             for thread in self._threads:
                 thread.start()
+
+    def pause(self) -> None:
+        """Hear nothing until `resume`; a microphone is released. What was heard until now is still published.
+
+        The session's clock goes on, and what was not heard is a `Lost` with the reason "paused"; a file or
+        pipe waits.
+        """
+        self._opened.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`; does nothing when it was not paused."""
+        self._opened.resume()
 
     def stop(self) -> None:
         """End the source; what was heard until now is still published. Returns at once; signal-safe."""
@@ -300,8 +313,7 @@ class Monitor:
                             next_stats += every
             except StreamEmoError as error:
                 self._fail(error)  # A source that ends badly: what it gave before is still worth publishing.
-            for out in self._gate.flush():
-                self._speech.put(out)
+            self._hand_on(self._gate.flush())
             self._speech.close()
         except Closed:
             pass  # A later stage failed, and said so.
@@ -314,7 +326,13 @@ class Monitor:
             self._latest = item.samples
             if item.arrived is not None:
                 self._arrivals.note(item.end, item.arrived)
-        for out in self._gate.feed(item):
+        elif isinstance(item, DeviceChange) and item.state != "opened":
+            # Who was speaking is not waited for until there is a device again.
+            self._hand_on(self._gate.flush())
+        self._hand_on(self._gate.feed(item))
+
+    def _hand_on(self, items: list[GateItem]) -> None:
+        for out in items:
             if isinstance(out, SpeechStart | SpeechEnd):
                 self._speaking = isinstance(out, SpeechStart)
                 self._opened.linger(0 if self._speaking else _LINGER)

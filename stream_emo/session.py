@@ -119,7 +119,8 @@ class Session:
                 yield Silence(item.utterance, seconds(item.end))
             yield from self._finish(item, age)
         elif isinstance(item, Gap):
-            self._lost += item.length
+            if item.reason != "paused":
+                self._lost += item.length
             yield Lost(seconds(item.start), seconds(item.end), item.reason)
         elif isinstance(item, DeviceChange):
             yield Device(seconds(item.position), item.state, item.name)

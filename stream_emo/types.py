@@ -47,8 +47,9 @@ class Chunk:
         return self.start + len(self.samples)
 
 
-GapReason = Literal["overflow", "device", "invalid"]
-"""Why audio is missing: a full queue or driver buffer, a lost device, samples that are not numbers."""
+GapReason = Literal["overflow", "device", "paused", "invalid"]
+"""Why audio is missing: a full queue or driver buffer, a lost device, a pause that was asked for, samples
+that are not numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,15 @@ class Gap:
         return self.end - self.start
 
 
+DeviceState = Literal["opened", "lost", "paused"]
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceChange:
-    """A live device went away or came (back). `position`: where on the clock it was noticed."""
+    """A live device went away, was released for a pause, or came (back). `position`: where on the clock."""
 
     position: int
-    state: Literal["opened", "lost"]
+    state: DeviceState
     name: str
 
 
@@ -284,10 +288,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A live device went away or came (back)."""
+    """A live device went away, was released for a pause, or came (back)."""
 
     time: float
-    state: Literal["opened", "lost"]
+    state: DeviceState
     name: str
 
 

@@ -39,6 +39,10 @@ class ListSource:
 
     def linger(self, samples: int) -> None: ...
 
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
     def stop(self) -> None:
         self.stopped = True
 

@@ -15,6 +15,7 @@ from stream_emo.demo import CLIP
 from stream_emo.errors import PipelineError, SourceError, StreamEmoError, WeightsError
 from stream_emo.types import (
     SAMPLE_RATE,
+    Device,
     DeviceChange,
     Event,
     Failure,
@@ -128,6 +129,24 @@ def test_lost_audio_and_devices_travel_with_the_audio(engine: Engine, speech: Sa
     assert Lost(4.0, 5.0, "overflow") in events
     assert scores[0].dropped_ms == 0
     assert scores[-1].dropped_ms == 1000
+
+
+def test_a_pause_ends_who_is_speaking_at_once_and_loses_nothing(engine: Engine, speech: Samples) -> None:
+    at = 2 * SAMPLE_RATE
+    items = [
+        DeviceChange(0, "opened", "test microphone"),
+        *chunks(speech[:at], 512),
+        DeviceChange(at, "paused", "test microphone"),
+        Gap(at, 60 * at, "paused"),
+        *chunks(speech[at:], 512, start=60 * at),
+    ]
+    events = everything(Monitor(Config(), ListSource(items), engine=engine))
+    paused = events.index(Device(2.0, "paused", "test microphone"))
+    final = next(event for event in events if isinstance(event, Score) and event.final)
+    assert events.index(final) < paused
+    assert final.end == 2.0
+    assert Lost(2.0, 120.0, "paused") in events
+    assert all(event.dropped_ms == 0 for event in events if isinstance(event, Score))
 
 
 def test_silence_is_silent(engine: Engine) -> None:

@@ -61,6 +61,9 @@ class Microphone:
         self._patience = patience or Patience()
         self._clock = clock
         self._stopping = threading.Event()
+        self._flowing = threading.Event()
+        """Cleared while paused."""
+        self._flowing.set()
         self._lock = threading.Lock()
         self._line: _Line | None = None
         self._past = SourceCounts()
@@ -91,14 +94,14 @@ class Microphone:
                 yield from line.listen(start)
                 if self.stopped:
                     break
-                yield DeviceChange(line.position, "lost", line.device.name)
+                yield DeviceChange(line.position, "paused" if line.paused else "lost", line.device.name)
                 line.close()
-                again = self._reconnect(wanted)
+                again = self._reconnect(wanted, delay=0 if line.paused else self._patience.retry_s)
                 if again is None:
                     break
                 start = max(line.position, line.position_at(again.begun))
                 if start > line.position:
-                    yield Gap(line.position, start, "device")
+                    yield Gap(line.position, start, "paused" if line.paused else "device")
                 line = again
                 line.linger(self._lingering)
                 yield DeviceChange(start, "opened", line.device.name)
@@ -111,8 +114,18 @@ class Microphone:
         if line is not None:
             line.linger(samples)
 
+    def pause(self) -> None:
+        with self._lock:
+            self._flowing.clear()
+            if self._line is not None:
+                self._line.pause()
+
+    def resume(self) -> None:
+        self._flowing.set()
+
     def stop(self) -> None:
         self._stopping.set()
+        self._flowing.set()
         line = self._line
         if line is not None:
             line.end()
@@ -132,6 +145,8 @@ class Microphone:
             if self._line is not None:
                 self._past = _sum(self._past, self._line.counts())
             self._line = line
+            if not self._flowing.is_set():
+                line.pause()
         if self.stopped:
             line.end()  # `stop` may not have seen this one.
 
@@ -158,11 +173,14 @@ class Microphone:
             f"{device.name} ({device.host}) records at none of {tried} Hz; choose another audio.device"
         ) from reason
 
-    def _reconnect(self, wanted: InputDevice) -> _Line | None:
-        """A line that delivers; None when stopped first."""
+    def _reconnect(self, wanted: InputDevice, delay: float) -> _Line | None:
+        """A line that delivers, after a pause or `delay` s; None when stopped first."""
         patience = self._patience
+        self._flowing.wait()
         lost, rescan = self._clock(), False
-        while not self._stopping.wait(patience.retry_s):
+        while not self._stopping.wait(delay):
+            delay = patience.retry_s
+            self._flowing.wait()
             try:
                 if rescan:
                     self._portaudio.rescan()
@@ -208,6 +226,8 @@ class _Line:
     ) -> None:
         """Raises `DeviceError`."""
         self.device = device
+        self.paused = False
+        """Whether it was ended for a pause."""
         self._rate, self._channel = rate, config.channel
         self._patience, self._clock = patience, clock
         self._queue = LiveQueue(rate, round(config.buffer_s * SAMPLE_RATE), clock)
@@ -260,6 +280,10 @@ class _Line:
     def end(self) -> None:
         """What came until now is still heard, no more."""
         self._queue.close()
+
+    def pause(self) -> None:
+        self.paused = True
+        self.end()
 
     def close(self) -> None:
         """Release the device; what was not heard yet is dropped."""

@@ -66,6 +66,11 @@ class Source(Protocol):
     def linger(self, samples: int) -> None:
         """A hint: nobody is in a hurry, so many may come together before they are given on; 0: at once."""
 
+    def pause(self) -> None:
+        """Take no audio until `resume`: a device is released, and its time is a gap; what can wait, waits."""
+
+    def resume(self) -> None: ...
+
     def stop(self) -> None:
         """Let the iteration end soon. From any thread or signal handler."""
 
@@ -132,6 +137,8 @@ class ReaderSource:
         self._reader = reader
         self._channel = config.channel
         self._stopped = False
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._converter: Converter | None = None
 
     @property
@@ -149,7 +156,7 @@ class ReaderSource:
         rate = self._reader.rate
         converter = self._converter = Converter(rate, self._channel, self.name)
         try:
-            while not self._stopped:
+            while self._flowing.wait() and not self._stopped:
                 frames = self._reader.read(rate // 2)
                 if len(frames) == 0:
                     break
@@ -163,9 +170,16 @@ class ReaderSource:
     def linger(self, samples: int) -> None:
         pass  # As fast as it is taken.
 
+    def pause(self) -> None:
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        self._flowing.set()
+
     def stop(self) -> None:
         self._stopped = True
         self._reader.stop()
+        self._flowing.set()
 
     def close(self) -> None:
         self._reader.close()
@@ -187,6 +201,8 @@ class PacedSource:
         self._reader = reader
         self._config = config
         self._ended = threading.Event()
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._stopped = False
         self._failure: Exception | None = None
         self._queue: LiveQueue | None = None
@@ -225,10 +241,17 @@ class PacedSource:
         if self._queue is not None:
             self._queue.gather(samples)
 
+    def pause(self) -> None:
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        self._flowing.set()
+
     def stop(self) -> None:
         self._stopped = self._stopped or not self._ended.is_set()
         self._ended.set()
         self._reader.stop()
+        self._flowing.set()
 
     def close(self) -> None:
         self._reader.close()
@@ -256,6 +279,9 @@ class PacedSource:
                     frames_read += len(frames)
                     # A block has arrived when its last sample has been spoken.
                     self._ended.wait(begun + frames_read / rate - time.monotonic())
+                    paused = time.monotonic()
+                    self._flowing.wait()
+                    begun += time.monotonic() - paused
                     if self._ended.is_set():
                         break
                     queue.offer(frames)

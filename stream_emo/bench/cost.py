@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _SESSIONS = 9
 _GROWTH_S = 4 * 3600.0
 _SETTLED_S = 600.0
 _QUIET = 1e-4
+_PAUSED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,8 @@ class Quiet:
     audio_s: float
     cpu_percent: float
     """Of one core."""
+    paused_percent: float
+    """The same for a minute of a paused monitor."""
     scores: int
     words: int
 
@@ -181,7 +185,20 @@ def silence(data: Path, seconds: float = 600) -> Silence:
     with Monitor(Config(), paced(Tape(noise)), engine=loaded(Config())) as monitor, spending() as spent:
         scores = [event for event in monitor.events() if isinstance(event, Score)]
     words = sum(len(score.words) for score in scores if score.final)
-    return Silence(Quiet(seconds, 100 * spent.cpu_s / spent.wall_s, len(scores), words))
+    with Monitor(Config(), paced(Tape(noise)), engine=loaded(Config())) as monitor:
+        monitor.start()
+        monitor.pause()
+        with spending() as paused:
+            time.sleep(min(seconds, _PAUSED_S))
+    return Silence(
+        Quiet(
+            seconds,
+            100 * spent.cpu_s / spent.wall_s,
+            100 * paused.cpu_s / paused.wall_s,
+            len(scores),
+            words,
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

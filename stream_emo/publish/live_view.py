@@ -64,7 +64,7 @@ class LiveView:
             case Lost():
                 self._note(f"{event.end - event.start:.2f} s of audio lost ({event.reason})", "yellow")
             case Device():
-                self._note(f"{event.name}: {event.state}", "yellow" if event.state == "lost" else "green")
+                self._note(f"{event.name}: {event.state}", "green" if event.state == "opened" else "yellow")
             case Failure():
                 self._note(event.message, "red")
 

@@ -580,6 +580,77 @@ def test_counts_add_up_at_every_moment_and_the_clock_has_no_seam() -> None:
     assert sum(others) <= counts.offered <= sum(others) + last
 
 
+# -- pausing -------------------------------------------------------------------------------------------
+
+
+def test_a_pause_releases_the_device_and_is_a_gap_not_a_loss() -> None:
+    clock = FakeClock()
+    portaudio = FakePortAudio(LAPTOP)
+    microphone, first = opened(portaudio, patience=replace(HASTY, retry_s=60), clock=clock)
+    clock.now += 0.01
+    first.deliver(160)
+    items = []
+    for item in microphone:
+        items.append(item)
+        if isinstance(item, Chunk) and len(portaudio.streams) == 1:
+            microphone.pause()
+        elif item == DeviceChange(160, "paused", "Laptop"):
+            clock.now = 103.0
+
+            def back(stream: FakeStream) -> None:
+                assert first.closed
+                clock.now += 0.02
+                stream.deliver(320)
+
+            portaudio.on_open = back
+            threading.Timer(0.02, microphone.resume).start()  # While it waits for that.
+        elif isinstance(item, Chunk):
+            microphone.stop()
+    begin = 3 * SAMPLE_RATE
+    assert items[2:5] == [
+        DeviceChange(160, "paused", "Laptop"),
+        Gap(160, begin, "paused"),
+        DeviceChange(begin, "opened", "Laptop"),
+    ]
+    assert contiguous(items)
+    assert microphone.counts() == SourceCounts(offered=480, taken=480)
+
+
+def test_paused_while_the_device_is_looked_for_it_is_not_opened_before_resume() -> None:
+    portaudio = FakePortAudio(LAPTOP)
+    microphone, first = opened(portaudio)
+    first.end()
+    items = iter(microphone)
+    assert [next(items), next(items)] == [
+        DeviceChange(0, "opened", "Laptop"),
+        DeviceChange(0, "lost", "Laptop"),
+    ]
+    microphone.pause()
+    rest: list[SourceItem] = []
+    waiting = threading.Thread(target=lambda: rest.extend(items))
+    waiting.start()
+    waiting.join(0.05)
+    assert (len(portaudio.streams), rest) == (1, [])
+    microphone.stop()
+    waiting.join(5)
+    assert (len(portaudio.streams), rest) == (1, [])
+
+
+def test_paused_before_it_begins_and_resumed_at_once() -> None:
+    portaudio = FakePortAudio(LAPTOP, on_open=lambda stream: stream.deliver(160))
+    microphone, _ = opened(portaudio, patience=replace(HASTY, retry_s=60))
+    microphone.pause()
+    microphone.resume()
+    items = []
+    for item in microphone:
+        items.append(item)
+        if len(changes(items)) == 3:
+            microphone.stop()
+    assert changes(items) == [("opened", "Laptop"), ("paused", "Laptop"), ("opened", "Laptop")]
+    assert contiguous(items)
+    assert [len(item.samples) for item in items if isinstance(item, Chunk)] == [160, 160]
+
+
 # -- the real thing ------------------------------------------------------------------------------------
 
 # Tells as JSON lines what comes; ends with standard input, and leaves the audio in a file.

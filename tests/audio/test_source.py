@@ -254,6 +254,35 @@ def test_the_pace_is_that_of_speech() -> None:
         assert begun + number * BLOCK / SAMPLE_RATE <= chunk.arrived <= time.monotonic()
 
 
+@pytest.mark.parametrize("make", [paced, fast])
+def test_a_paused_reader_waits_and_loses_nothing(make: Callable[[Reader], Source]) -> None:
+    frames = noise(40 * BLOCK)
+    source = make(ArrayReader(frames))
+    source.open()
+    source.pause()
+    heard: list[SourceItem] = []
+    listening = threading.Thread(target=lambda: heard.extend(source))
+    listening.start()
+    listening.join(0.1)
+    assert heard == []
+    source.resume()
+    listening.join(10)
+    np.testing.assert_array_equal(joined(heard), frames[:, 0])
+    assert source.counts() == SourceCounts(offered=len(frames), taken=len(frames))
+
+
+@pytest.mark.parametrize("make", [paced, fast])
+def test_stop_ends_a_pause(make: Callable[[Reader], Source]) -> None:
+    source = make(ArrayReader(noise(40 * BLOCK)))
+    source.open()
+    source.pause()
+    listening = threading.Thread(target=lambda: list(source))
+    listening.start()
+    source.stop()
+    listening.join(5)
+    assert not listening.is_alive()
+
+
 def test_a_slow_listener_loses_the_newest_and_is_told_exactly_what() -> None:
     frames = noise(10 * BLOCK)
     reader = GatedReader(frames)
