@@ -163,6 +163,7 @@ class Monitor:
     def stop(self) -> None:
         """End the source; what was heard until now is still published. Returns at once; signal-safe."""
         self._opened.stop()
+        self._session.hung_up = self._opened.live
 
     def wait(self, timeout: float | None = None) -> bool:
         """Until everything is published and every callback has run, or `timeout` s; whether it is.
@@ -195,7 +196,7 @@ class Monitor:
         """
         source = self._opened
         self._closed = True
-        source.stop()
+        self.stop()
         if threading.current_thread() in self._threads or self._publisher.in_callback():
             return  # A callback cannot wait for itself; whoever entered the monitor closes it.
         self._publisher.stop_waiting()
@@ -339,10 +340,10 @@ class Monitor:
             self._speech.put(out)
 
     def _listen(self) -> None:
-        live = self._opened.live
+        source = self._opened
         try:
             for item in self._speech:
-                behind = self._speech.counts.queued if live else None
+                behind = self._speech.counts.queued if source.live else None
                 for heard in self._session.listen(item, behind):
                     self._heard.put(heard)
             self._heard.close()

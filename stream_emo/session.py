@@ -19,7 +19,7 @@ from stream_emo.perception.speech import Whisper
 from stream_emo.perception.text import TextEncoder
 from stream_emo.perception.transcriber import Transcriber
 from stream_emo.perception.voice import VoiceEncoder
-from stream_emo.turns import Turns
+from stream_emo.turns import Turns, Urgency
 from stream_emo.types import (
     SAMPLE_RATE,
     Device,
@@ -84,6 +84,16 @@ class Session:
         self.scores = 0
 
     @property
+    def hung_up(self) -> bool:
+        """Whether a live source was stopped; may be set from any thread. Only the end of each utterance is of
+        interest then, and others go first."""
+        return self._listener.hung_up
+
+    @hung_up.setter
+    def hung_up(self, hung_up: bool) -> None:
+        self._listener.hung_up = hung_up
+
+    @property
     def shed_texts(self) -> int:
         return self._listener.shed_texts
 
@@ -134,18 +144,23 @@ class Session:
     def _read(self, heard: Heard, age: Age) -> Iterator[Score]:
         self._heard = heard
         yield self._fuse(heard, age)
-        if heard.encoded is None or self._text_encoder is None:
+        encoded = heard.encoded
+        if encoded is None or self._text_encoder is None:
             return
+        if self.hung_up:
+            encoded = replace(encoded, urgency=Urgency.LEFT)
         if heard.words is Words.FINAL:
-            self._transcript = self._transcriber.final(heard.encoded)
+            self._transcript = self._transcriber.final(encoded)
+        elif self.hung_up:
+            return  # The final words are on their way.
         else:
             # A refresh that cannot be trusted does not take back the words before it.
-            self._transcript = self._transcriber.partial(heard.encoded) or self._transcript
+            self._transcript = self._transcriber.partial(encoded) or self._transcript
         words = self._transcript.words if self._transcript else ()
         self._text = None
         if words:
             text_encoder = self._text_encoder.result()  # Not waited for in a turn.
-            with self._turns.turn(heard.words.urgency):
+            with self._turns.turn(encoded.urgency):
                 self._text = text_encoder.encode(words, self._context(heard.start))
         yield self._fuse(heard, age)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import IntEnum
+from enum import Enum
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -15,25 +16,28 @@ Answer = TypeVar("Answer")
 Kind = TypeVar("Kind", bound=Hashable)
 
 
-class Urgency(IntEnum):
-    """What goes first."""
+class Urgency(Enum):
+    """What goes first: how many seconds it may wait longer than what is most urgent. So nothing starves."""
 
-    ENDPOINT = 0
+    ENDPOINT = 0.0
     """Somebody has stopped speaking, and waits for an answer."""
-    VOICE = 1
+    VOICE = 0.5
     """A live score from the voice."""
-    WORDS = 2
+    WORDS = 1.0
     """Partial words."""
+    LEFT = 30.0
+    """What is left to say of somebody who has hung up."""
 
 
 class Turns:
-    """So many pieces of work at a time, the most urgent first; among equals whoever came first."""
+    """So many pieces of work at a time: whichever is due first, that is, came first and is most urgent."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.at_once = at_once
+        self._clock = clock
         self._lock = threading.Lock()
         self._free = at_once
-        self._waiting: list[tuple[int, int, Ticket]] = []
+        self._waiting: list[tuple[float, int, Ticket]] = []
         self._numbers = count()
 
     @contextmanager
@@ -48,7 +52,8 @@ class Turns:
                 self._free -= 1
                 ticket.called.set()
             else:
-                heapq.heappush(self._waiting, (urgency, next(self._numbers), ticket))
+                due = self._clock() + urgency.value
+                heapq.heappush(self._waiting, (due, next(self._numbers), ticket))
         try:
             ticket.called.wait()
         except BaseException:
@@ -116,8 +121,8 @@ class Batches(Generic[Ask, Answer, Kind]):
         self._waiting: list[_Request[Ask, Answer, Kind]] = []
 
     def ask(self, ask: Ask, kind: Kind, urgency: Urgency) -> Answer:
-        """The answer. Only what is of the same `kind` is done together. Raises what the work raised."""
-        mine: _Request[Ask, Answer, Kind] = _Request(ask, kind)
+        """The answer; only what is of the same `kind` and urgency is done together. Raises what it raised."""
+        mine: _Request[Ask, Answer, Kind] = _Request(ask, kind, urgency)
         with self._lock:
             self._waiting.append(mine)
         with self._turns.turn(urgency, mine.ticket) as called:
@@ -134,7 +139,7 @@ class Batches(Generic[Ask, Answer, Kind]):
             if mine not in self._waiting:
                 return []
             self._waiting.remove(mine)
-            alike = [request for request in self._waiting if request.kind == mine.kind][: self._most - 1]
+            alike = [request for request in self._waiting if request.alike(mine)][: self._most - 1]
             for request in alike:
                 self._waiting.remove(request)
             return [mine, *alike]
@@ -156,10 +161,15 @@ class Batches(Generic[Ask, Answer, Kind]):
 
 
 class _Request(Generic[Ask, Answer, Kind]):
-    def __init__(self, ask: Ask, kind: Kind) -> None:
+    def __init__(self, ask: Ask, kind: Kind, urgency: Urgency) -> None:
         self.ask = ask
         self.kind = kind
+        self.urgency = urgency
         self.ticket = Ticket()
         self.done = threading.Event()
         self.answer: list[Answer] = []
         self.failure: BaseException | None = None
+
+    def alike(self, other: _Request[Ask, Answer, Kind]) -> bool:
+        """Whether they may be done together: nobody's haste should wait for who has time."""
+        return (self.kind, self.urgency) == (other.kind, other.urgency)

@@ -43,6 +43,24 @@ def test_the_most_urgent_goes_first_and_equals_in_order() -> None:
     assert order == ["end 1", "end 2", "voice", "voice 2", "words"]
 
 
+def test_who_has_waited_long_goes_before_what_is_more_urgent() -> None:
+    moments = iter([0.0, 0.0, 0.4, 0.6])
+    turns, order = Turns(1, clock=lambda: next(moments)), list[str]()
+    with turns.turn(Urgency.ENDPOINT):
+        threads = [
+            queue_up(turns, order, name, urgency)
+            for name, urgency in (
+                ("left", Urgency.LEFT),
+                ("voice", Urgency.VOICE),
+                ("end 1", Urgency.ENDPOINT),
+                ("end 2", Urgency.ENDPOINT),
+            )
+        ]
+    for thread in threads:
+        thread.join(timeout=10)
+    assert order == ["end 1", "voice", "end 2", "left"]
+
+
 def test_it_is_crowded_while_somebody_waits() -> None:
     turns = Turns(1)
     with turns.turn(Urgency.VOICE):

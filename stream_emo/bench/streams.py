@@ -14,6 +14,7 @@ from stream_emo.bench.machine import Percentiles, loaded
 from stream_emo.bench.workload import Tape, paced
 from stream_emo.config import Config, PublishConfig
 from stream_emo.engine import Engine
+from stream_emo.errors import PipelineError
 from stream_emo.monitor import Monitor
 from stream_emo.types import Samples, Score, Stats
 
@@ -80,7 +81,9 @@ class Shed:
     lost_utterances: int
     """Without a final score."""
     recovery_s: float
-    """From the end of all but one call until its live scores are less than half a second old."""
+    """From the end of all but one call until its first score that is less than half a second old."""
+    recovered_ms: Percentiles
+    """How old its scores are from then on, while what the others said is still worked off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,11 @@ def overload(data: Path) -> Overload:
         for monitor in monitors[1:]:
             monitor.wait()
         last = [monitor.stats() for monitor in monitors[1:]]
-    late = [moment for moment, age in ages if moment > begun + _OVERLOAD_S and age > _RECOVERED_MS]
+    hung_up = begun + _OVERLOAD_S
+    young = (moment for moment, age in ages if moment >= hung_up and age <= _RECOVERED_MS)
+    recovered = next(young, None)
+    if recovered is None:
+        raise PipelineError(f"no score was less than {_RECOVERED_MS:.0f} ms old within {_RECOVERY_S:.0f} s")
     return Overload(
         Shed(
             sessions=_OVERLOAD,
@@ -124,7 +131,8 @@ def overload(data: Path) -> Overload:
             shed_texts=sum(part.shed_texts for part in stats),
             shed_scores=sum(part.shed_scores for part in stats),
             lost_utterances=sum(part.utterances for part in last) - len(finals),
-            recovery_s=max(0.0, max(late, default=0.0) - begun - _OVERLOAD_S),
+            recovery_s=recovered - hung_up,
+            recovered_ms=Percentiles.of([age for moment, age in ages if moment >= recovered]),
         )
     )
 

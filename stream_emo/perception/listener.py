@@ -42,13 +42,6 @@ class Words(Enum):
     PARTIAL = "the words so far"
     FINAL = "all the words, if nothing follows"
 
-    @property
-    def urgency(self) -> Urgency:
-        return _URGENCY[self]
-
-
-_URGENCY = {Words.NONE: Urgency.VOICE, Words.PARTIAL: Urgency.WORDS, Words.FINAL: Urgency.ENDPOINT}
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
@@ -92,21 +85,24 @@ class Listener:
         self._start = self._end = 0
         self._next = self._next_text = 0
         self._last: Heard | None = None
+        self.hung_up = False
+        """A live source was stopped: of what it still had to say only the end of each utterance is of
+        interest, and others go first."""
         self.shed_texts = 0
         self.shed_scores = 0
 
     def feed(self, item: GateItem, behind: int | None = None) -> Iterator[ListenerItem]:
         """`behind`: samples that already wait after this item; None when the source can wait, too."""
         if isinstance(item, SpeechChunk):
-            yield from self._grow(item, behind)
+            yield from self._grow(item, _SHED_SCORE if self.hung_up else behind)
         elif isinstance(item, SpeechPause):
-            if behind is None or behind < _SHED_TEXT:
-                yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL))
-            else:
+            if self.hung_up or self._late(behind):
                 self.shed_texts += 1
+            else:
+                yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL), Urgency.ENDPOINT)
         elif isinstance(item, SpeechEnd):
             if not self._complete(item.end):
-                yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL))
+                yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL), Urgency.ENDPOINT)
             yield item
         else:
             if isinstance(item, SpeechStart):
@@ -136,7 +132,8 @@ class Listener:
             if words is Words.PARTIAL and self._late(behind):
                 self.shed_texts += 1
                 words = Words.NONE
-            yield self._listen(chunk.utterance, due, words)
+            urgency = Urgency.WORDS if words is Words.PARTIAL else Urgency.VOICE
+            yield self._listen(chunk.utterance, due, words, urgency)
 
     def _late(self, behind: int | None) -> bool:
         """Too late for words that will be heard again; or others wait, for what is more urgent."""
@@ -145,19 +142,22 @@ class Listener:
     def _wanted(self, words: Words) -> Words:
         return words if self._text else Words.NONE
 
+    def _now(self, urgency: Urgency) -> Urgency:
+        return Urgency.LEFT if self.hung_up else urgency
+
     def _complete(self, end: int) -> bool:
         """Whether the last pass heard exactly the whole utterance."""
         last = self._last
         return last is not None and last.end == end and last.words is self._wanted(Words.FINAL)
 
-    def _listen(self, utterance: int, end: int, words: Words) -> Heard:
+    def _listen(self, utterance: int, end: int, words: Words, urgency: Urgency) -> Heard:
         samples = self._samples[: end - self._start]
         encoded = None
         self._next = end + self._hop
         if words is not Words.NONE:
-            encoded = self._whisper.encode(samples, self._start, words.urgency)
+            encoded = self._whisper.encode(samples, self._start, self._now(urgency))
             self._next_text = end + self._text_hop
-        with self._turns.turn(words.urgency):
+        with self._turns.turn(self._now(urgency)):
             tokens = self._tokens.tokens(samples, self._start, self._window)
         self._last = Heard(utterance, self._start, end, words, encoded, tokens)
         return self._last

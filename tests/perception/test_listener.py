@@ -26,6 +26,7 @@ class CountingEncoders:
     def __init__(self) -> None:
         self.voice: list[int] = []
         self.words: list[tuple[int, int]] = []
+        self.urgencies: list[Urgency] = []
 
     def encode_voice(self, samples: Samples) -> NDArray[np.float32]:
         self.voice.append(len(samples))
@@ -33,6 +34,7 @@ class CountingEncoders:
 
     def encode_words(self, samples: Samples, start: int, urgency: Urgency) -> Encoded:
         self.words.append((start, len(samples)))
+        self.urgencies.append(urgency)
         return Encoded(start, len(samples), np.zeros((0, 0), np.float32), urgency)
 
 
@@ -139,13 +141,25 @@ class Crowded(Turns):
 
 
 @pytest.mark.parametrize(("behind", "words"), [(0, Words.NONE), (None, Words.PARTIAL)])
-def test_where_others_wait_partial_words_are_shed_unless_the_source_can_wait(
+def test_where_others_wait_words_that_come_again_are_shed_unless_the_source_can_wait(
     behind: int | None, words: Words
 ) -> None:
     busy = listener(CountingEncoders(), turns=Crowded(1))
-    items = [SpeechStart(0, 0, 0), *speech(0, seconds(2.2)), SpeechPause(0, seconds(2.2))]
+    end = seconds(2.2)
+    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end), SpeechEnd(0, end, end, "silence")]
     assert heard(busy, items, behind) == [(1.0, Words.NONE), (2.0, words), (2.2, Words.FINAL)]
-    assert busy.shed_texts == (words is Words.NONE)
+    assert busy.shed_texts == (0 if behind is None else 2)
+
+
+def test_who_has_hung_up_gets_the_last_word_on_each_utterance_after_all_others() -> None:
+    encoders = CountingEncoders()
+    left = listener(encoders)
+    end = seconds(2.2)
+    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end), SpeechEnd(0, end, end, "silence")]
+    left.hung_up = True
+    assert heard(left, items, 0) == [(2.2, Words.FINAL)]
+    assert encoders.urgencies == [Urgency.LEFT]
+    assert (left.shed_scores, left.shed_texts) == (2, 1)
 
 
 @settings(deadline=None, max_examples=20)
