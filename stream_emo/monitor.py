@@ -340,10 +340,10 @@ class Monitor:
             self._speech.put(out)
 
     def _listen(self) -> None:
-        source = self._opened
+        live = self._opened.live
         try:
             for item in self._speech:
-                behind = self._speech.counts.queued if source.live else None
+                behind = self._speech.counts.queued if live else None
                 for heard in self._session.listen(item, behind):
                     self._heard.put(heard)
             self._heard.close()

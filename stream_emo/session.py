@@ -151,8 +151,6 @@ class Session:
             encoded = replace(encoded, urgency=Urgency.LEFT)
         if heard.words is Words.FINAL:
             self._transcript = self._transcriber.final(encoded)
-        elif self.hung_up:
-            return  # The final words are on their way.
         else:
             # A refresh that cannot be trusted does not take back the words before it.
             self._transcript = self._transcriber.partial(encoded) or self._transcript

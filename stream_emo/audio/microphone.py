@@ -178,9 +178,8 @@ class Microphone:
         patience = self._patience
         self._flowing.wait()
         lost, rescan = self._clock(), False
-        while not self._stopping.wait(delay):
+        while self._may_open(delay):
             delay = patience.retry_s
-            self._flowing.wait()
             try:
                 if rescan:
                     self._portaudio.rescan()
@@ -196,6 +195,12 @@ class Microphone:
             line.close()
             rescan = True
         return None
+
+    def _may_open(self, delay: float) -> bool:
+        """After `delay` s, and a pause if there is one; False when stopped meanwhile."""
+        self._stopping.wait(delay)
+        self._flowing.wait()
+        return not self.stopped
 
     def _connect_again(self, wanted: InputDevice, or_default: bool) -> _Line:
         found = self._portaudio.devices()

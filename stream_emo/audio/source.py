@@ -279,9 +279,10 @@ class PacedSource:
                     frames_read += len(frames)
                     # A block has arrived when its last sample has been spoken.
                     self._ended.wait(begun + frames_read / rate - time.monotonic())
-                    paused = time.monotonic()
-                    self._flowing.wait()
-                    begun += time.monotonic() - paused
+                    if not self._flowing.is_set():
+                        paused = time.monotonic()
+                        self._flowing.wait()
+                        begun += time.monotonic() - paused
                     if self._ended.is_set():
                         break
                     queue.offer(frames)

@@ -636,6 +636,27 @@ def test_paused_while_the_device_is_looked_for_it_is_not_opened_before_resume() 
     assert (len(portaudio.streams), rest) == (1, [])
 
 
+def test_stopped_in_a_pause_while_the_device_is_looked_for_it_is_not_opened() -> None:
+    class Absent(FakePortAudio):
+        def rescan(self) -> None:
+            tried.set()
+
+    tried = threading.Event()
+    portaudio = Absent(LAPTOP)
+    microphone, first = opened(portaudio)
+    portaudio.refused["Laptop"] = DeviceError("not yet")
+    first.end()
+    waiting = threading.Thread(target=lambda: list(microphone))
+    waiting.start()
+    assert tried.wait(5)
+    microphone.pause()
+    waiting.join(0.05)  # By now it waits for the end of the pause.
+    portaudio.refused.clear()
+    microphone.stop()
+    waiting.join(5)
+    assert len(portaudio.streams) == 1
+
+
 def test_paused_before_it_begins_and_resumed_at_once() -> None:
     portaudio = FakePortAudio(LAPTOP, on_open=lambda stream: stream.deliver(160))
     microphone, _ = opened(portaudio, patience=replace(HASTY, retry_s=60))
