@@ -769,7 +769,8 @@ def test_hears_a_tone_through_portaudio_and_pulseaudio(pulse_sink: PulseServer, 
     heard = audio[loud[0] : loud[-1] + 1]
     assert len(heard) == pytest.approx(SAMPLE_RATE, rel=0.02)
     assert loudest_pitch(heard) == pytest.approx(440, abs=2)
-    assert np.abs(heard).max() == pytest.approx(0.5, abs=0.02)
+    # Not its peak: where a busy machine loses a few milliseconds, the resampler rings.
+    assert np.sqrt(2 * np.mean(heard**2)) == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.pulse
