@@ -27,6 +27,8 @@ from stream_emo.types import (
     SpeechStart,
 )
 
+# Silence that an utterance keeps at its end, as in what the models were trained on.
+_TAIL_S = 0.2
 # A split for length looks for the quietest 80 ms, in steps of 10 ms, in the last 3 s.
 _SEARCH = 3 * SAMPLE_RATE
 _STEP = SAMPLE_RATE // 100
@@ -40,6 +42,7 @@ class Gate:
     An utterance begins with speech above `threshold`; from there to its end all above `release` is speech
     (hysteresis: the soft end of a sentence would not have opened the gate). A release above the threshold
     counts as the threshold, a pause longer than the hangover as the hangover.
+    It keeps `_TAIL_S` of the silence at its end, or as little as there is before a pause.
     An utterance outgrows `max_utterance_s` only by the silence at its tail.
     """
 
@@ -49,11 +52,12 @@ class Gate:
         self._min_speech = _length(config.min_speech_s)
         self._pre_roll = _length(config.pre_roll_s)
         self._pause = _length(min(config.pause_s, config.hangover_s))
+        self._tail = min(_length(_TAIL_S), self._pause)
         self._hangover = _length(config.hangover_s)
         self._max = _length(config.max_utterance_s)
         self._vad = vad
-        self._frame = np.zeros(vad.frame, np.float32)
-        self._filled = 0
+        self._rest: Samples = np.zeros(0, np.float32)
+        """Less than a frame, not decided yet."""
         self._clock = 0
         self._tape = _Tape(0)
         self._floor = 0
@@ -97,15 +101,15 @@ class Gate:
             raise ValueError(f"samples [{start}, {end}) do not continue the clock at {self._clock}")
 
     def _audio(self, samples: Samples) -> Iterator[GateItem]:
-        taken = 0
-        while taken < len(samples):
-            part = samples[taken : taken + len(self._frame) - self._filled]
-            self._frame[self._filled : self._filled + len(part)] = part
-            self._filled += len(part)
-            self._clock += len(part)
-            taken += len(part)
-            if self._filled == len(self._frame):
-                yield from self._decide(self._take_frame())
+        size, end = self._vad.frame, self._clock + len(samples)
+        waiting = np.concatenate([self._rest, samples])
+        whole = len(waiting) // size * size
+        frames = waiting[:whole].reshape(-1, size)
+        self._rest = waiting[whole:].copy()
+        for number, probability in enumerate(self._vad.probabilities(frames)):
+            self._clock = end - len(waiting) + (number + 1) * size
+            yield from self._decide(frames[number], probability)
+        self._clock = end
 
     def _gap(self, gap: Gap) -> Iterator[GateItem]:
         self._floor = gap.end
@@ -121,24 +125,20 @@ class Gate:
 
     def _cut(self, reason: Literal["gap", "end"]) -> Iterator[GateItem]:
         """The audio breaks off: end the open utterance, with what came after the last whole frame."""
-        self._tape.append(self._take_frame())
+        self._tape.append(self._rest)
+        self._rest = self._rest[:0]
         if self._open:
-            if not self._paused:
+            if self._tail_missing:
                 yield from self._deliver(self._clock)
             yield self._end(self._delivered, reason)
         self._active = False
         self._vad.reset()
 
-    def _take_frame(self) -> Samples:
-        frame = self._frame[: self._filled].copy()
-        self._filled = 0
-        return frame
-
-    def _decide(self, frame: Samples) -> Iterator[GateItem]:
-        self._tape.append(frame)
+    def _decide(self, frame: Samples, probability: float) -> Iterator[GateItem]:
+        self._tape.append(frame.copy())  # Not a view, which would keep all that came with it.
         was_active = self._active
         enough = self._release if self._open or was_active else self._threshold
-        self._active = self._vad.probability(frame) >= enough
+        self._active = probability >= enough
         if self._active and not was_active:
             self._onset = self._clock - len(frame)
         if self._open:
@@ -164,13 +164,17 @@ class Gate:
 
     def _silence(self) -> Iterator[GateItem]:
         silence = self._clock - self._last_speech
-        if not self._paused:
+        if self._tail_missing:
             yield from self._deliver(self._clock)
-            if silence >= self._pause:
-                self._paused = True
-                yield SpeechPause(self._utterance, self._delivered)
+        if not self._paused and silence >= self._pause:
+            self._paused = True
+            yield SpeechPause(self._utterance, self._delivered)
         if silence >= self._hangover:
             yield self._end(self._delivered, "silence")
+
+    @property
+    def _tail_missing(self) -> bool:
+        return self._delivered < self._last_speech + self._tail
 
     def _begin(self, start: int, onset: int) -> SpeechStart:
         self._open = True

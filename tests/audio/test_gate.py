@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -48,9 +49,9 @@ class LevelVad:
     def __init__(self) -> None:
         self.resets = 0
 
-    def probability(self, frame: Samples) -> float:
-        assert frame.shape == (self.frame,)
-        return float(np.abs(frame).max())
+    def probabilities(self, frames: Samples) -> list[float]:
+        assert frames.shape[1:] == (self.frame,)
+        return [float(np.abs(frame).max()) for frame in frames]
 
     def reset(self) -> None:
         self.resets += 1
@@ -168,8 +169,9 @@ def test_silence_holds_nothing_and_says_nothing() -> None:
     assert run(audio((3000, 0.0))) == []
 
 
-def test_an_utterance_has_pre_roll_and_a_tail_as_long_as_the_pause() -> None:
-    events = run(audio((1000, 0.0), (500, 0.9), (1000, 0.0)))
+@pytest.mark.parametrize("pause_s", [0.2, 0.3, 0.45])
+def test_an_utterance_has_pre_roll_and_a_tail(pause_s: float) -> None:
+    events = run(audio((1000, 0.0), (500, 0.9), (1000, 0.0)), replace(CONFIG, pause_s=pause_s))
     assert edges(events) == [
         SpeechStart(0, start=700 * MS, onset=1000 * MS),
         SpeechPause(0, end=1700 * MS),
@@ -240,7 +242,18 @@ def test_speech_that_resumes_within_the_hangover_goes_on_without_a_hole() -> Non
     check_consistency(events, samples)
 
 
-def test_silence_beyond_the_pause_is_held_back() -> None:
+@pytest.mark.parametrize(("silence", "tail", "pauses"), [(100, 100, 0), (290, 200, 0), (300, 200, 1)])
+def test_a_pause_is_told_later_than_the_tail_ends(silence: int, tail: int, pauses: int) -> None:
+    config = replace(CONFIG, pause_s=0.3)
+    for end, then in ((500 + tail, ()), (1000 + silence, ((500, 0.9),))):
+        samples = audio((500, 0.9), (silence, 0.0), *then)
+        events = run(samples, config)
+        check_consistency(events, samples)
+        assert sum(isinstance(event, SpeechPause) for event in events) == pauses
+        assert events[-1] == SpeechEnd(0, end * MS, len(samples), "end")
+
+
+def test_silence_beyond_the_tail_is_held_back() -> None:
     gate = Gate(CONFIG, LevelVad())
     samples = audio((500, 0.9), (400, 0.0), (10, 0.9))
     events = gate.feed(Chunk(0, samples[: 900 * MS]))
@@ -252,7 +265,7 @@ def test_silence_beyond_the_pause_is_held_back() -> None:
 
 def test_pause_longer_than_the_hangover_counts_as_the_hangover() -> None:
     events = run(audio((500, 0.9), (500, 0.0)), GateConfig(pause_s=1.0, hangover_s=0.3))
-    assert edges(events)[1:] == [SpeechPause(0, 800 * MS), SpeechEnd(0, 800 * MS, 800 * MS, "silence")]
+    assert edges(events)[1:] == [SpeechPause(0, 700 * MS), SpeechEnd(0, 700 * MS, 800 * MS, "silence")]
 
 
 def test_long_speech_is_split_in_the_latest_dip_and_sent_again_from_there() -> None:
