@@ -104,8 +104,8 @@ class FusionNetwork(nn.Module):
         alone = torch.stack([1 / self.cooling, torch.ones_like(self.cooling)])
         sharpness = torch.where(present.all(1, keepdim=True), self.sharpness.exp(), alone)
         return Scores(
-            logits=torch.einsum("bm,bme->be", weights * sharpness, torch.stack(logits, 1)),
-            affect=torch.einsum("bm,bma->ba", weights, torch.stack(affect, 1)).tanh(),
+            logits=_sum(torch.stack(logits, 1), weights * sharpness),
+            affect=_sum(torch.stack(affect, 1), weights).tanh(),
             weights=weights,
             voice=heard,
         )
@@ -292,7 +292,7 @@ class _Attend(nn.Module):
         scale = query.shape[-1] ** -0.5
         scores = query @ key.transpose(2, 3) * scale + bias
         scores = scores.masked_fill(~other.present[:, None, None, :], -math.inf)
-        nothing = torch.einsum("bhnd,hd->bhn", query, self.null)[..., None] * scale
+        nothing = query @ self.null[..., None] * scale  # [b, h, n, 1]
         shares = torch.cat([scores, nothing], -1).softmax(-1)[..., :-1]
         attended = (shares @ value).transpose(1, 2).flatten(2)  # [b, n, w]
         tokens = tokens + self.dropout(self.out(attended))
@@ -318,10 +318,15 @@ class _Pool(nn.Module):
         scores = self.score(tokens).squeeze(2) - functional.softplus(self.slope) * stream.ages
         # The lowest finite value, not -inf: a missing stream must not divide zero by zero.
         shares = scores.masked_fill(~stream.present, torch.finfo(scores.dtype).min).softmax(1)
-        return torch.einsum("bn,bnw->bw", shares * stream.present, tokens)
+        return _sum(tokens, shares * stream.present)
 
 
 def _mean(features: Tensor, present: Tensor) -> Tensor:
     """[b, f]: the mean over the tokens that are there."""
     count = present.sum(1, keepdim=True).clamp_min(1)
-    return torch.einsum("bnf,bn->bf", features, present.to(features.dtype)) / count
+    return _sum(features, present.to(features.dtype)) / count
+
+
+def _sum(features: Tensor, weights: Tensor) -> Tensor:
+    """[b, f] of [b, n, f], each with its weight [b, n]. (ONNX Runtime is slow at `einsum`.)"""
+    return (weights[:, None] @ features).squeeze(1)

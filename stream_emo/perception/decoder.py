@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp, log
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from stream_emo.perception.decoder_network import DecoderNetwork
 from stream_emo.perception.graph import compiled
 from stream_emo.perception.weights import Matrix, variables
 
-_SURE = np.log(0.8)  # Of a token: no other is worth a beam.
+_SURE = 0.8  # So probable a token that no other is worth a beam.
+_LEAST = 1e-38  # Of a probability that has a logarithm.
 
 Floats = NDArray[np.float32]
 
@@ -116,9 +118,10 @@ class Decoder:
         """The likeliest tokens for each; what else is asked for at the same time makes no difference."""
         searches = [_Search(self, ask, style) for ask in asks]
         while waiting := [search for search in searches if search.hypothesis is None]:
-            logits = self._words.run(None, {"x": np.concatenate([search.hidden for search in waiting])})[0]
+            hidden = np.concatenate([search.hidden for search in waiting])
+            probabilities = self._words.run(None, {"x": hidden})[0]
             cuts = np.cumsum([len(search.hidden) for search in waiting])[:-1]
-            for search, rows in zip(waiting, np.split(logits, cuts), strict=True):
+            for search, rows in zip(waiting, np.split(probabilities, cuts), strict=True):
                 search.advance(rows)
         return [search.hypothesis for search in searches if search.hypothesis is not None]
 
@@ -145,15 +148,14 @@ class Decoder:
         hidden, attention, *caches = self._body.run(None, feed)
         return hidden, list(caches), attention
 
-    def log_softmax(self, logits: Floats, *, first: bool) -> Floats:
-        """In place, of what may be written; `first`: the first row is the beginning of a text."""
-        logits[:, self._suppressed] = -np.inf
-        logits[:, self.vocabulary.end + 1 :] = -np.inf  # Languages, timestamps and the like.
+    def writable(self, probabilities: Floats, *, first: bool) -> Floats:
+        """In place: of what may be written, 1 together; `first`: the first row is the beginning of a text."""
+        probabilities[:, self._suppressed] = 0
+        probabilities[:, self.vocabulary.end + 1 :] = 0  # Languages, timestamps and the like.
         if first:
-            logits[0, self._not_first] = -np.inf
-        logits -= logits.max(1, keepdims=True)
-        logits -= np.log(np.exp(logits).sum(1, keepdims=True))
-        return logits
+            probabilities[0, self._not_first] = 0
+        probabilities /= np.maximum(probabilities.sum(1, keepdims=True), _LEAST)
+        return probabilities
 
 
 class _Search:
@@ -177,18 +179,22 @@ class _Search:
         self.hypothesis: Hypothesis | None = None
         """The best, when all is done."""
 
-    def advance(self, logits: Floats) -> None:
-        """`logits` [rows of `hidden`, tokens] of what comes next."""
-        logits = self._decoder.log_softmax(logits, first=False) if self._tokens else self._begun(logits)
+    def advance(self, probabilities: Floats) -> None:
+        """`probabilities` [rows of `hidden`, tokens] of what comes next."""
+        if self._tokens:
+            probabilities = self._decoder.writable(probabilities, first=False)
+        else:
+            probabilities = self._begun(probabilities)
         candidates = []
-        for row, scores in enumerate(logits):
-            self._forbid_repetitions(row, scores)
+        for row, chances in enumerate(probabilities):
+            self._forbid_repetitions(row, chances)
             sum_ = sum(self._log_probabilities[row])
             # One more than beams, as one may be the end.
             for _ in range(self._style.beams + 1):
-                token = int(scores.argmax())
-                candidates.append((sum_ + float(scores[token]), row, token, float(scores[token])))
-                scores[token] = -np.inf
+                token = int(chances.argmax())
+                score = _log(chances[token])
+                candidates.append((sum_ + score, row, token, score))
+                chances[token] = 0
         candidates.sort(reverse=True)
         going: list[tuple[int, int, float]] = []
         for _, row, token, score in candidates:
@@ -214,27 +220,24 @@ class _Search:
             self._ended += [self._finished(row, self._log_probabilities[row]) for row in range(len(going))]
             self._stop()
 
-    def _begun(self, logits: Floats) -> Floats:
+    def _begun(self, probabilities: Floats) -> Floats:
         """After the first pass: how likely the prefix was, and how much of the guess was right."""
-        first = logits[0]
-        loudest = float(first.max())
-        silent = float(first[self._decoder.vocabulary.no_speech]) - loudest
-        self._no_speech = float(np.exp(silent) / np.exp(first - loudest).sum())
-        scores = self._decoder.log_softmax(logits[self._prompt - 1 :], first=not self._ask.prefix)
+        self._no_speech = float(probabilities[0, self._decoder.vocabulary.no_speech])
+        chances = self._decoder.writable(probabilities[self._prompt - 1 :], first=not self._ask.prefix)
         right = len(self._ask.prefix)
-        least = _SURE if self._style.beams > 1 else -np.inf
+        least = _SURE if self._style.beams > 1 else 0.0
         for token in self._guess:
-            if int(scores[right].argmax()) != token or scores[right, token] < least:
+            if int(chances[right].argmax()) != token or chances[right, token] < least:
                 break
             right += 1
         tokens = (*self._ask.prefix, *self._guess)[:right]
         self._tokens = [tokens]
-        self._log_probabilities = [tuple(float(scores[n, token]) for n, token in enumerate(tokens))]
+        self._log_probabilities = [tuple(_log(chances[n, token]) for n, token in enumerate(tokens))]
         self._caches = [cache[:, :, : self._prompt + right] for cache in self._caches]
         self._attention = self._attention[:, :, : self._prompt + right]
-        return scores[right : right + 1]
+        return chances[right : right + 1]
 
-    def _forbid_repetitions(self, row: int, scores: Floats) -> None:
+    def _forbid_repetitions(self, row: int, chances: Floats) -> None:
         """What would complete as many tokens as occurred before."""
         length, tokens = self._style.no_repeat, self._tokens[row]
         if length == 0:
@@ -242,7 +245,7 @@ class _Search:
         last = tokens[len(tokens) - length + 1 :]
         for at in range(len(tokens) - length + 1):
             if tokens[at : at + length - 1] == last:
-                scores[tokens[at + length - 1]] = -np.inf
+                chances[tokens[at + length - 1]] = 0
 
     def _finished(self, row: int, log_probabilities: Sequence[float]) -> Hypothesis:
         tokens = self._tokens[row]
@@ -250,10 +253,14 @@ class _Search:
             tokens,
             sum(log_probabilities) / max(1, len(log_probabilities)),
             self._no_speech,
-            tuple(float(np.exp(score)) for score in log_probabilities[: len(tokens)]),
+            tuple(exp(score) for score in log_probabilities[: len(tokens)]),
             # From where the first token is expected.
             self._attention[row, :, self._prompt - 1 :],
         )
 
     def _stop(self) -> None:
         self.hypothesis = max(self._ended, key=lambda hypothesis: hypothesis.log_probability)
+
+
+def _log(probability: float) -> float:
+    return log(max(probability, _LEAST))

@@ -102,9 +102,9 @@ class DecoderNetwork:
     def words(self) -> bytes:
         graph = Graph()
         embeddings = self._of("embeddings/weight")
-        graph.name(graph.linear8("x", embeddings, None), "logits")
+        graph.name(graph.op("Softmax", graph.linear8("x", embeddings, None), axis=1), "probabilities")
         shape = ("rows", len(embeddings))
-        return graph.model([("x", FLOAT, ("rows", self.width))], [("logits", FLOAT, shape)])
+        return graph.model([("x", FLOAT, ("rows", self.width))], [("probabilities", FLOAT, shape)])
 
     def _attended(self, graph: Graph, x: str, attention: str, values: str, name: str) -> str:
         """`x` and what was attended to."""
