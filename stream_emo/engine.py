@@ -37,6 +37,7 @@ class Engine:
         """
         one_thread_for_numpy()
         _share_heap()
+        _forget_lengths()
         speech = config.speech
         self._config = config
         folder = find(MINILM, speech.text_model) if speech.text else None
@@ -90,6 +91,13 @@ def _share_heap() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
             mallopt(_ARENA_MAX, 1)
+
+
+def _forget_lengths() -> None:
+    """CTranslate2's matrix library keeps a plan for each length of audio it has seen, up to 1024 of them:
+    60 MB that take hours to fill, and save nothing that can be measured. Who set it otherwise is obeyed.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 
 def _text_encoder(folder: Path, adapter: Path) -> TextEncoder:
