@@ -311,7 +311,8 @@ def bench(
             "--only",
             metavar="PARTS",
             help="Some of latency, speed, cpu, cold-start, memory, streams (these without --only), vs-stock, "
-            "endpoint, hop, overload, silence, growth, lifecycle, wer-ravdess, wer-smoke; comma between.",
+            "endpoint, hangover, hop, overload, silence, growth, lifecycle, wer-ravdess, wer-smoke; comma "
+            "between.",
         ),
     ] = "",
     vs_stock: Annotated[

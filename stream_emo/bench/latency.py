@@ -14,7 +14,7 @@ import numpy as np
 from stream_emo.bench import workload
 from stream_emo.bench.machine import Percentiles, loaded, spending
 from stream_emo.bench.wer import RAVDESS_SENTENCES, normalized
-from stream_emo.bench.workload import Tape, paced
+from stream_emo.bench.workload import Tape, paced, true_end
 from stream_emo.config import Config
 from stream_emo.errors import PipelineError
 from stream_emo.monitor import Monitor
@@ -24,7 +24,6 @@ _HOP_S = 0.5
 _PAUSE_S = (0.8, 1.6)
 _SILENCE_S = 3.0
 _CLIPS = 24
-_END_DB = -45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def endpoint(data: Path) -> Endpoint:
     borders, ends = [0], []
     for path in paths:
         samples = workload.read(path)
-        ends.append((borders[-1] + _true_end(samples)) / SAMPLE_RATE)
+        ends.append((borders[-1] + true_end(samples)) / SAMPLE_RATE)
         pieces += [samples, np.zeros(round(_SILENCE_S * SAMPLE_RATE), np.float32)]
         borders.append(borders[-1] + len(pieces[-2]) + len(pieces[-1]))
     tape = Tape(np.concatenate(pieces))
@@ -160,8 +159,3 @@ def cold_start(data: Path) -> ColdStart:
                 process.terminate()
                 return found
     raise PipelineError(f"`{' '.join(program)}` ended without a score")
-
-
-def _true_end(samples: Samples) -> int:
-    loud = np.abs(samples) > np.abs(samples).max() * 10 ** (_END_DB / 20)
-    return int(np.flatnonzero(loud)[-1]) + 1

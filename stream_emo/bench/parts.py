@@ -9,6 +9,7 @@ from typing import Any
 
 from stream_emo.bench import wer
 from stream_emo.bench.cost import cpu, growth, lifecycle, memory, silence, speed
+from stream_emo.bench.hangover import hangover
 from stream_emo.bench.hop import hop
 from stream_emo.bench.latency import cold_start, endpoint, latency
 from stream_emo.bench.machine import machine
@@ -27,6 +28,7 @@ PARTS: dict[str, Part] = {
     "streams": streams,
     "vs-stock": vs_stock,
     "endpoint": endpoint,
+    "hangover": hangover,
     "hop": hop,
     "overload": overload,
     "silence": silence,

@@ -20,6 +20,7 @@ READING = "librispeech_sample/**/*.opus"
 _UTTERANCE_S = (3.5, 6.0)
 _LONGEST_TURN = 8 * SAMPLE_RATE
 _FADE = SAMPLE_RATE // 50
+_END_DB = -45.0
 _GAP_S = (0.25, 0.45)
 """Mean and deviation of the time between two turns; below zero the second begins before the first ends."""
 
@@ -79,6 +80,12 @@ def call(paths: list[Path], *, seconds: float, seed: int) -> tuple[Samples, Samp
         at += max(_FADE, len(turn) + round(chance.gauss(*_GAP_S) * SAMPLE_RATE))
         side = 1 - side
     return channels[0], channels[1]
+
+
+def true_end(samples: Samples) -> int:
+    """One past the last sample above -45 dB relative to the loudest."""
+    loud = np.abs(samples) > np.abs(samples).max() * 10 ** (_END_DB / 20)
+    return int(np.flatnonzero(loud)[-1]) + 1
 
 
 class Tape:

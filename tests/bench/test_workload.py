@@ -45,6 +45,12 @@ def test_utterances_are_recordings_of_their_length(tmp_path: Path) -> None:
     assert [path.stem for path in workload.utterances(tmp_path)] == ["4"]
 
 
+def test_the_true_end_is_where_it_last_was_loud() -> None:
+    samples = np.zeros(1000, np.float32)
+    samples[[100, 300, 700]] = 0.5, -0.004, 0.002  # -42 and -48 dB.
+    assert workload.true_end(samples) == 301
+
+
 def test_nothing_heard_is_an_error_and_no_figure() -> None:
     with pytest.raises(PipelineError, match="no utterance"):
         Percentiles.of([])
