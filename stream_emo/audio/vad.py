@@ -12,6 +12,7 @@ import numpy as np
 
 from stream_emo.config import GateConfig
 from stream_emo.errors import WeightsError
+from stream_emo.runtime import network
 from stream_emo.types import SAMPLE_RATE, Samples
 
 if TYPE_CHECKING:
@@ -128,21 +129,15 @@ def _silero_path() -> Path:
 
 @lru_cache
 def _silero_session(path: Path) -> InferenceSession:
-    import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
     if not path.is_file():
         raise WeightsError(
             f"gate.vad = silero: {path} is missing; pip install --upgrade 'faster-whisper>=1.2.1'"
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Spinning would keep a core busy between frames.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
     broken = (failures.InvalidProtobuf, failures.InvalidGraph, failures.Fail, failures.InvalidArgument)
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = network(path)
     except broken as error:
         raise WeightsError(f"gate.vad = silero: {path} is broken; reinstall faster-whisper") from error
     shapes = [value.shape[1:] for value in session.get_inputs()]

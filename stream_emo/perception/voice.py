@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stream_emo.errors import WeightsError
 from stream_emo.perception.mel import COLUMN, log_mel, scaled
+from stream_emo.runtime import network
 from stream_emo.types import Samples
 
 ENCODER = "voice.onnx"
@@ -32,20 +33,11 @@ class VoiceEncoder:
         """Raises:
         WeightsError: no such model there, or one that ONNX Runtime cannot load.
         """
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        available = onnxruntime.get_available_providers()
-        wanted = ["CUDAExecutionProvider"] if device != "cpu" else []
         try:
             model = path.read_bytes()
             self.digest = hashlib.sha256(model).hexdigest()
             """Tells it from all others."""
-            self._session = onnxruntime.InferenceSession(
-                model, options, [p for p in wanted if p in available] + ["CPUExecutionProvider"]
-            )
+            self._session = network(model, device)
             self.width = int(self._session.get_outputs()[0].shape[2])
             self._longest = int(self._session.get_modelmeta().custom_metadata_map["frames"])
         except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
