@@ -93,7 +93,7 @@ class FusionConfig:
     """How much speech one score looks at."""
     half_life_s: float = _number(10.0, 0.5, 3600.0)
     """Time after which an estimate counts half in the rolling state."""
-    abstain_below: float = _number(0.55, 0.0, 1.0)
+    abstain_below: float = _number(0.6, 0.0, 1.0)
     """Below this confidence the label is null."""
     baseline: bool = True
     """Score relative to how this speaker usually sounds."""
