@@ -191,7 +191,7 @@ class Session:
             audio_weight=estimate.audio_weight,
             text_weight=estimate.text_weight,
             dropped_ms=1000 * seconds(self._lost),
-            latency_ms=age(heard.end),
+            latency_ms=age(heard.needed),
         )
         return self._advance(self._score)
 

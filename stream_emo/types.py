@@ -106,10 +106,12 @@ class SpeechPause:
     """Speech seems to have ended at `end` (a little trailing silence included): a good moment to transcribe.
 
     Either `SpeechChunk`s follow, beginning at `end`, or a `SpeechEnd` with the same `end`.
+    `declared`: how far the clock had come when this was decided.
     """
 
     utterance: int
     end: int
+    declared: int
 
 
 @dataclass(frozen=True, slots=True)

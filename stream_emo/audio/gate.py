@@ -168,7 +168,7 @@ class Gate:
             yield from self._deliver(self._clock)
         if not self._paused and silence >= self._pause:
             self._paused = True
-            yield SpeechPause(self._utterance, self._delivered)
+            yield SpeechPause(self._utterance, self._delivered, self._clock)
         if silence >= self._hangover:
             yield self._end(self._delivered, "silence")
 

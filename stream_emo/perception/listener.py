@@ -50,6 +50,8 @@ class Heard:
     utterance: int
     start: int
     end: int
+    needed: int
+    """How far the clock had to come for this pass: further than `end` where that is a pause."""
     words: Words
     encoded: Encoded | None
     """For the decoder; None where no words are wanted."""
@@ -99,10 +101,10 @@ class Listener:
             if self.hung_up or self._late(behind):
                 self.shed_texts += 1
             else:
-                yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL), Urgency.ENDPOINT)
+                yield self._hear_out(item)
         elif isinstance(item, SpeechEnd):
             if not self._complete(item.end):
-                yield self._listen(item.utterance, item.end, self._wanted(Words.FINAL), Urgency.ENDPOINT)
+                yield self._hear_out(item)
             yield item
         else:
             if isinstance(item, SpeechStart):
@@ -133,7 +135,11 @@ class Listener:
                 self.shed_texts += 1
                 words = Words.NONE
             urgency = Urgency.WORDS if words is Words.PARTIAL else Urgency.VOICE
-            yield self._listen(chunk.utterance, due, words, urgency)
+            yield self._listen(chunk.utterance, due, due, words, urgency)
+
+    def _hear_out(self, item: SpeechPause | SpeechEnd) -> Heard:
+        words = self._wanted(Words.FINAL)
+        return self._listen(item.utterance, item.end, item.declared, words, Urgency.ENDPOINT)
 
     def _late(self, behind: int | None) -> bool:
         """Too late for words that will be heard again; or others wait, for what is more urgent."""
@@ -150,7 +156,7 @@ class Listener:
         last = self._last
         return last is not None and last.end == end and last.words is self._wanted(Words.FINAL)
 
-    def _listen(self, utterance: int, end: int, words: Words, urgency: Urgency) -> Heard:
+    def _listen(self, utterance: int, end: int, needed: int, words: Words, urgency: Urgency) -> Heard:
         samples = self._samples[: end - self._start]
         encoded = None
         self._next = end + self._hop
@@ -159,5 +165,5 @@ class Listener:
             self._next_text = end + self._text_hop
         with self._turns.turn(self._now(urgency)):
             tokens = self._tokens.tokens(samples, self._start, self._window)
-        self._last = Heard(utterance, self._start, end, words, encoded, tokens)
+        self._last = Heard(utterance, self._start, end, needed, words, encoded, tokens)
         return self._last

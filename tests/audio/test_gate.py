@@ -174,7 +174,7 @@ def test_an_utterance_has_pre_roll_and_a_tail(pause_s: float) -> None:
     events = run(audio((1000, 0.0), (500, 0.9), (1000, 0.0)), replace(CONFIG, pause_s=pause_s))
     assert edges(events) == [
         SpeechStart(0, start=700 * MS, onset=1000 * MS),
-        SpeechPause(0, end=1700 * MS),
+        SpeechPause(0, end=1700 * MS, declared=1500 * MS + round(pause_s * SAMPLE_RATE)),
         SpeechEnd(0, end=1700 * MS, declared=1950 * MS, reason="silence"),
     ]
 
@@ -201,7 +201,7 @@ def test_speech_begins_above_the_threshold(level: float, speech: bool) -> None:
 @pytest.mark.parametrize(("level", "end"), [(0.4, 1700), (0.2, 700)])
 def test_speech_goes_on_while_above_release(level: float, end: int) -> None:
     events = run(audio((500, 0.9), (1000, level), (1000, 0.0)))
-    assert SpeechPause(0, end * MS) in events
+    assert SpeechPause(0, end * MS, end * MS) in events
 
 
 def test_within_an_utterance_speech_resumes_above_release() -> None:
@@ -234,9 +234,9 @@ def test_speech_that_resumes_within_the_hangover_goes_on_without_a_hole() -> Non
     events = run(samples)
     assert edges(events) == [
         SpeechStart(0, 0, 0),
-        SpeechPause(0, 700 * MS),
-        SpeechPause(0, 1400 * MS),
-        SpeechPause(0, 1910 * MS),
+        SpeechPause(0, 700 * MS, 700 * MS),
+        SpeechPause(0, 1400 * MS, 1400 * MS),
+        SpeechPause(0, 1910 * MS, 1910 * MS),
         SpeechEnd(0, 1910 * MS, 2160 * MS, "silence"),
     ]
     check_consistency(events, samples)
@@ -257,7 +257,7 @@ def test_silence_beyond_the_tail_is_held_back() -> None:
     gate = Gate(CONFIG, LevelVad())
     samples = audio((500, 0.9), (400, 0.0), (10, 0.9))
     events = gate.feed(Chunk(0, samples[: 900 * MS]))
-    assert events[-1] == SpeechPause(0, 700 * MS)
+    assert events[-1] == SpeechPause(0, 700 * MS, 700 * MS)
     (chunk,) = gate.feed(Chunk(900 * MS, samples[900 * MS :]))
     assert isinstance(chunk, SpeechChunk)
     assert (chunk.start, len(chunk.samples)) == (700 * MS, 210 * MS)
@@ -265,7 +265,10 @@ def test_silence_beyond_the_tail_is_held_back() -> None:
 
 def test_pause_longer_than_the_hangover_counts_as_the_hangover() -> None:
     events = run(audio((500, 0.9), (500, 0.0)), GateConfig(pause_s=1.0, hangover_s=0.3))
-    assert edges(events)[1:] == [SpeechPause(0, 700 * MS), SpeechEnd(0, 700 * MS, 800 * MS, "silence")]
+    assert edges(events)[1:] == [
+        SpeechPause(0, 700 * MS, 800 * MS),
+        SpeechEnd(0, 700 * MS, 800 * MS, "silence"),
+    ]
 
 
 def test_long_speech_is_split_in_the_latest_dip_and_sent_again_from_there() -> None:
@@ -300,7 +303,7 @@ def test_no_piece_of_endless_speech_is_too_long_or_too_short(parts: list[tuple[i
 def test_the_tail_of_an_utterance_at_the_limit_is_not_split_off() -> None:
     events = run(audio((3950, 0.9), (600, 0.0)))
     assert edges(events)[1:] == [
-        SpeechPause(0, 4150 * MS),
+        SpeechPause(0, 4150 * MS, 4150 * MS),
         SpeechEnd(0, 4150 * MS, 4400 * MS, "silence"),
     ]
 
@@ -310,7 +313,7 @@ def test_speech_that_resumes_beyond_the_limit_is_split_at_its_pause() -> None:
     events = run(samples)
     assert edges(events) == [
         SpeechStart(0, 0, 0),
-        SpeechPause(0, 3900 * MS),
+        SpeechPause(0, 3900 * MS, 3900 * MS),
         SpeechEnd(0, 3900 * MS, 4110 * MS, "length"),
         SpeechStart(1, 3900 * MS, 3900 * MS),
         SpeechEnd(1, 4600 * MS, 4600 * MS, "end"),

@@ -86,15 +86,23 @@ def test_the_pause_before_the_endpoint_does_the_final_work() -> None:
     items = [
         SpeechStart(0, 0, 0),
         *speech(0, end),
-        SpeechPause(0, end),
+        SpeechPause(0, end, end),
         SpeechEnd(0, end, end + 4000, "silence"),
     ]
     assert heard(listener(encoders), items)[-1] == (2.5, Words.FINAL)
     assert len(encoders.voice) == 3, "the endpoint itself needs no pass"
 
 
+def test_a_pass_says_how_far_the_clock_had_to_come() -> None:
+    end, declared = seconds(2.5), seconds(2.6)
+    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end, declared)]
+    one = listener(CountingEncoders())
+    passes = [found for item in items for found in one.feed(item) if isinstance(found, Heard)]
+    assert [found.needed for found in passes] == [seconds(1), seconds(2), declared]
+
+
 def test_speech_after_a_pause_moves_the_hops() -> None:
-    items = [SpeechStart(0, 0, 0), *speech(0, seconds(1.5)), SpeechPause(0, seconds(1.5))]
+    items = [SpeechStart(0, 0, 0), *speech(0, seconds(1.5)), SpeechPause(0, seconds(1.5), seconds(1.5))]
     items += [*speech(seconds(1.5), seconds(3)), SpeechEnd(0, seconds(3), seconds(3), "end")]
     assert heard(listener(CountingEncoders()), items) == [
         (1.0, Words.NONE),
@@ -113,7 +121,12 @@ def test_a_split_ends_the_utterance_where_it_says() -> None:
 def test_without_text_there_are_no_words() -> None:
     encoders = CountingEncoders()
     end = seconds(2.5)
-    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end), SpeechEnd(0, end, end, "silence")]
+    items = [
+        SpeechStart(0, 0, 0),
+        *speech(0, end),
+        SpeechPause(0, end, end),
+        SpeechEnd(0, end, end, "silence"),
+    ]
     assert {words for _, words in heard(listener(encoders, text=False), items)} == {Words.NONE}
     assert encoders.words == []
     assert len(encoders.voice) == 3
@@ -146,7 +159,12 @@ def test_where_others_wait_words_that_come_again_are_shed_unless_the_source_can_
 ) -> None:
     busy = listener(CountingEncoders(), turns=Crowded(1))
     end = seconds(2.2)
-    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end), SpeechEnd(0, end, end, "silence")]
+    items = [
+        SpeechStart(0, 0, 0),
+        *speech(0, end),
+        SpeechPause(0, end, end),
+        SpeechEnd(0, end, end, "silence"),
+    ]
     assert heard(busy, items, behind) == [(1.0, Words.NONE), (2.0, words), (2.2, Words.FINAL)]
     assert busy.shed_texts == (0 if behind is None else 2)
 
@@ -155,7 +173,12 @@ def test_who_has_hung_up_gets_the_last_word_on_each_utterance_after_all_others()
     encoders = CountingEncoders()
     left = listener(encoders)
     end = seconds(2.2)
-    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end), SpeechEnd(0, end, end, "silence")]
+    items = [
+        SpeechStart(0, 0, 0),
+        *speech(0, end),
+        SpeechPause(0, end, end),
+        SpeechEnd(0, end, end, "silence"),
+    ]
     left.hung_up = True
     assert heard(left, items, 0) == [(2.2, Words.FINAL)]
     assert encoders.urgencies == [Urgency.LEFT]
