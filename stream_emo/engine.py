@@ -27,7 +27,8 @@ _ARENA_MAX = -8  # Of mallopt(3).
 class Engine:
     """One set of models, and whose turn it is to use them. Sessions are cheap.
 
-    NumPy's linear algebra has one thread in the whole process from then on. No words come before the first
+    In the whole process NumPy's linear algebra has one thread from then on, and oneDNN (CTranslate2 has one,
+    torch another) keeps fewer plans, unless the environment says how many. No words come before the first
     second of speech: what they need is loaded while the monitor already listens.
     """
 
@@ -84,8 +85,7 @@ def _cores() -> int:
 
 
 def _share_heap() -> None:
-    """One heap for all threads: glibc gives each its own, and keeps in all of them what the passes freed (681
-    MB and 15 per session without, 640 and 11 with)."""
+    """One heap for all threads: glibc gives each its own, and keeps in all of them what the passes freed."""
     if sys.platform == "linux":
         # Another C library has no such setting, or ignores it.
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

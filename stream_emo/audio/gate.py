@@ -128,7 +128,7 @@ class Gate:
         self._tape.append(self._rest)
         self._rest = self._rest[:0]
         if self._open:
-            if self._tail_missing:
+            if self._active or self._tail_missing:
                 yield from self._deliver(self._clock)
             yield self._end(self._delivered, reason)
         self._active = False

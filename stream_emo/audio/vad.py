@@ -47,7 +47,7 @@ class SileroVad:
     """
 
     frame = 512
-    _together = 32
+    _together = 32  # A second: more gain nothing, and a long file would need much memory.
     _context = 64
     _state = (1, 1, 128)
 
@@ -72,7 +72,7 @@ class SileroVad:
         seen[:, self._context :] = frames
         seen[0, : self._context] = self._past
         seen[1:, : self._context] = frames[:-1, -self._context :]
-        self._past = seen[-1, -self._context :]
+        self._past = seen[-1, -self._context :].copy()
         values = (seen, self._hidden, self._cell)
         found, self._hidden, self._cell = self._session.run(None, dict(zip(self._names, values, strict=True)))
         return [float(probability) for probability in found.flat]

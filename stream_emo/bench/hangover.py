@@ -24,7 +24,7 @@ _EVERY = 4  # How many acted clips there are for each that is heard.
 class Ends:
     clips: int
     cut_percent: float
-    """Clips of which the end was declared while speech still went on."""
+    """Clips that became more than one utterance."""
     wait_s: Percentiles
     """Last sample above -45 dB relative to the clip's peak -> end declared, on the sample clock."""
 

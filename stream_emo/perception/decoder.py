@@ -21,7 +21,7 @@ from stream_emo.perception.graph import compiled
 from stream_emo.perception.weights import Matrix, variables
 
 _SURE = 0.8  # So probable a token that no other is worth a beam.
-_LEAST = 1e-38  # Of a probability that has a logarithm.
+_LEAST = 2e-38  # Of a probability: there is no smaller normal number in 32 bits.
 
 Floats = NDArray[np.float32]
 

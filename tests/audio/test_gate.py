@@ -138,9 +138,10 @@ def test_neither_chunking_nor_gaps_break_an_utterance(
 ) -> None:
     clock = audio((0, 0.0), *parts)
     lost = [(at * MS + 7, length * MS) for at, length in gaps]
+    config = replace(CONFIG, pause_s=data.draw(st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.45])))
 
     def session(sizes: Callable[[], int]) -> list[GateItem]:
-        gate, events, position = Gate(CONFIG, LevelVad()), list[GateItem](), 0
+        gate, events, position = Gate(config, LevelVad()), list[GateItem](), 0
         for at, length in [*sorted(lost), (len(clock), 0)]:
             for chunk in chunks(clock[position : max(at, position)], sizes, position):
                 events += gate.feed(chunk)
@@ -158,6 +159,13 @@ def test_neither_chunking_nor_gaps_break_an_utterance(
     assert comparable(session(lambda: 4096)) == comparable(whole)
     odd = st.integers(1, 3000)
     assert comparable(session(lambda: data.draw(odd))) == comparable(whole)
+
+
+def test_without_a_tail_speech_is_whole_where_it_breaks_off() -> None:
+    samples = audio((301, 0.9))
+    events = run(samples, replace(CONFIG, pause_s=0.0))
+    assert events[-1] == SpeechEnd(0, len(samples), len(samples), "end")
+    check_consistency(events, samples)
 
 
 def test_one_sample_at_a_time() -> None:
@@ -318,6 +326,18 @@ def test_speech_that_resumes_beyond_the_limit_is_split_at_its_pause() -> None:
         SpeechStart(1, 3900 * MS, 3900 * MS),
         SpeechEnd(1, 4600 * MS, 4600 * MS, "end"),
     ]
+    check_consistency(events, samples)
+
+
+def test_speech_that_resumes_beyond_the_limit_is_split_in_a_silence_that_was_no_pause_yet() -> None:
+    samples = audio((3700, 0.9), (290, 0.0), (500, 0.9))
+    events = run(samples, replace(CONFIG, pause_s=0.3))
+    _, split, again, end = edges(events)
+    assert isinstance(split, SpeechEnd)
+    assert split.reason == "length"
+    assert 3700 * MS <= split.end <= 3990 * MS
+    assert again == SpeechStart(1, split.end, split.end)
+    assert end == SpeechEnd(1, 4490 * MS, 4490 * MS, "end")
     check_consistency(events, samples)
 
 
