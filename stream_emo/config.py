@@ -57,7 +57,7 @@ class GateConfig:
     """Audio kept from before speech was found."""
     pause_s: float = _number(0.3, 0.0, 2.0)
     """Silence after which the last score is prepared in case the utterance is over. Sooner: more in vain, as
-    one pause in six lasts 0.2 to 0.3 s; later: less time until the endpoint."""
+    one pause in six lasts 0.2 to 0.3 s; later: less time until the endpoint. No later than that."""
     hangover_s: float = _number(0.45, 0.1, 5.0)
     """Silence after which the utterance is over (the endpoint)."""
     max_utterance_s: float = _number(12.0, 4.0, 20.0)
@@ -126,7 +126,6 @@ class Config:
                 _check_range(f"{table.name}.{key.name}", key, getattr(section, key.name))
         gate = self.gate
         _require(gate.release <= gate.threshold, "gate.release", "must not exceed gate.threshold")
-        _require(gate.pause_s <= gate.hangover_s, "gate.pause_s", "must not exceed gate.hangover_s")
         _require(
             self.speech.hop_s <= self.speech.text_hop_s, "speech.hop_s", "must not exceed speech.text_hop_s"
         )
