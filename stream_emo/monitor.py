@@ -139,7 +139,8 @@ class Monitor:
             self._raise_failure()
 
     def start(self) -> None:
-        """Let the audio flow; does nothing when it already does."""
+        """Let the audio flow; does nothing when it already does. Raises `PipelineError`: not open."""
+        _ = self._opened  # No thread begins without a source.
         with self._lock:
             if self._threads:
                 return

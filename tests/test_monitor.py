@@ -237,7 +237,7 @@ def test_a_callback_may_close_the_monitor(engine: Engine, speech: Samples) -> No
         assert closed.wait(5)
 
 
-@pytest.mark.parametrize("use", [lambda monitor: monitor.events(), lambda monitor: monitor.stats()])
+@pytest.mark.parametrize("use", [Monitor.events, Monitor.stats, Monitor.start])
 def test_a_monitor_that_is_not_open_says_so(use: Callable[[Monitor], object]) -> None:
     with pytest.raises(PipelineError, match="not open"):
         use(Monitor(Config(), ListSource([])))
