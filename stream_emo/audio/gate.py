@@ -101,15 +101,16 @@ class Gate:
             raise ValueError(f"samples [{start}, {end}) do not continue the clock at {self._clock}")
 
     def _audio(self, samples: Samples) -> Iterator[GateItem]:
-        size, end = self._vad.frame, self._clock + len(samples)
+        size = self._vad.frame
         waiting = np.concatenate([self._rest, samples])
         whole = len(waiting) // size * size
         frames = waiting[:whole].reshape(-1, size)
+        self._clock -= len(self._rest)
         self._rest = waiting[whole:].copy()
-        for number, probability in enumerate(self._vad.probabilities(frames)):
-            self._clock = end - len(waiting) + (number + 1) * size
-            yield from self._decide(frames[number], probability)
-        self._clock = end
+        for frame, probability in zip(frames, self._vad.probabilities(frames), strict=True):
+            self._clock += size
+            yield from self._decide(frame, probability)
+        self._clock += len(self._rest)
 
     def _gap(self, gap: Gap) -> Iterator[GateItem]:
         self._floor = gap.end
