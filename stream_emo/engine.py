@@ -12,14 +12,14 @@ from pathlib import Path
 from stream_emo.config import Config
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.fuser import Fuser, checkpoint_path
-from stream_emo.loading import Loading
-from stream_emo.models import MINILM, WHISPER, find
-from stream_emo.perception.speech import Whisper
-from stream_emo.perception.text import ADAPTER, TEXT_FEATURES, TextEncoder
-from stream_emo.perception.voice import ENCODER, STATES, VoiceEncoder
-from stream_emo.runtime import one_thread_for_numpy
+from stream_emo.models.registry import MINILM, WHISPER, find
+from stream_emo.perception.audio_encoder import ENCODER, STATES, VoiceEncoder
+from stream_emo.perception.text_encoder import ADAPTER, TEXT_FEATURES, TextEncoder
+from stream_emo.perception.whisper.model import Whisper
+from stream_emo.runtime.background import Loading
+from stream_emo.runtime.onnx import one_thread_for_numpy
+from stream_emo.runtime.scheduler import Turns
 from stream_emo.session import Session
-from stream_emo.turns import Turns
 
 _ARENA_MAX = -8  # Of mallopt(3).
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from stream_emo.audio.gate import Gate
+from stream_emo.audio.endpointer import Gate
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.source import Source, open_source
 from stream_emo.audio.vad import make_vad
-from stream_emo.channel import Channel, Closed
 from stream_emo.config import Config
 from stream_emo.errors import PipelineError, StreamEmoError, StuckError
 from stream_emo.publish.publisher import Publisher, Subscription
+from stream_emo.runtime.bounded_queue import Channel, Closed
 from stream_emo.types import (
     SAMPLE_RATE,
     Chunk,
@@ -48,7 +48,7 @@ from stream_emo.types import (
 
 if TYPE_CHECKING:
     from stream_emo.engine import Engine
-    from stream_emo.perception.listener import ListenerItem
+    from stream_emo.schedule import ListenerItem
     from stream_emo.session import Session
 
 _SILENT_DB = -120.0

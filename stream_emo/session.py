@@ -13,13 +13,13 @@ from dataclasses import replace
 from stream_emo.config import Config
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.fusion.fuser import Fuser
-from stream_emo.loading import Loading
-from stream_emo.perception.listener import Heard, Listener, ListenerItem, Words
-from stream_emo.perception.speech import Whisper
-from stream_emo.perception.text import TextEncoder
-from stream_emo.perception.transcriber import Transcriber
-from stream_emo.perception.voice import VoiceEncoder
-from stream_emo.turns import Turns, Urgency
+from stream_emo.perception.audio_encoder import VoiceEncoder
+from stream_emo.perception.text_encoder import TextEncoder
+from stream_emo.perception.whisper.model import Whisper
+from stream_emo.perception.whisper.transcriber import Transcriber
+from stream_emo.runtime.background import Loading
+from stream_emo.runtime.scheduler import Turns, Urgency
+from stream_emo.schedule import Heard, Listener, ListenerItem, Words
 from stream_emo.types import (
     SAMPLE_RATE,
     Device,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stream_emo.audio.live import Frames
+from stream_emo.audio.frame_queue import Frames
 from stream_emo.errors import SourceError
 
 # libsndfile guesses how long an MP3 is, stops there, and talks on stderr.

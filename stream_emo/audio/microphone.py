@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from itertools import chain, product
 
-from stream_emo.audio.convert import Converter
-from stream_emo.audio.live import Block, Frames, Hole, LiveQueue
+from stream_emo.audio.frame_queue import Block, Frames, Hole, LiveQueue
 from stream_emo.audio.portaudio import InputDevice, PortAudio, SoundDevice, UnsupportedError, choose
+from stream_emo.audio.resample import Converter
 from stream_emo.audio.source import SourceCounts
-from stream_emo.channel import Closed
 from stream_emo.config import AudioConfig
 from stream_emo.errors import DeviceError
+from stream_emo.runtime.bounded_queue import Closed
 from stream_emo.types import SAMPLE_RATE, DeviceChange, Gap, SourceItem
 
 Clock = Callable[[], float]

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio.live import Frames
+from stream_emo.audio.frame_queue import Frames
 from stream_emo.errors import ConfigError, SourceError
 
 Encoding = Literal["s16le", "s32le", "f32le", "mulaw", "alaw"]

@@ -17,9 +17,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio.convert import Converter
-from stream_emo.audio.live import Frames, LiveQueue
+from stream_emo.audio.frame_queue import Frames, LiveQueue
 from stream_emo.audio.pcm import PcmFormat, PcmReader
+from stream_emo.audio.resample import Converter
 from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.types import SAMPLE_RATE, SourceItem

@@ -12,7 +12,7 @@ import numpy as np
 
 from stream_emo.config import GateConfig
 from stream_emo.errors import WeightsError
-from stream_emo.runtime import network
+from stream_emo.runtime.onnx import network
 from stream_emo.types import SAMPLE_RATE, Samples
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_emo.audio.gate import Gate
+from stream_emo.audio.endpointer import Gate
 from stream_emo.audio.vad import make_vad
 from stream_emo.bench import workload
 from stream_emo.bench.machine import Percentiles

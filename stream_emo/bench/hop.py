@@ -11,11 +11,11 @@ from pathlib import Path
 from stream_emo.bench import workload
 from stream_emo.config import Config
 from stream_emo.fusion.fuser import Fuser, checkpoint_path
-from stream_emo.models import WHISPER, find
+from stream_emo.models.registry import WHISPER, find
+from stream_emo.perception.audio_encoder import ENCODER, VoiceEncoder
 from stream_emo.perception.audio_tokens import TokenStream
-from stream_emo.perception.speech import Whisper
-from stream_emo.perception.voice import ENCODER, VoiceEncoder
-from stream_emo.runtime import one_thread_for_numpy
+from stream_emo.perception.whisper.model import Whisper
+from stream_emo.runtime.onnx import one_thread_for_numpy
 from stream_emo.types import SAMPLE_RATE
 
 _SECONDS = 6  # Of an utterance, a hop each...

@@ -12,7 +12,7 @@ from stream_emo.bench import workload
 from stream_emo.bench.machine import Spent, loaded, spending
 from stream_emo.bench.workload import Tape, fast
 from stream_emo.config import Config
-from stream_emo.models import WHISPER, find
+from stream_emo.models.registry import WHISPER, find
 from stream_emo.monitor import Monitor
 from stream_emo.types import Samples
 

@@ -16,11 +16,11 @@ import av
 import numpy as np
 import soxr
 
+from stream_emo.audio.samples import read
 from stream_emo.config import GateConfig
 from stream_emo.errors import SourceError
 from stream_emo.training.augment import telephone, with_noise
 from stream_emo.training.features import speech_span
-from stream_emo.training.recordings import read
 from stream_emo.types import SAMPLE_RATE, Samples
 
 _OPUS_RATE = 48_000  # Hz, of its decoder.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream_emo.audio.gate import Gate
+from stream_emo.audio.endpointer import Gate
 from stream_emo.audio.vad import make_vad
 from stream_emo.config import Config
 from stream_emo.engine import Engine

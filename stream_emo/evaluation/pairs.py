@@ -16,9 +16,9 @@ from stream_emo.evaluation.metrics import Figure, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.texts import estimates_of
+from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import Fuser
-from stream_emo.fusion.windows import Window
-from stream_emo.perception.text import Pieces
+from stream_emo.perception.text_encoder import Pieces
 from stream_emo.training import features
 from stream_emo.training.datasets import Data
 from stream_emo.training.examples import NEUTRAL, spoken

@@ -21,8 +21,8 @@ from stream_emo.evaluation.metrics import (
 )
 from stream_emo.evaluation.predictions import Predictions
 from stream_emo.evaluation.result import Result
+from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import Fuser
-from stream_emo.fusion.windows import Window
 from stream_emo.training.corpora import Sentence
 from stream_emo.training.datasets import Data, written
 from stream_emo.types import EMOTIONS, Estimate

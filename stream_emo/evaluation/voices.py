@@ -18,10 +18,10 @@ from stream_emo.config import FusionConfig
 from stream_emo.evaluation.metrics import Array, Figure, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, softmax, together
 from stream_emo.evaluation.result import Result
+from stream_emo.fusion.batch import Window
 from stream_emo.fusion.calibration import fit_temperature
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.fusion.network import FusionNetwork
-from stream_emo.fusion.windows import Window
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
 from stream_emo.training.examples import subset

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.baseline import BaselineState, Population, SpeakerBaseline
-from stream_emo.fusion.compiled import COMPILED, CompiledNetwork
-from stream_emo.fusion.configuration import FEATURES, TEXT_ENCODER, NetworkConfig
+from stream_emo.fusion.batch import Batch, Verdicts, Window, collate
+from stream_emo.fusion.network_config import FEATURES, TEXT_ENCODER, NetworkConfig
+from stream_emo.fusion.onnx_network import COMPILED, CompiledNetwork
 from stream_emo.fusion.rolling import RollingState
-from stream_emo.fusion.windows import Batch, Verdicts, Window, collate
 from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, Rolling, TextTokens
 
 PACKAGED = Path(__file__).parent / "weights"

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stream_emo.fusion.baseline import Population
-from stream_emo.fusion.configuration import NetworkConfig
-from stream_emo.fusion.windows import Batch, Padded, Verdicts
+from stream_emo.fusion.batch import Batch, Padded, Verdicts
+from stream_emo.fusion.network_config import NetworkConfig
 
 _OUTLIER = 6.0  # Standard deviations beyond which a statistic says no more.
 

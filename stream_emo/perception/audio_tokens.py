@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_emo.perception.audio_encoder import STATES
 from stream_emo.perception.prosody import FRAME, PROSODY, prosody
-from stream_emo.perception.voice import STATES
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Samples
 
 FRAMES_PER_TOKEN = 10

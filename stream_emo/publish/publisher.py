@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from stream_emo.channel import Channel, Closed
 from stream_emo.config import PublishConfig
+from stream_emo.runtime.bounded_queue import Channel, Closed
 from stream_emo.types import Event, Failure, Start, Stop
 
 E = TypeVar("E")

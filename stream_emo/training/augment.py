@@ -15,8 +15,8 @@ import numpy as np
 import soxr
 
 from stream_emo.audio.pcm import PcmFormat
+from stream_emo.audio.samples import read
 from stream_emo.errors import SourceError
-from stream_emo.training.recordings import read
 from stream_emo.types import SAMPLE_RATE, Samples
 
 _NOISES = (

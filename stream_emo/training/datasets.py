@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from stream_emo.errors import SourceError
+from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import PACKAGED
-from stream_emo.fusion.windows import Window
-from stream_emo.perception.text import ADAPTER, Pieces
-from stream_emo.perception.voice import ENCODER
+from stream_emo.perception.audio_encoder import ENCODER
+from stream_emo.perception.text_encoder import ADAPTER, Pieces
 from stream_emo.training import corpora
 from stream_emo.training.augment import Surroundings
 from stream_emo.training.corpora import Clip, Sentence

@@ -15,21 +15,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio import gate as gate_module
+from stream_emo.audio import endpointer as gate_module
+from stream_emo.audio import samples as recordings
 from stream_emo.audio import vad as vad_module
+from stream_emo.audio.samples import read
 from stream_emo.config import GateConfig
-from stream_emo.models import MINILM, WHISPER, find
+from stream_emo.models.registry import MINILM, WHISPER, find
 from stream_emo.perception import mel as mel_module
+from stream_emo.perception.audio_encoder import FRAME
 from stream_emo.perception.mel import log_mel
-from stream_emo.perception.voice import FRAME
-from stream_emo.training import recordings, spectrum
+from stream_emo.training import spectrum
 from stream_emo.training import voice as voice_module
 from stream_emo.training import words as words_module
 from stream_emo.training.augment import noises
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.features import digest, file_digest, kept, speech_span
 from stream_emo.training.labels import merged
-from stream_emo.training.recordings import read
 from stream_emo.training.spectrum import Mel
 from stream_emo.training.voice import Lesson, VoiceNetwork, VoiceRecipe, export
 from stream_emo.training.words import WordRecipe

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.fusion.windows import Window
-from stream_emo.perception.text import Pieces
+from stream_emo.fusion.batch import Window
+from stream_emo.perception.text_encoder import Pieces
 from stream_emo.training.features import Voice
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 

@@ -18,26 +18,26 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio import gate as gate_module
+from stream_emo.audio import endpointer as gate_module
+from stream_emo.audio import samples as recordings
 from stream_emo.audio import vad as vad_module
-from stream_emo.audio.gate import Gate
+from stream_emo.audio.endpointer import Gate
+from stream_emo.audio.samples import read
 from stream_emo.audio.vad import make_vad
 from stream_emo.config import FusionConfig, GateConfig
 from stream_emo.errors import SourceError
-from stream_emo.fusion.windows import Window
-from stream_emo.models import MINILM, find
+from stream_emo.fusion.batch import Window
+from stream_emo.models.registry import MINILM, find
+from stream_emo.perception import audio_encoder as voice_module
 from stream_emo.perception import audio_tokens as audio_tokens_module
-from stream_emo.perception import graph as graph_module
 from stream_emo.perception import mel as mel_module
 from stream_emo.perception import prosody as prosody_module
-from stream_emo.perception import text as text_module
-from stream_emo.perception import voice as voice_module
+from stream_emo.perception import text_encoder as text_module
+from stream_emo.perception.audio_encoder import VoiceEncoder
 from stream_emo.perception.audio_tokens import TokenStream
-from stream_emo.perception.text import Passage, Pieces, TextEncoder
-from stream_emo.perception.voice import VoiceEncoder
-from stream_emo.training import recordings
+from stream_emo.perception.text_encoder import Passage, Pieces, TextEncoder
+from stream_emo.runtime import onnx_graph as graph_module
 from stream_emo.training.corpora import Clip, Sentence
-from stream_emo.training.recordings import read
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Chunk, Samples, SpeechEnd, SpeechStart
 
 _log = logging.getLogger(__name__)

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_emo.cache import default_cache
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError, WeightsError
 from stream_emo.fusion.calibration import fit_temperature
+from stream_emo.fusion.hub import PretrainedFusion, load_network
 from stream_emo.fusion.network import FusionNetwork
-from stream_emo.fusion.pretrained import PretrainedFusion, load_network
-from stream_emo.perception.text import ADAPTER
-from stream_emo.perception.voice import ENCODER
+from stream_emo.perception.audio_encoder import ENCODER
+from stream_emo.perception.text_encoder import ADAPTER
+from stream_emo.runtime.cache import default_cache
 from stream_emo.training.corpora import Clip
 from stream_emo.training.examples import Sampler, Voices
 from stream_emo.training.expert import fit_expert

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from stream_emo.fusion.baseline import Population, nothing_heard
+from stream_emo.fusion.batch import Window, collate
 from stream_emo.fusion.network import FusionNetwork, streams
-from stream_emo.fusion.windows import Window, collate
 from stream_emo.training.examples import Voices
 
 _NONE = 0.35  # Share of examples without a past...

@@ -13,8 +13,8 @@ import numpy as np
 
 from stream_emo.config import FusionConfig
 from stream_emo.fusion.calibration import fit_temperature
-from stream_emo.fusion.configuration import NetworkConfig
 from stream_emo.fusion.network import FusionNetwork
+from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from stream_emo.fusion.configuration import NetworkConfig
+from stream_emo.fusion.batch import Window, collate
 from stream_emo.fusion.network import FusionNetwork, Scores, Stream, streams
-from stream_emo.fusion.windows import Window, collate
+from stream_emo.fusion.network_config import NetworkConfig
+from stream_emo.perception.audio_encoder import STATES
 from stream_emo.perception.audio_tokens import FRAME_FEATURES
 from stream_emo.perception.prosody import PROSODY
-from stream_emo.perception.voice import STATES
 from stream_emo.training.examples import Example, Mix, Sampler, Voices, subset
 from stream_emo.training.expert import calm, fit_expert
 from stream_emo.training.histories import Histories

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_emo.cache import default_cache
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError
 from stream_emo.fusion.calibration import cross_entropy, fit_temperature
-from stream_emo.fusion.configuration import NetworkConfig
+from stream_emo.fusion.hub import PretrainedFusion
 from stream_emo.fusion.network import FusionNetwork
-from stream_emo.fusion.pretrained import PretrainedFusion
+from stream_emo.fusion.network_config import NetworkConfig
+from stream_emo.perception.audio_encoder import ENCODER
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
-from stream_emo.perception.text import ADAPTER
-from stream_emo.perception.voice import ENCODER
+from stream_emo.perception.text_encoder import ADAPTER
+from stream_emo.runtime.cache import default_cache
 from stream_emo.training.datasets import Data
 from stream_emo.training.encoders import taught_voice, taught_words
 from stream_emo.training.examples import Example, Sampler, subset

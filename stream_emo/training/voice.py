@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from stream_emo.errors import WeightsError
 from stream_emo.perception.mel import BANDS, scaled
-from stream_emo.perception.weights import variables
+from stream_emo.perception.whisper.ct2_file import variables
 from stream_emo.training.spectrum import Distortions, Mel
 
 _WIDTH = 384  # Of Whisper tiny.

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stream_emo.perception.text import TEXT_FEATURES, Encodable, Passage, PieceReader
+from stream_emo.perception.text_encoder import TEXT_FEATURES, Encodable, Passage, PieceReader
 from stream_emo.training.corpora import Sentence
 from stream_emo.training.labels import target
 from stream_emo.types import EMOTIONS

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from stream_emo.audio.file import FileReader
-from stream_emo.audio.live import Frames
+from stream_emo.audio.frame_queue import Frames
 from stream_emo.errors import SourceError
 from stream_emo.types import Samples
 

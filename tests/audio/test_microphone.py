@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.audio.live import Frames
+from stream_emo.audio.frame_queue import Frames
 from stream_emo.audio.microphone import Microphone, Patience
 from stream_emo.audio.portaudio import InputDevice, Receive, UnsupportedError, choose
 from stream_emo.audio.source import Source, SourceCounts

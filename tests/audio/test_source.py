@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.audio.live import Frames
+from stream_emo.audio.frame_queue import Frames
 from stream_emo.audio.microphone import Microphone
 from stream_emo.audio.pcm import PcmFormat, PcmReader
 from stream_emo.audio.source import PacedSource, Reader, ReaderSource, Source, SourceCounts, open_source

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_emo.audio.gate import Gate
+from stream_emo.audio.endpointer import Gate
 from stream_emo.audio.vad import SileroVad, Vad, WebRtcVad, make_vad
 from stream_emo.config import GateConfig
 from stream_emo.errors import WeightsError

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.baseline import BaselineState, nothing_heard
-from stream_emo.fusion.compiled import CompiledNetwork
-from stream_emo.fusion.configuration import NetworkConfig
+from stream_emo.fusion.batch import Window, collate
 from stream_emo.fusion.fuser import PACKAGED, Fuser, FusionSession, checkpoint_path
+from stream_emo.fusion.hub import PretrainedFusion, load_network
 from stream_emo.fusion.network import FusionNetwork
-from stream_emo.fusion.pretrained import PretrainedFusion, load_network
-from stream_emo.fusion.windows import Window, collate
+from stream_emo.fusion.network_config import NetworkConfig
+from stream_emo.fusion.onnx_network import CompiledNetwork
 from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, TextTokens
 
 AUDIO, TEXT = 12, 8

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_emo.fusion.configuration import NetworkConfig
+from stream_emo.fusion.batch import Window, collate
+from stream_emo.fusion.hub import PretrainedFusion
 from stream_emo.fusion.network import FusionNetwork, Scores, Stream, streams
-from stream_emo.fusion.pretrained import PretrainedFusion
-from stream_emo.fusion.windows import Window, collate
+from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 
 AUDIO, TEXT = 12, 8

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from stream_emo.perception.audio_encoder import STATES
 from stream_emo.perception.audio_tokens import (
     AUDIO_FEATURES,
     BEFORE,
@@ -17,7 +18,6 @@ from stream_emo.perception.audio_tokens import (
     audio_tokens,
 )
 from stream_emo.perception.prosody import FRAME, PROSODY
-from stream_emo.perception.voice import STATES
 from stream_emo.types import SAMPLE_RATE, Samples
 
 

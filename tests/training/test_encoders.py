@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from stream_emo.demo import CLIP
-from stream_emo.perception.voice import VoiceEncoder
+from stream_emo.perception.audio_encoder import VoiceEncoder
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.encoders import taught_voice, taught_words
 from stream_emo.training.voice import VoiceRecipe

@@ -13,7 +13,7 @@ from stream_emo.config import FusionConfig
 from stream_emo.demo import CLIP
 from stream_emo.errors import SourceError
 from stream_emo.fusion.fuser import PACKAGED, Fuser
-from stream_emo.fusion.pretrained import load_network
+from stream_emo.fusion.hub import load_network
 from stream_emo.training.corpora import Clip
 from stream_emo.training.finetune import finetune
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from stream_emo.evaluation.predictions import softmax
-from stream_emo.fusion.configuration import NetworkConfig
+from stream_emo.fusion.batch import Window
 from stream_emo.fusion.network import FusionNetwork
-from stream_emo.fusion.windows import Window
-from stream_emo.perception.text import Pieces
+from stream_emo.fusion.network_config import NetworkConfig
+from stream_emo.perception.text_encoder import Pieces
 from stream_emo.training.examples import Sampler, Texts, Voices, spoken, subset
 from stream_emo.training.histories import Histories
 from stream_emo.training.labels import target

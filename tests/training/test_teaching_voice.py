@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_emo.models import WHISPER, find
+from stream_emo.models.registry import WHISPER, find
+from stream_emo.perception.audio_encoder import FRAME, VoiceEncoder
 from stream_emo.perception.mel import BANDS
-from stream_emo.perception.voice import FRAME, VoiceEncoder
-from stream_emo.perception.weights import variables
+from stream_emo.perception.whisper.ct2_file import variables
 from stream_emo.training.voice import Lesson, VoiceNetwork, VoiceRecipe, export, teach
 from stream_emo.types import SAMPLE_RATE
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from stream_emo.models import MINILM, find
-from stream_emo.perception.text import PieceReader, TextEncoder
+from stream_emo.models.registry import MINILM, find
+from stream_emo.perception.text_encoder import PieceReader, TextEncoder
 from stream_emo.training.corpora import Sentence
 from stream_emo.training.words import Reader, WordRecipe, passage, read_head, teach
 

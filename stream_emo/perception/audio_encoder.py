@@ -1,0 +1,61 @@
+"""The voice encoder: the first layers of Whisper's, taught to hear how something is said.
+
+What does not help to write the words fades on the way to Whisper's last layer; the first ones still hear it.
+The third was taught further on acted emotion (see `training.voice`), which is what makes it say the same
+thing of speakers, rooms and languages that were never learnt from. They are part of the checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_emo.errors import WeightsError
+from stream_emo.perception.mel import COLUMN, log_mel, scaled
+from stream_emo.runtime.onnx import network
+from stream_emo.types import Samples
+
+ENCODER = "voice.onnx"
+"""Name of the file in a checkpoint's folder."""
+FRAME = 2 * COLUMN
+"""Samples per state: 50 states per second."""
+STATES = 1152
+"""Width of a state: what its three layers say, each 384 wide as in Whisper tiny and normalised."""
+
+
+class VoiceEncoder:
+    """An ONNX model: `mel` [1, 80, 2 n] to `states` [1, n, width]. Thread-safe."""
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        """Raises:
+        WeightsError: no such model there, or one that ONNX Runtime cannot load.
+        """
+        try:
+            model = path.read_bytes()
+            self.digest = hashlib.sha256(model).hexdigest()
+            """Tells it from all others."""
+            self._session = network(model, device)
+            self.width = int(self._session.get_outputs()[0].shape[2])
+            self._longest = int(self._session.get_modelmeta().custom_metadata_map["frames"])
+        except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
+            reason = " ".join(str(error).split())[:200]
+            raise WeightsError(
+                f"{path}: the voice encoder cannot be loaded ({reason}); "
+                "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
+            ) from error
+
+    def encode(self, samples: Samples) -> NDArray[np.float32]:
+        """States [ceil(n / 320), width] of n samples. Raises `ValueError`: more than it has places for."""
+        frames = -(-len(samples) // FRAME)
+        if frames > self._longest:
+            raise ValueError(f"{frames} frames where the voice encoder takes {self._longest} at most")
+        if frames == 0:
+            return np.zeros((0, self.width), np.float32)
+        # A transform needs more than half its length before the reflected edge.
+        padded = np.zeros(max(2, frames) * FRAME, np.float32)
+        padded[: len(samples)] = samples
+        (states,) = self._session.run(None, {"mel": scaled(log_mel(padded))[None]})
+        return np.asarray(states[0, :frames], np.float32)
