@@ -49,7 +49,7 @@ class GateConfig:
     vad: str = _choice("silero", "silero", "webrtc")
     threshold: float = _number(0.5, 0.05, 0.95)
     """Speech begins above this probability..."""
-    release: float = _number(0.35, 0.01, 0.95)
+    neg_threshold: float = _number(0.35, 0.01, 0.95)
     """...and goes on while above this one (hysteresis)."""
     min_speech_s: float = _number(0.1, 0.0, 2.0)
     """Shorter bursts are not speech."""
@@ -68,8 +68,10 @@ class GateConfig:
 class SpeechConfig:
     """Whisper and the text encoder."""
 
-    model: str = ""
-    """Folder of a CTranslate2 Whisper model; empty: look for an installed one."""
+    model: str = "tiny.en"
+    """Name of a Whisper model that the registry knows, or a folder with one for CTranslate2."""
+    language: str = "en"
+    """Spoken language, ISO 639-1; "auto": detected by a multilingual model."""
     device: str = _choice("cpu", "cpu", "cuda", "auto")
     """Of Whisper's encoder and the voice's; what else there is runs on the CPU."""
     compute_type: str = _choice("int8", "int8", "int8_float16", "float16", "float32")
@@ -125,7 +127,7 @@ class Config:
             for key in fields(section):
                 _check_range(f"{table.name}.{key.name}", key, getattr(section, key.name))
         gate = self.gate
-        _require(gate.release <= gate.threshold, "gate.release", "must not exceed gate.threshold")
+        _require(gate.neg_threshold <= gate.threshold, "gate.neg_threshold", "must not exceed gate.threshold")
         _require(
             self.speech.hop_s <= self.speech.text_hop_s, "speech.hop_s", "must not exceed speech.text_hop_s"
         )

@@ -5,6 +5,7 @@
     ├── SourceError       audio cannot be read: file, pipe                  (exit code 2)
     │   └── DeviceError   no PortAudio, no such device, unsupported rate    (exit code 2)
     ├── WeightsError      a model is missing, corrupt or does not fit       (exit code 2)
+    ├── EventError        a line of JSON that is not an event            (exit code 2)
     └── PipelineError     a stage failed while running                      (exit code 1)
         └── StuckError    threads that did not end in time, by name
 
@@ -34,6 +35,10 @@ class DeviceError(SourceError):
 
 class WeightsError(StreamEmoError):
     """A model's weights are missing, corrupt, or made for something else."""
+
+
+class EventError(StreamEmoError):
+    """A line of JSON is not an event of this version's schema."""
 
 
 class PipelineError(StreamEmoError):

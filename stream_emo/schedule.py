@@ -139,7 +139,7 @@ class Listener:
 
     def _hear_out(self, item: SpeechPause | SpeechEnd) -> Heard:
         words = self._wanted(Words.FINAL)
-        return self._listen(item.utterance, item.end, item.declared, words, Urgency.ENDPOINT)
+        return self._listen(item.utterance, item.end, item.decided_at, words, Urgency.ENDPOINT)
 
     def _late(self, behind: int | None) -> bool:
         """Too late for words that will be heard again; or others wait, for what is more urgent."""

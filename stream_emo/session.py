@@ -204,7 +204,7 @@ class Session:
                 revision=self._revision,
                 final=True,
                 dropped_ms=1000 * seconds(self._lost),
-                latency_ms=age(end.declared),
+                latency_ms=age(end.decided_at),
             )
         )
         self._fusion.settle()

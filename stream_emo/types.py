@@ -106,12 +106,12 @@ class SpeechPause:
     """Speech seems to have ended at `end` (a little trailing silence included): a good moment to transcribe.
 
     Either `SpeechChunk`s follow, beginning at `end`, or a `SpeechEnd` with the same `end`.
-    `declared`: how far the clock had come when this was decided.
+    `decided_at`: how far the clock had come when this was decided.
     """
 
     utterance: int
     end: int
-    declared: int
+    decided_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ class SpeechEnd:
 
     `end`: one past its last sample. After a split for length that may lie before samples already sent;
     those belong to the next utterance and are sent again.
-    `declared`: how far the clock had come when this was decided (`declared - end` is the hangover's rest).
+    `decided_at`: how far the clock had come when this was decided.
     """
 
     utterance: int
     end: int
-    declared: int
+    decided_at: int
     reason: Literal["silence", "length", "gap", "end"]
 
 
@@ -152,7 +152,7 @@ class Transcript:
 
     text: str
     words: tuple[Word, ...]
-    log_probability: float
+    avg_logprob: float
     """Mean natural-log probability per token."""
 
 
@@ -194,7 +194,7 @@ class Estimate:
     audio_weight: float
     text_weight: float
     """Share of each modality in the decision; they sum to 1, a missing modality has 0."""
-    familiar: bool = True
+    in_distribution: bool = True
     """False: too little was heard, or a voice unlike all that was learnt from; then there is no label."""
 
 

@@ -46,7 +46,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
         ("gate.hangover_s=nan", "gate.hangover_s: nan must be between 0.1 and 5"),
         ("speech.text=1", "speech.text: 1 must be true or false"),
         ("audio.channel=1.5", "audio.channel: 1.5 must be a whole number"),
-        ("gate.release=0.6", "gate.release: must not exceed gate.threshold"),
+        ("gate.neg_threshold=0.6", "gate.neg_threshold: must not exceed gate.threshold"),
         ("hangover", "--set 'hangover': write section.key=value, for example gate.vad=webrtc"),
     ],
 )

@@ -94,11 +94,11 @@ def test_the_pause_before_the_endpoint_does_the_final_work() -> None:
 
 
 def test_a_pass_says_how_far_the_clock_had_to_come() -> None:
-    end, declared = seconds(2.5), seconds(2.6)
-    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end, declared)]
+    end, decided_at = seconds(2.5), seconds(2.6)
+    items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end, decided_at)]
     one = listener(CountingEncoders())
     passes = [found for item in items for found in one.feed(item) if isinstance(found, Heard)]
-    assert [found.needed for found in passes] == [seconds(1), seconds(2), declared]
+    assert [found.needed for found in passes] == [seconds(1), seconds(2), decided_at]
 
 
 def test_speech_after_a_pause_moves_the_hops() -> None:

@@ -48,7 +48,7 @@ class Gate:
 
     def __init__(self, config: GateConfig, vad: Vad) -> None:
         self._threshold = config.threshold
-        self._release = min(config.release, config.threshold)
+        self._neg_threshold = min(config.neg_threshold, config.threshold)
         self._min_speech = _length(config.min_speech_s)
         self._pre_roll = _length(config.pre_roll_s)
         self._pause = _length(min(config.pause_s, config.hangover_s))
@@ -138,7 +138,7 @@ class Gate:
     def _decide(self, frame: Samples, probability: float) -> Iterator[GateItem]:
         self._tape.append(frame.copy())  # Not a view, which would keep all that came with it.
         was_active = self._active
-        enough = self._release if self._open or was_active else self._threshold
+        enough = self._neg_threshold if self._open or was_active else self._threshold
         self._active = probability >= enough
         if self._active and not was_active:
             self._onset = self._clock - len(frame)

@@ -26,7 +26,7 @@ class Ends:
     cut_percent: float
     """Clips that became more than one utterance."""
     wait_s: Percentiles
-    """Last sample above -45 dB relative to the clip's peak -> end declared, on the sample clock."""
+    """Last sample above -45 dB relative to the clip's peak -> endpoint decided, on the sample clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,15 @@ def _ends(paths: list[Path], config: GateConfig) -> Ends:
     cut, waits = 0, []
     for path in paths:
         samples = workload.read(path)
-        declared = _declared(samples, config)
-        cut += len(declared) > 1
-        if declared:
-            waits.append((declared[-1] - true_end(samples)) / SAMPLE_RATE)
+        decided = _endpoints(samples, config)
+        cut += len(decided) > 1
+        if decided:
+            waits.append((decided[-1] - true_end(samples)) / SAMPLE_RATE)
     return Ends(len(paths), 100 * cut / len(paths), Percentiles.of(waits, digits=3))
 
 
-def _declared(samples: Samples, config: GateConfig) -> list[int]:
+def _endpoints(samples: Samples, config: GateConfig) -> list[int]:
     """Where utterances were declared over. One that is only long is no pause."""
     gate = Gate(config, make_vad(config))
     items = gate.feed(Chunk(0, np.concatenate([samples, np.zeros(_SILENCE, np.float32)])))
-    return [item.declared for item in items if isinstance(item, SpeechEnd) and item.reason == "silence"]
+    return [item.decided_at for item in items if isinstance(item, SpeechEnd) and item.reason == "silence"]

@@ -30,7 +30,7 @@ _CLIPS = 24
 class Waiting:
     utterances: int
     final_ms: Percentiles
-    """Endpoint declared -> final fused score with words published; the hangover comes before."""
+    """Endpoint decided -> final fused score with words published; the hangover comes before."""
     live_age_ms: Percentiles
     """Last sample that a live score looks at -> published."""
     first_score_s: Percentiles

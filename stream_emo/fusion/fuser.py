@@ -77,7 +77,7 @@ class Fuser:
     def session(self) -> FusionSession:
         return FusionSession(self, self._config, SpeakerBaseline(self.population))
 
-    def familiar(self, point: NDArray[np.float64]) -> bool:
+    def in_distribution(self, point: NDArray[np.float64]) -> bool:
         """Whether a voice with these statistics [k] is like some that was learnt from."""
         return bool(self.population.distance(point[None])[0] <= self._network.farthest)
 
@@ -130,7 +130,7 @@ class FusionSession:
         ((estimate, point),) = self._fuser.judge([window], offsets)
         if window.audio is not None and point is not None:
             enough = len(window.audio.positions) >= _FEWEST_TOKENS or window.text is not None
-            estimate = replace(estimate, familiar=enough and self._fuser.familiar(point))
+            estimate = replace(estimate, in_distribution=enough and self._fuser.in_distribution(point))
         self._latest = point, estimate
         return estimate
 
@@ -143,13 +143,13 @@ class FusionSession:
         """The utterance is over; the baseline learns from what was last given to `fuse`."""
         if self._latest is not None:
             point, estimate = self._latest
-            if point is not None and estimate.familiar:
+            if point is not None and estimate.in_distribution:
                 self._baseline.settle(point, np.array(list(estimate.probabilities.values())))
             self._latest = None
 
     def label(self, estimate: Estimate) -> str | None:
-        """The likeliest emotion; None when it is less likely than `abstain_below`, or nothing is familiar."""
-        return self._label(estimate.probabilities) if estimate.familiar else None
+        """The likeliest emotion; None when less likely than `abstain_below`, or out of distribution."""
+        return self._label(estimate.probabilities) if estimate.in_distribution else None
 
     def _label(self, probabilities: Mapping[str, float]) -> str | None:
         best = max(probabilities, key=lambda name: probabilities[name])

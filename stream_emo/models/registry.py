@@ -71,7 +71,7 @@ def find(model: Model, explicit: str) -> Path:
 
 def find_local(model: Model, explicit: str) -> Path | None:
     """As `find`, but never touches the network; None when nothing is there."""
-    if explicit:
+    if explicit and explicit != model.name.rpartition(" ")[2]:
         folder = Path(explicit).expanduser()
         missing = [name for name in model.files if not (folder / name).is_file()]
         if missing:

@@ -32,7 +32,7 @@ FRAME = 160
 MS = SAMPLE_RATE // 1000
 CONFIG = GateConfig(
     threshold=0.5,
-    release=0.3,
+    neg_threshold=0.3,
     min_speech_s=0.1,
     pre_roll_s=0.3,
     pause_s=0.2,
@@ -111,7 +111,7 @@ def check_consistency(events: Sequence[GateItem], clock: Samples) -> None:
     assert [e.utterance for e in starts] == [e.utterance for e in ends] == list(range(len(starts)))
     for start, end in zip(starts, ends, strict=True):
         begin, samples = heard(events, end)
-        assert begin == start.start <= start.onset < end.end <= end.declared
+        assert begin == start.start <= start.onset < end.end <= end.decided_at
         np.testing.assert_array_equal(samples, clock[begin : end.end])
         own = [e for e in events if getattr(e, "utterance", None) == start.utterance]
         assert own[0] is start
@@ -182,8 +182,8 @@ def test_an_utterance_has_pre_roll_and_a_tail(pause_s: float) -> None:
     events = run(audio((1000, 0.0), (500, 0.9), (1000, 0.0)), replace(CONFIG, pause_s=pause_s))
     assert edges(events) == [
         SpeechStart(0, start=700 * MS, onset=1000 * MS),
-        SpeechPause(0, end=1700 * MS, declared=1500 * MS + round(pause_s * SAMPLE_RATE)),
-        SpeechEnd(0, end=1700 * MS, declared=1950 * MS, reason="silence"),
+        SpeechPause(0, end=1700 * MS, decided_at=1500 * MS + round(pause_s * SAMPLE_RATE)),
+        SpeechEnd(0, end=1700 * MS, decided_at=1950 * MS, reason="silence"),
     ]
 
 
@@ -223,7 +223,7 @@ def test_after_an_utterance_only_the_threshold_begins_the_next() -> None:
 
 
 def test_release_above_the_threshold_counts_as_the_threshold() -> None:
-    config = GateConfig(threshold=0.3, release=0.9)
+    config = GateConfig(threshold=0.3, neg_threshold=0.9)
     assert len(edges(run(audio((500, 0.5)), config))) == 2
 
 
@@ -288,7 +288,7 @@ def test_long_speech_is_split_in_the_latest_dip_and_sent_again_from_there() -> N
     start, split, again, *_ = edges(events)
     assert start == SpeechStart(0, 0, 0)
     assert isinstance(split, SpeechEnd)
-    assert (split.reason, split.declared) == ("length", 4010 * MS)
+    assert (split.reason, split.decided_at) == ("length", 4010 * MS)
     assert split.end == pytest.approx(2550 * MS, abs=15 * MS)
     assert again == SpeechStart(1, split.end, split.end)
     check_consistency(events, samples)

@@ -101,7 +101,7 @@ def test_label_abstains_below_its_limit(checkpoint: Path) -> None:
     likely = dict.fromkeys(EMOTIONS, 0.1)
     for probability, label in ((0.4, "sad"), (0.39, None)):
         assert one.label(Estimate(likely | {"sad": probability}, 0, 0, 1, 0)) == label
-    assert one.label(Estimate(likely | {"sad": 0.9}, 0, 0, 1, 0, familiar=False)) is None
+    assert one.label(Estimate(likely | {"sad": 0.9}, 0, 0, 1, 0, in_distribution=False)) is None
 
 
 def test_a_voice_unlike_all_that_was_learnt_from_has_no_label(checkpoint: Path, tmp_path: Path) -> None:
@@ -110,16 +110,16 @@ def test_a_voice_unlike_all_that_was_learnt_from_has_no_label(checkpoint: Path, 
     model.save_pretrained(tmp_path)
     one = session(tmp_path, abstain_below=0.0)
     usual, foreign = audio(), AudioTokens(audio().features * 50, audio().positions)
-    assert one.fuse(usual, None, END).familiar
-    assert not one.fuse(foreign, None, END).familiar
+    assert one.fuse(usual, None, END).in_distribution
+    assert not one.fuse(foreign, None, END).in_distribution
     assert one.label(one.fuse(foreign, None, END)) is None
 
 
 def test_a_moment_of_voice_has_no_label_until_there_are_words(checkpoint: Path) -> None:
     one = session(checkpoint)
     moment = AudioTokens(audio().features[-1:], audio().positions[-1:])
-    assert not one.fuse(moment, None, END).familiar
-    assert one.fuse(moment, text(), END).familiar
+    assert not one.fuse(moment, None, END).in_distribution
+    assert one.fuse(moment, text(), END).in_distribution
 
 
 def test_rolling_state_follows_the_estimates(checkpoint: Path) -> None:

@@ -68,7 +68,7 @@ class Hypothesis:
     """What the decoder wrote, before anybody asked whether to trust it."""
 
     tokens: tuple[int, ...]
-    log_probability: float
+    avg_logprob: float
     """Mean natural-log probability per token, the end included."""
     no_speech: float
     """Probability of Whisper's no-speech token."""
@@ -259,7 +259,7 @@ class _Search:
         )
 
     def _stop(self) -> None:
-        self.hypothesis = max(self._ended, key=lambda hypothesis: hypothesis.log_probability)
+        self.hypothesis = max(self._ended, key=lambda hypothesis: hypothesis.avg_logprob)
 
 
 def _log(probability: float) -> float:

@@ -73,7 +73,7 @@ class Transcriber:
         if not runaway and not _repeats(first.tokens):
             return first if _trusted(first) else None
         again = self._whisper.decode(encoded, (), limit, style=Style(beams=5, no_repeat=_REPEATED))
-        if not runaway and first.log_probability > again.log_probability + _MUCH_LIKELIER:
+        if not runaway and first.avg_logprob > again.avg_logprob + _MUCH_LIKELIER:
             return first if _trusted(first) else None  # People do say things twice.
         fine = _trusted(again) and not self._runaway(again, limit) and not _repeats(again.tokens)
         return again if fine else None
@@ -85,7 +85,7 @@ class Transcriber:
 
     def _transcript(self, encoded: Encoded, hypothesis: Hypothesis) -> Transcript:
         words = self._whisper.words(encoded, hypothesis)
-        return Transcript(self._whisper.text(hypothesis.tokens), words, hypothesis.log_probability)
+        return Transcript(self._whisper.text(hypothesis.tokens), words, hypothesis.avg_logprob)
 
 
 def _agreed(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
@@ -110,6 +110,6 @@ def _repeats(tokens: Sequence[int]) -> bool:
 def _trusted(hypothesis: Hypothesis) -> bool:
     if not hypothesis.tokens:
         return False
-    if hypothesis.log_probability < _LEAST_LOG_PROBABILITY:
+    if hypothesis.avg_logprob < _LEAST_LOG_PROBABILITY:
         return False
-    return hypothesis.log_probability >= _DOUBTFUL_LOG_PROBABILITY or hypothesis.no_speech <= _NO_SPEECH
+    return hypothesis.avg_logprob >= _DOUBTFUL_LOG_PROBABILITY or hypothesis.no_speech <= _NO_SPEECH

@@ -71,7 +71,7 @@ def test_hypotheses_do_not_feel_who_else_is_decoded(whisper: Whisper) -> None:
     assert all(hypothesis.tokens for hypothesis in alone)
     for mine, theirs in zip(together, alone, strict=True):
         assert mine.tokens == theirs.tokens
-        assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
+        assert mine.avg_logprob == pytest.approx(theirs.avg_logprob, abs=1e-4)
 
 
 def test_a_piece_without_a_space_belongs_to_the_word_before() -> None:

@@ -22,8 +22,8 @@ class ScriptedWhisper:
         self.guesses: list[str] = []
         self.beams: list[int] = []
 
-    def hypothesis(self, text: str, log_probability: float = -0.1, no_speech: float = 0.0) -> Hypothesis:
-        return Hypothesis(tuple(map(self.token, text.split())), log_probability, no_speech)
+    def hypothesis(self, text: str, avg_logprob: float = -0.1, no_speech: float = 0.0) -> Hypothesis:
+        return Hypothesis(tuple(map(self.token, text.split())), avg_logprob, no_speech)
 
     def token(self, word: str) -> int:
         if word not in self.vocabulary:
@@ -98,12 +98,12 @@ def test_a_runaway_twice_is_no_transcript() -> None:
 
 
 @pytest.mark.parametrize(
-    ("log_probability", "no_speech", "kept"),
+    ("avg_logprob", "no_speech", "kept"),
     [(-0.3, 0.9, True), (-1.1, 0.9, False), (-1.1, 0.2, True), (-1.3, 0.0, False)],
 )
-def test_what_cannot_be_trusted_is_left_out(log_probability: float, no_speech: float, kept: bool) -> None:
+def test_what_cannot_be_trusted_is_left_out(avg_logprob: float, no_speech: float, kept: bool) -> None:
     whisper = ScriptedWhisper()
-    whisper.said = [whisper.hypothesis("thank you", log_probability, no_speech)]
+    whisper.said = [whisper.hypothesis("thank you", avg_logprob, no_speech)]
     assert (transcriber(whisper).final(encoded()) is not None) is kept
 
 

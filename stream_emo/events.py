@@ -1,0 +1,221 @@
+"""The published events: one class per event type, to and from JSON, the same over every transport.
+
+Every event carries an envelope: `type`, `session`, `channel`, `seq` and `time`. Times are seconds on the
+session's clock, which begins at 0 with its first sample; the only wall-clock time is `Start.started_at`.
+
+    line = event.to_json()          # one JSON object, without the line feed
+    event = decode(line)            # the same event again
+    schema = json_schema()          # JSON Schema of all of them
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from stream_emo.errors import EventError
+
+SCHEMA_VERSION = 2
+"""Version of the published schema; raised when a field changes its meaning or goes away."""
+
+EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
+"""The label set, in the order of every probability vector."""
+
+GapReason = Literal["overflow", "device", "paused", "invalid"]
+"""Why audio is missing: a full queue or driver buffer, a lost device, a pause that was asked for, samples
+that are not numbers."""
+
+DeviceState = Literal["opened", "lost", "paused"]
+StopReason = Literal["end", "closed", "failed"]
+
+DECIMALS = 4
+"""Decimals that published numbers keep."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every event carries besides its tag, `type`."""
+
+    session: str
+    """Which conversation."""
+    channel: int
+    """Which side of it, from 0."""
+    seq: int = -1
+    """Number of the event within its session and channel, from 0, without holes; -1: not published yet."""
+    time: float
+    """Session clock, s: what the event is about reaches until here."""
+
+    def to_json(self) -> str:
+        """Return the event as one line of JSON, without the line feed."""
+        return msgspec.json.encode(self).decode()
+
+
+class Start(Envelope, frozen=True, kw_only=True, tag="start"):
+    """The first event of a session."""
+
+    started_at: str
+    """Wall-clock time of second 0, ISO 8601, UTC; the only one."""
+    source: str
+    """Name of the device, file or stream."""
+    language: str | None
+    """Spoken language as configured, ISO 639-1 or "auto"; null: nothing is transcribed."""
+    role: str | None = None
+    """Who speaks on this channel, for example "customer"; null: not stated."""
+    labels: tuple[str, ...] = EMOTIONS
+    schema: int = SCHEMA_VERSION
+
+
+class Speech(Envelope, frozen=True, kw_only=True, tag="speech"):
+    """Speech began at `time`."""
+
+    utterance: int
+
+
+class Silence(Envelope, frozen=True, kw_only=True, tag="silence"):
+    """Speech ended (the endpoint); `time` is where the utterance's audio ended."""
+
+    utterance: int
+
+
+class Word(msgspec.Struct, frozen=True):
+    """One recognised word."""
+
+    text: str
+    start: float
+    """s"""
+    end: float
+    """s"""
+    probability: float
+    """0 to 1"""
+
+
+class Rolling(msgspec.Struct, frozen=True):
+    """The time-decayed mean of the estimates so far: the state of the conversation, not of one window."""
+
+    probabilities: dict[str, float]
+    """Over the label set; sum 1."""
+    valence: float
+    """-1 (unpleasant) to 1 (pleasant)."""
+    arousal: float
+    """-1 (calm) to 1 (excited)."""
+    label: str | None
+    """The likeliest emotion; null below `fusion.abstain_below`."""
+    weight_s: float
+    """Seconds of speech that the mean rests on, each decayed by its age: falls towards 0 in silence."""
+
+
+class Score(Envelope, frozen=True, kw_only=True, tag="score"):
+    """What is known about an utterance so far; a higher `revision` of it replaces a lower."""
+
+    utterance: int
+    revision: int
+    """From 0 within the utterance."""
+    final: bool
+    """True in exactly one revision of an utterance, the last."""
+    start: float
+    """s"""
+    end: float
+    """s"""
+    label: str | None
+    """The likeliest emotion; null when the model abstains."""
+    confidence: float
+    """Calibrated probability of the likeliest emotion, 0 to 1."""
+    probabilities: dict[str, float]
+    """Over the label set; sum 1."""
+    valence: float
+    """-1 (unpleasant) to 1 (pleasant)."""
+    arousal: float
+    """-1 (calm) to 1 (excited)."""
+    rolling: Rolling
+    text: str | None
+    """Transcript of the utterance so far; null when no words are known or trusted."""
+    words: tuple[Word, ...]
+    audio_weight: float
+    """Share of the audio modality in the decision, 0 to 1; 0 when it is missing."""
+    text_weight: float
+    """Share of the text modality; the two sum to 1."""
+    dropped_ms: float
+    """Audio lost since the start of the session, ms."""
+    latency_ms: float | None
+    """From the arrival of the sample that made this score due to its publication, ms; null when not live."""
+
+
+class Gap(Envelope, frozen=True, kw_only=True, tag="gap"):
+    """Audio between `start` and `end` was lost."""
+
+    start: float
+    """s"""
+    end: float
+    """s"""
+    reason: GapReason
+
+
+class Device(Envelope, frozen=True, kw_only=True, tag="device"):
+    """A live device was opened, lost, or released for a pause."""
+
+    state: DeviceState
+    name: str
+
+
+class Stats(Envelope, frozen=True, kw_only=True, tag="stats"):
+    """Counters since the start of the session. Samples of audio: offered = taken + dropped + queued."""
+
+    level_db: float
+    """RMS of the newest chunk relative to full scale, dB; -120 when silent."""
+    speaking: bool
+    offered: int
+    taken: int
+    dropped: int
+    queued: int
+    driver_overflows: int
+    """Overflows that the audio driver reported."""
+    clipped: int
+    """Samples at or beyond full scale."""
+    utterances: int
+    scores: int
+    skipped_transcripts: int
+    """Partial transcripts left out because the machine was behind (load shedding)."""
+    skipped_scores: int
+    """Live scores left out for the same reason."""
+    dropped_events: int
+    """Events that slow subscribers of a live session lost."""
+    rolling: Rolling | None
+    """The rolling state as of now; null before the first score."""
+
+
+class Error(Envelope, frozen=True, kw_only=True, tag="error"):
+    """Something failed."""
+
+    message: str
+    fatal: bool
+    """True: the session ends with this."""
+
+
+class Stop(Envelope, frozen=True, kw_only=True, tag="stop"):
+    """The last event of a session."""
+
+    reason: StopReason
+    """"end" of input, "closed" by its owner, or "failed"."""
+    stats: Stats
+
+
+Event = Start | Speech | Silence | Score | Gap | Device | Stats | Error | Stop
+
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def decode(line: str | bytes) -> Event:
+    """Return the event in one line of JSON; fields that this version does not know are ignored.
+
+    Raises:
+        EventError: the line is not JSON, or not an event of this schema.
+    """
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise EventError(f"not an event of schema {SCHEMA_VERSION}: {error}") from error
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of every event, told apart by `type`."""
+    return msgspec.json.schema(Event)
