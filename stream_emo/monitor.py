@@ -27,7 +27,7 @@ from stream_emo.audio.vad import make_vad
 from stream_emo.config import Config
 from stream_emo.errors import PipelineError, StreamEmoError, StuckError
 from stream_emo.publish.publisher import Publisher, Subscription
-from stream_emo.runtime.bounded_queue import Channel, Closed
+from stream_emo.runtime.bounded_queue import BoundedQueue, Closed
 from stream_emo.types import (
     SAMPLE_RATE,
     Chunk,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 _SILENT_DB = -120.0
 # What may come together while nobody speaks: for a third of the wake-ups, 64 ms of delay at the beginning.
-_LINGER = 3 * SAMPLE_RATE * 32 // 1000
+_COALESCED = 3 * SAMPLE_RATE * 32 // 1000
 # Encoder passes that may wait for the decoder.
 _HEARD_QUEUE = 2
 
@@ -118,8 +118,10 @@ class Monitor:
             raise
         self._source = source
         self._publisher = Publisher(config.publish, live=source.live)
-        self._speech: Channel[GateItem] = Channel(round(config.audio.buffer_s * SAMPLE_RATE), _weight)
-        self._heard: Channel[ListenerItem] = Channel(_HEARD_QUEUE)
+        self._speech: BoundedQueue[GateItem] = BoundedQueue(
+            round(config.audio.buffer_s * SAMPLE_RATE), _weight
+        )
+        self._heard: BoundedQueue[ListenerItem] = BoundedQueue(_HEARD_QUEUE)
         self._arrivals = _Arrivals()
         self._latest: Samples = np.zeros(0, np.float32)
         self._speaking, self._position = False, 0
@@ -305,7 +307,7 @@ class Monitor:
     def _capture(self) -> None:
         next_stats = every = round(self._config.publish.stats_s * SAMPLE_RATE)
         try:
-            self._opened.linger(_LINGER)
+            self._opened.coalesce(_COALESCED)
             try:
                 for item in self._opened:
                     self._take(item)
@@ -337,7 +339,7 @@ class Monitor:
         for out in items:
             if isinstance(out, SpeechStart | SpeechEnd):
                 self._speaking = isinstance(out, SpeechStart)
-                self._opened.linger(0 if self._speaking else _LINGER)
+                self._opened.coalesce(0 if self._speaking else _COALESCED)
             self._speech.put(out)
 
     def _listen(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.runtime.bounded_queue import Channel, Counts
+from stream_emo.runtime.bounded_queue import BoundedQueue, Counts
 from stream_emo.types import SAMPLE_RATE, GapReason
 
 Frames = NDArray[np.float32]
@@ -55,42 +55,42 @@ class LiveQueue:
 
         self._frames = 0
         self._clock = clock
-        self._channel: Channel[Block | Hole] = Channel(capacity, weight, _lost)
+        self._queue: BoundedQueue[Block | Hole] = BoundedQueue(capacity, weight, _lost)
 
     def offer(self, frames: Frames) -> None:
         """Append, or drop and count. Never waits. The frames are kept, not copied."""
         block = Block(self._frames, frames, self._clock())
         self._frames = block.last
-        self._channel.offer(block)
+        self._queue.offer(block)
 
-    def gather(self, samples: int) -> None:
+    def set_min_batch(self, samples: int) -> None:
         """Let so many come together before they are taken, to wake less often; 0: none."""
-        self._channel.gather(samples)
+        self._queue.set_min_batch(samples)
 
     def miss(self, count: int, reason: GapReason) -> None:
         """`count` frames never arrived."""
         hole = Hole(self._frames, self._frames + count, reason)
         self._frames = hole.last
-        self._channel.offer(hole)
+        self._queue.offer(hole)
 
     def close(self) -> None:
         """No more frames; what is queued can still be taken."""
-        self._channel.close()
+        self._queue.close()
 
     def cancel(self) -> None:
         """Close, and drop what is queued."""
-        self._channel.cancel()
+        self._queue.cancel()
 
     def get(self, timeout: float) -> Block | Hole:
         """The oldest. Raises `Closed` when closed and empty, `TimeoutError` after `timeout` s."""
-        return self._channel.get(timeout)
+        return self._queue.get(timeout)
 
     def __iter__(self) -> Iterator[Block | Hole]:
-        return iter(self._channel)
+        return iter(self._queue)
 
     @property
     def counts(self) -> Counts:
-        return self._channel.counts
+        return self._queue.counts
 
 
 def _lost(item: Block | Hole, last: Block | Hole | None) -> tuple[Hole, bool]:

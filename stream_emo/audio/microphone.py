@@ -68,7 +68,7 @@ class Microphone:
         self._line: _Line | None = None
         self._past = SourceCounts()
         """Of the lines before this one."""
-        self._lingering = 0
+        self._coalesced = 0
 
     @property
     def name(self) -> str:
@@ -103,16 +103,16 @@ class Microphone:
                 if start > line.position:
                     yield Gap(line.position, start, "paused" if line.paused else "device")
                 line = again
-                line.linger(self._lingering)
+                line.coalesce(self._coalesced)
                 yield DeviceChange(start, "opened", line.device.name)
         finally:
             self.close()
 
-    def linger(self, samples: int) -> None:
-        self._lingering = samples
+    def coalesce(self, samples: int) -> None:
+        self._coalesced = samples
         line = self._line
         if line is not None:
-            line.linger(samples)
+            line.coalesce(samples)
 
     def pause(self) -> None:
         with self._lock:
@@ -279,8 +279,8 @@ class _Line:
                 self._mark = (self._converter.end, item.arrived)
         yield from self._converter.flush()
 
-    def linger(self, samples: int) -> None:
-        self._queue.gather(samples)
+    def coalesce(self, samples: int) -> None:
+        self._queue.set_min_batch(samples)
 
     def end(self) -> None:
         """What came until now is still heard, no more."""

@@ -63,7 +63,7 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[SourceItem]:
         """Until the end or `stop`. Raises `SourceError` when it ends badly, after all that could be read."""
 
-    def linger(self, samples: int) -> None:
+    def coalesce(self, samples: int) -> None:
         """A hint: nobody is in a hurry, so many may come together before they are given on; 0: at once."""
 
     def pause(self) -> None:
@@ -167,7 +167,7 @@ class ReaderSource:
         yield from converter.flush()
         _check_any(self, converter)
 
-    def linger(self, samples: int) -> None:
+    def coalesce(self, samples: int) -> None:
         pass  # As fast as it is taken.
 
     def pause(self) -> None:
@@ -237,9 +237,9 @@ class PacedSource:
             raise self._failure
         _check_any(self, converter)
 
-    def linger(self, samples: int) -> None:
+    def coalesce(self, samples: int) -> None:
         if self._queue is not None:
-            self._queue.gather(samples)
+            self._queue.set_min_batch(samples)
 
     def pause(self) -> None:
         self._flowing.clear()

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stream_emo.config import PublishConfig
-from stream_emo.runtime.bounded_queue import Channel, Closed
+from stream_emo.runtime.bounded_queue import BoundedQueue, Closed
 from stream_emo.types import Event, Failure, Start, Stop
 
 E = TypeVar("E")
@@ -27,7 +27,7 @@ class Publisher:
     def __init__(self, config: PublishConfig, live: bool) -> None:
         self._capacity = config.queue
         self._lock = threading.Lock()
-        self._channels: list[Channel[Event]] = []
+        self._channels: list[BoundedQueue[Event]] = []
         self._callbacks: list[_Callback] = []
         self._dispatcher: threading.Thread | None = None
         self._start: Start | None = None
@@ -103,9 +103,9 @@ class Publisher:
         dispatcher.join(timeout)
         return [dispatcher] if dispatcher.is_alive() else []
 
-    def _join(self) -> Channel[Event]:
+    def _join(self) -> BoundedQueue[Event]:
         """A channel more, with the lock held."""
-        channel: Channel[Event] = Channel(self._capacity, _weight)
+        channel: BoundedQueue[Event] = BoundedQueue(self._capacity, _weight)
         if not self._waits:
             channel.stop_waiting()
         if self._start is not None:
@@ -115,7 +115,7 @@ class Publisher:
         self._channels.append(channel)
         return channel
 
-    def _forget(self, channel: Channel[Event]) -> None:
+    def _forget(self, channel: BoundedQueue[Event]) -> None:
         with self._lock:
             if channel in self._channels:
                 self._channels.remove(channel)
@@ -125,7 +125,7 @@ class Publisher:
             if entry in self._callbacks:
                 self._callbacks.remove(entry)
 
-    def _dispatch(self, channel: Channel[Event]) -> None:
+    def _dispatch(self, channel: BoundedQueue[Event]) -> None:
         for event in channel:
             with self._lock:
                 entries = [entry for entry in self._callbacks if isinstance(event, entry.of)]
@@ -141,7 +141,7 @@ class Publisher:
 class Subscription:
     """Events in order, to iterate over, plainly or asynchronously, by one reader. Leaving it unsubscribes."""
 
-    def __init__(self, channel: Channel[Event]) -> None:
+    def __init__(self, channel: BoundedQueue[Event]) -> None:
         self._channel = channel
 
     def get(self, timeout: float | None = None) -> Event | None:

@@ -1,4 +1,4 @@
-"""A bounded channel between two threads, measured in samples (or whatever the weight counts).
+"""A bounded queue between two threads, measured in samples (or whatever the weight counts).
 
 Invariant at every moment: offered = taken + dropped + queued.
 """
@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -16,85 +17,96 @@ T = TypeVar("T")
 
 
 class Closed(Exception):
-    """The other end is gone: nothing more can be put."""
+    """The queue was closed: nothing more can be put, and what was queued has been taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
+    """Sums of weights; offered = taken + dropped + queued."""
+
     offered: int
     taken: int
     dropped: int
     queued: int
 
 
-class Channel(Generic[T]):
-    """A bounded FIFO.
+class BoundedQueue(Generic[T]):
+    """A bounded FIFO queue.
 
-    `weight` tells how much of `capacity` an item takes; items of weight 0 (edges, gaps) always fit, so
-    control is never lost. An item heavier than the whole capacity is let in when the channel is empty.
+    `weight` tells how much of `capacity` an item takes; items of weight 0 (edges, gaps) always fit, so that
+    control is never lost. An item heavier than the whole capacity is let in when the queue is empty.
 
-    Three ways in: `put` waits for room (until `stop_waiting`); `displace` makes room by dropping the oldest;
-    `offer` drops what does not fit and queues in its place what `lost` makes of it (say, a `Gap`).
+    There are three ways in: `put` waits for room (until `stop_waiting`); `displace` makes room by dropping
+    the oldest; `offer` drops what does not fit and queues a marker in its place (say, a `Gap`).
     """
 
     def __init__(
         self,
         capacity: int,
         weight: Callable[[T], int] = lambda item: 1,
-        lost: Callable[[T, T | None], tuple[T, bool]] | None = None,
+        marker: Callable[[T, T | None], tuple[T, bool]] | None = None,
     ) -> None:
-        """`lost(item, last)` returns the item to queue in place of the dropped one, and whether it
-        replaces `last`, the newest item in the queue (None when empty)."""
+        """`marker(item, last)` returns the item of weight 0 to queue in place of the dropped one, and whether
+        it replaces `last`, the newest item in the queue (None when empty)."""
         self._capacity = capacity
         self._weight = weight
-        self._lost = lost
+        self._marker = marker
         self._items: deque[tuple[T, int]] = deque()
         self._offered = self._taken = self._dropped = self._queued = 0
         self._closed = False
         self._waits = True
-        self._gathered = 0
-        self._flowing = True
-        """Whether what is queued may be taken: not while it gathers."""
-        self._changed = threading.Condition()
+        self._min_batch = 0
+        self._ready = True
+        """Whether what is queued may be taken: not before a batch is complete."""
+        self._lock = threading.Lock()
+        self._items_came = threading.Condition(self._lock)
+        self._room_came = threading.Condition(self._lock)
         self._watcher: Callable[[], object] | None = None
 
     def watch(self, watcher: Callable[[], object] | None) -> None:
-        """Call this at every change, on the thread that makes it; it must return at once. None: stop."""
-        with self._changed:
+        """Call `watcher` after every change, on the thread that made it, without the lock; None: no longer.
+
+        It must return at once, and may still be called by a change that happens while it is replaced."""
+        with self._lock:
             self._watcher = watcher
 
-    def gather(self, weight: int) -> None:
-        """From now on `get` waits until so much is queued, to wake less often, and then takes it all. Items
-        of weight 0, the end and a weight of 0 end the waiting."""
-        with self._changed:
-            self._gathered = weight
-            self._flowing = bool(self._items) or weight == 0
-            self._tell()
+    def set_min_batch(self, weight: int) -> None:
+        """Let `get` wait until so much is queued, and then take it all, so that it wakes less often.
+
+        An item of weight 0, an item that does not fit, the end and a `weight` of 0 complete a batch."""
+        with self._changing():
+            self._min_batch = weight
+            self._ready = bool(self._items) or weight == 0
 
     def put(self, item: T) -> int:
         """Append, waiting for room. Returns how much was dropped for that, after `stop_waiting`.
 
-        Raises `Closed` if the channel is or gets closed.
+        Raises:
+            Closed: the queue is or gets closed.
         """
         weight = self._weight(item)
-        with self._changed:
-            while self._waits and not self._closed and not self._fits(weight):
-                # It is full: nothing more can gather.
-                self._flowing = True
-                self._tell()
-                self._changed.wait()
-            return self._displace(item, weight)
+        while True:
+            with self._changing():
+                if not self._must_wait(weight):
+                    return self._displace(item, weight)
+                self._ready = True  # It is full: the batch cannot grow.
+            with self._lock:
+                self._room_came.wait_for(lambda: not self._must_wait(weight))
 
     def stop_waiting(self) -> None:
-        """From now on `put` is `displace`, also for those that wait now."""
-        with self._changed:
+        """From now on `put` does as `displace`, also where it waits now."""
+        with self._changing():
             self._waits = False
-            self._tell(everyone=True)
+            self._room_came.notify_all()
 
     def offer(self, item: T) -> bool:
-        """Append if it fits, else drop and count. Returns whether it fitted. Raises `Closed`."""
+        """Append if it fits, else drop and count it. Returns whether it fitted.
+
+        Raises:
+            Closed: the queue is closed.
+        """
         weight = self._weight(item)
-        with self._changed:
+        with self._changing():
             if self._closed:
                 raise Closed
             if self._fits(weight):
@@ -102,55 +114,62 @@ class Channel(Generic[T]):
                 return True
             self._offered += weight
             self._dropped += weight
-            self._flowing = True
-            if self._lost is not None:
-                marker, merged = self._lost(item, self._items[-1][0] if self._items else None)
+            self._ready = True
+            if self._marker is not None:
+                marker, merged = self._marker(item, self._items[-1][0] if self._items else None)
                 if merged:
                     self._items.pop()
                 self._items.append((marker, 0))
-            self._tell()
             return False
 
     def displace(self, item: T) -> int:
-        """Append, dropping the oldest items that have weight until it fits. Returns how much was dropped."""
-        with self._changed:
+        """Append, dropping the oldest items that have weight until it fits. Returns how much was dropped.
+
+        Raises:
+            Closed: the queue is closed.
+        """
+        with self._changing():
             return self._displace(item, self._weight(item))
 
     def get(self, timeout: float | None = None) -> T:
-        """Take the oldest item. Raises `Closed` when closed and empty, `TimeoutError` after `timeout` s."""
+        """Take the oldest item, waiting for it at most `timeout` s (None: for ever; 0: not at all).
+
+        Raises:
+            Closed: the queue is closed and empty.
+            TimeoutError: there is none within `timeout`.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        with self._changed:
-            while not (self._items and self._flowing):
-                if self._closed:
+        with self._changing():
+            while not (self._items and self._ready):
+                if self._closed and not self._items:
                     raise Closed
                 remaining = None if deadline is None else deadline - time.monotonic()
                 if remaining is not None and remaining <= 0:
                     if self._items:
-                        break  # Nothing more comes to what has gathered.
+                        break  # The batch has had its time.
                     raise TimeoutError
-                self._changed.wait(remaining)
+                self._items_came.wait(remaining)
             item, weight = self._items.popleft()
             self._queued -= weight
             self._taken += weight
-            self._flowing = bool(self._items) or self._gathered == 0
-            self._tell(everyone=True)
+            self._ready = bool(self._items) or self._min_batch == 0 or self._closed
+            self._room_came.notify_all()
             return item
 
     def close(self) -> None:
-        """No more items; what is queued can still be taken."""
-        with self._changed:
-            self._closed = True
-            self._flowing = bool(self._items)
-            self._tell()
+        """Accept no more items; what is queued can still be taken."""
+        with self._changing():
+            self._closed = self._ready = True
+            self._room_came.notify_all()
 
     def cancel(self) -> None:
-        """Close and drop what is queued, so that both ends return at once."""
-        with self._changed:
-            self._closed = True
+        """Close, and drop what is queued, so that both ends return at once."""
+        with self._changing():
+            self._closed = self._ready = True
             self._dropped += self._queued
             self._queued = 0
             self._items.clear()
-            self._tell()
+            self._room_came.notify_all()
 
     def __iter__(self) -> Iterator[T]:
         while True:
@@ -161,8 +180,22 @@ class Channel(Generic[T]):
 
     @property
     def counts(self) -> Counts:
-        with self._changed:
+        with self._lock:
             return Counts(self._offered, self._taken, self._dropped, self._queued)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock; then wake the consumer if there is something for it, and call the watcher."""
+        with self._lock:
+            yield
+            if self._ready:
+                self._items_came.notify_all()
+            watcher = self._watcher
+        if watcher is not None:
+            watcher()
+
+    def _must_wait(self, weight: int) -> bool:
+        return self._waits and not self._closed and not self._fits(weight)
 
     def _fits(self, weight: int) -> bool:
         return weight == 0 or self._queued == 0 or self._queued + weight <= self._capacity
@@ -183,16 +216,8 @@ class Channel(Generic[T]):
         self._append(item, weight)
         return self._dropped - before
 
-    def _tell(self, *, everyone: bool = False) -> None:
-        """`everyone`: also whoever waits for room, who has nothing to do with what gathers."""
-        if everyone or self._flowing or self._closed:
-            self._changed.notify_all()
-        if self._watcher is not None:
-            self._watcher()
-
     def _append(self, item: T, weight: int) -> None:
         self._items.append((item, weight))
         self._offered += weight
         self._queued += weight
-        self._flowing = self._flowing or weight == 0 or self._queued >= self._gathered
-        self._tell()
+        self._ready = self._ready or weight == 0 or self._queued >= self._min_batch
