@@ -233,15 +233,14 @@ def evaluate(
         ),
     ],
     data: MaybeDataFolder = None,
-    order: Annotated[
-        str | None, typer.Option("--order", help="Manifest: as in the file, or random. [default: file]")
-    ] = None,
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="Manifest: in a random order, always the same one.")
+    ] = False,
     baseline: Annotated[
-        str | None,
-        typer.Option("--baseline", help="Manifest: on carries a speaker's over files. [default: off]"),
-    ] = None,
-    channel: Annotated[
-        str | None, typer.Option("--channel", help="Manifest: send it through 8k-mulaw or opus-16k.")
+        bool, typer.Option("--baseline", help="Manifest: carry a speaker's baseline over their files.")
+    ] = False,
+    codec: Annotated[
+        str | None, typer.Option("--codec", help="Manifest: code and decode with 8k-mulaw or opus-16k.")
     ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -252,40 +251,32 @@ def evaluate(
     \b
     Examples:
       stream-emo eval ravdess-6fold --data DATA
-      stream-emo eval my.csv --order random --baseline on
-      stream-emo eval my.csv --channel 8k-mulaw --json
+      stream-emo eval my.csv --shuffle --baseline
+      stream-emo eval my.csv --codec 8k-mulaw --json
     """
     given = {
-        "--order": order,
+        "--shuffle": shuffle,
         "--baseline": baseline,
-        "--channel": channel,
+        "--codec": codec,
         "--config": config,
         "--set": overrides,
     }
     if Path(what).suffix.lower() == ".csv":
         result = _on_manifest(
-            Path(what), order, baseline, channel, Config.load(config, overrides=overrides or ())
+            Path(what), shuffle, baseline, codec, Config.load(config, overrides=overrides or ())
         )
     else:
         result = _by_protocol(what, data, [option for option, value in given.items() if value])
     print(json.dumps(result.json()) if as_json else result.table())
 
 
-def _on_manifest(
-    path: Path, order: str | None, baseline: str | None, channel: str | None, config: Config
-) -> Result:
-    from stream_emo.evaluation.conditions import CHANNELS
+def _on_manifest(path: Path, shuffle: bool, baseline: bool, codec: str | None, config: Config) -> Result:
+    from stream_emo.evaluation.conditions import CODECS
     from stream_emo.evaluation.manifest import evaluate_manifest
 
-    if channel is not None:
-        _named(CHANNELS, channel)
-    return evaluate_manifest(
-        path,
-        config,
-        shuffled=_named({"file": False, "random": True}, order or "file"),
-        baseline=_named({"on": True, "off": False}, baseline or "off"),
-        channel=channel,
-    )
+    if codec is not None:
+        _named(CODECS, codec)
+    return evaluate_manifest(path, config, shuffle=shuffle, baseline=baseline, codec=codec)
 
 
 def _by_protocol(name: str, data: Path | None, manifest_only: list[str]) -> Result:

@@ -4,9 +4,7 @@ is heard before; noises, rooms and speakers are those that `training.augment` le
 
 from __future__ import annotations
 
-import inspect
 import io
-import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,10 @@ from stream_emo.errors import SourceError
 from stream_emo.training.augment import telephone, with_noise
 from stream_emo.training.features import speech_span
 from stream_emo.types import SAMPLE_RATE, Samples
+
+CONDITIONS_VERSION = 1
+"""Raise it when a condition gives other samples than before for the same clip: features kept on disk are
+named after it."""
 
 _OPUS_RATE = 48_000  # Hz, of its decoder.
 _OPUS_BITS = 16_000  # Per second.
@@ -58,7 +60,7 @@ def conditions(data: Path) -> list[Condition]:
     # Those with even numbers may be learnt from.
     speaking = [path for speaker, path in talkers.items() if int(speaker) % 2][:_VOICES]
     noise, babble = _loud(noises), _loud(speaking)
-    found = [Condition(name, _certain(line), _made_by(name)) for name, line in CHANNELS.items()]
+    found = [Condition(name, _certain(line), _made_by(name)) for name, line in CODECS.items()]
     for snr in _SNRS:
         for kind, disturbance, paths in (
             ("babble", Babble(babble), speaking),
@@ -90,8 +92,8 @@ def opus(samples: Samples) -> Samples:
     return _as_long_as(samples, wide)
 
 
-CHANNELS: Mapping[str, Transform] = {"8k-mulaw": telephone, "opus-16k": opus}
-"""Lines that a recording may be sent through."""
+CODECS: Mapping[str, Transform] = {"8k-mulaw": telephone, "opus-16k": opus}
+"""Codecs by name, each as coding and decoding of samples [n] at 16 kHz into as many."""
 
 
 def clipped(samples: Samples) -> Samples:
@@ -172,7 +174,7 @@ def _as_long_as(samples: Samples, other: Samples) -> Samples:
 
 
 def _made_by(name: str, paths: Sequence[Path] = ()) -> list[str]:
-    return [name, inspect.getsource(sys.modules[__name__]), *map(str, paths)]
+    return [f"condition {name} {CONDITIONS_VERSION}", *map(str, paths)]
 
 
 def _paths(data: Path, pattern: str) -> list[Path]:

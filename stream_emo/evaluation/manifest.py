@@ -11,7 +11,7 @@ import numpy as np
 
 from stream_emo.bench.workload import read
 from stream_emo.config import Config
-from stream_emo.evaluation.conditions import CHANNELS
+from stream_emo.evaluation.conditions import CODECS
 from stream_emo.evaluation.live import Live, LiveEngine, Take
 from stream_emo.evaluation.predictions import Predictions
 from stream_emo.evaluation.result import Result
@@ -25,17 +25,17 @@ def evaluate_manifest(
     path: Path,
     config: Config | None = None,
     *,
-    shuffled: bool = False,
+    shuffle: bool = False,
     baseline: bool = False,
-    channel: str | None = None,
+    codec: str | None = None,
     live: Live | None = None,
 ) -> Result:
     """Each clip as a session of its own. What is said of a clip: the mean of the probabilities of its
     utterances' final scores, weighted by their duration.
 
-    `shuffled`: not in the order of the manifest but in a random one, always the same.
+    `shuffle`: not in the order of the manifest but in a random one, always the same.
     `baseline`: files of one speaker hand their baseline on, in that order; without it there is none at all.
-    `channel`: one of `conditions.CHANNELS`, which the clips are sent through; None: as they are.
+    `codec`: one of `conditions.CODECS`, which the clips are sent through; None: as they are.
 
     Raises:
         SourceError: the manifest or one of its clips cannot be read.
@@ -44,9 +44,9 @@ def evaluate_manifest(
     config = config or Config()
     config = replace(config, fusion=replace(config.fusion, baseline=baseline))
     clips, notes = _tested(manifest(path))
-    if shuffled:
+    if shuffle:
         random.Random(0).shuffle(clips)
-    takes = _heard(clips, live or LiveEngine(config), baseline, channel)
+    takes = _heard(clips, live or LiveEngine(config), baseline, codec)
     speakers = [clip.speaker for clip in clips]
     predictions = Predictions(
         EMOTIONS,
@@ -56,14 +56,14 @@ def evaluate_manifest(
     )
     silent = len(clips) - int(predictions.heard.sum())
     notes += [
-        _about_baseline(shuffled) if baseline else "no speaker baseline",
+        _about_baseline(shuffle) if baseline else "no speaker baseline",
         f"in {silent} clips no speech was found; they count as errors, but not in the ECE",
         f"intervals over {len(set(speakers))} speakers; a clip without one counts as its own",
         f"coverage: clips whose likeliest label has {config.fusion.abstain_below:g} or more; "
         "the other figures count every clip by its likeliest label",
     ]
-    if channel is not None:
-        notes.append(f"every clip sent through {channel}")
+    if codec is not None:
+        notes.append(f"every clip sent through {codec}")
     abstain_below = config.fusion.abstain_below
     return Result.of(path.name, predictions, notes=notes, abstain_below=abstain_below)
 
@@ -80,13 +80,13 @@ def said(finals: Sequence[Score]) -> list[float]:
     return [mean(name) for name in EMOTIONS]
 
 
-def _heard(clips: Sequence[Clip], live: Live, carried: bool, channel: str | None) -> list[Take]:
+def _heard(clips: Sequence[Clip], live: Live, carried: bool, codec: str | None) -> list[Take]:
     baselines: dict[str, BaselineState] = {}
     takes = []
     for clip in clips:
         samples = read(clip.path)
-        if channel is not None:
-            samples = CHANNELS[channel](samples)
+        if codec is not None:
+            samples = CODECS[codec](samples)
         take = live.hear(samples, baselines.get(clip.speaker))
         if carried:
             baselines[clip.speaker] = take.baseline
@@ -102,6 +102,6 @@ def _tested(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
     return test, [f"{len(test)} clips of the split test; {len(clips) - len(test)} others left out"]
 
 
-def _about_baseline(shuffled: bool) -> str:
-    order = "random order" if shuffled else "the order of the manifest"
+def _about_baseline(shuffle: bool) -> str:
+    order = "random order" if shuffle else "the order of the manifest"
     return f"the speaker's baseline is carried on over the files of one speaker, in {order}"

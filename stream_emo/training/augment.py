@@ -6,8 +6,6 @@ from clip to clip. Every second noise and room is kept for tests of robustness.
 
 from __future__ import annotations
 
-import inspect
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,9 @@ from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.samples import read
 from stream_emo.errors import SourceError
 from stream_emo.types import SAMPLE_RATE, Samples
+
+AUGMENT_VERSION = 1
+"""Raise it when the same seed gives other samples than before: features kept on disk are named after it."""
 
 _NOISES = (
     "esc10/**/*.*",
@@ -58,7 +59,7 @@ class Surroundings:
         """Raises `SourceError`: no noises in `data`."""
         self._random = np.random.default_rng(seed)
         drawn_from = [path for pattern in (*_NOISES, _ROOMS) for path in sorted(data.glob(pattern))[::2]]
-        self.made_by = [inspect.getsource(sys.modules[__name__]), *map(str, drawn_from)]
+        self.made_by = [f"augment {AUGMENT_VERSION}", *map(str, drawn_from)]
         self._noises = noises(data)
         rooms = [_direct(room) for room in _load(data, _ROOMS)]
         self._rooms = rooms + [self._synthetic_room() for _ in range(_SYNTHETIC_ROOMS)]

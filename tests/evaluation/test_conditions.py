@@ -8,7 +8,7 @@ import soundfile
 
 from stream_emo.errors import SourceError
 from stream_emo.evaluation.conditions import (
-    CHANNELS,
+    CODECS,
     Babble,
     Cut,
     Noise,
@@ -101,7 +101,7 @@ def test_a_cut_is_part_of_the_speech(speech: Samples) -> None:
 
 
 def test_lines_have_their_names() -> None:
-    assert list(CHANNELS) == ["8k-mulaw", "opus-16k"]
+    assert list(CODECS) == ["8k-mulaw", "opus-16k"]
 
 
 def test_missing_noises_are_named(tmp_path: Path) -> None:

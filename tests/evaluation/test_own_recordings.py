@@ -105,7 +105,7 @@ def test_without_a_baseline_nothing_is_carried(manifest: Make) -> None:
 
 def test_random_order_is_the_same_every_time(manifest: Make) -> None:
     one, other = Listener(*ALL_HAPPY), Listener(*ALL_HAPPY)
-    results = [evaluate_manifest(manifest(ROWS), shuffled=True, live=live) for live in (one, other)]
+    results = [evaluate_manifest(manifest(ROWS), shuffle=True, live=live) for live in (one, other)]
     assert one.heard == other.heard
     assert sorted(number for number, _ in one.heard) == [0, 1, 2, 3]
     assert [number for number, _ in one.heard] != [0, 1, 2, 3]
@@ -121,7 +121,7 @@ def test_with_splits_only_the_test_split_counts(manifest: Make) -> None:
 
 
 def test_clips_are_sent_through_the_line(manifest: Make) -> None:
-    result = evaluate_manifest(manifest(ROWS), channel="8k-mulaw", live=Listener(*ALL_HAPPY))
+    result = evaluate_manifest(manifest(ROWS), codec="8k-mulaw", live=Listener(*ALL_HAPPY))
     assert any("8k-mulaw" in note for note in result.notes)
 
 
