@@ -1,5 +1,5 @@
 """What may happen to a recording before it is heard. What is random depends on the recording alone, whatever
-is heard before; noises, rooms and speakers are those that `training.augment` leaves alone.
+is heard before; noises, rooms and speakers are those that `training.augment_audio` leaves alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import soxr
 from stream_emo.audio.samples import read
 from stream_emo.config import GateConfig
 from stream_emo.errors import SourceError
-from stream_emo.training.augment import telephone, with_noise
+from stream_emo.training.augment_audio import telephone, with_noise
 from stream_emo.training.features import speech_span
 from stream_emo.types import SAMPLE_RATE, Samples
 
@@ -41,7 +41,7 @@ Drawn = Callable[[Samples, np.random.Generator], Samples]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """Heard in place of `augment.Surroundings`, the same by every speaker."""
+    """Heard in place of `augment_audio.AugmentationChain`, the same by every speaker."""
 
     name: str
     transform: Drawn

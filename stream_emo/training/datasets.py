@@ -14,7 +14,7 @@ from stream_emo.fusion.fuser import PACKAGED
 from stream_emo.perception.audio_encoder import ENCODER
 from stream_emo.perception.text_encoder import ADAPTER, Pieces
 from stream_emo.training import corpora
-from stream_emo.training.augment import Surroundings
+from stream_emo.training.augment_audio import AugmentationChain
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.examples import Texts, Voices, spoken
 from stream_emo.training.features import texts, voices
@@ -69,7 +69,7 @@ class Data:
     def voices(
         self, clips: Sequence[Clip], emotions: Sequence[str] = EMOTIONS, share: float = 1.0, copies: int = 1
     ) -> Voices:
-        """`copies`: how often each clip is heard besides as it is, each time in other surroundings."""
+        """`copies`: how often each clip is heard besides as it is, each time in other chain."""
         known = sorted({clip.text for clip in clips if clip.text is not None})
         pieces: dict[str | None, Pieces | None] = {None: None}
         if known:
@@ -79,7 +79,7 @@ class Data:
         targets = np.stack([target([clip.label], emotions) for clip in clips])
         heard = voices(clips, self.voice, self.cache)
         for seed in range(copies):
-            heard += voices(clips, self.voice, self.cache, Surroundings(self.folder, seed), seed)
+            heard += voices(clips, self.voice, self.cache, AugmentationChain(self.folder, seed), seed)
         speakers = [f"{clip.speaker}{'*' * copy}" for copy in range(1 + copies) for clip in clips]
         words = [pieces[clip.text] for clip in clips] * (1 + copies)
         return Voices(share, heard, np.tile(targets, (1 + copies, 1)), words, speakers)

@@ -24,22 +24,26 @@ from stream_emo.models.registry import MINILM, WHISPER, find
 from stream_emo.perception import mel as mel_module
 from stream_emo.perception.audio_encoder import FRAME
 from stream_emo.perception.mel import log_mel
-from stream_emo.training import spectrum
-from stream_emo.training import voice as voice_module
-from stream_emo.training import words as words_module
-from stream_emo.training.augment import noises
+from stream_emo.training import audio_encoder_tuning, text_encoder_tuning
+from stream_emo.training.audio_encoder_tuning import (
+    AUDIO_TUNING_VERSION,
+    AudioHyperparameters,
+    MelSample,
+    WhisperLayers,
+    export,
+)
+from stream_emo.training.augment_audio import noises
+from stream_emo.training.augment_spectrogram import SPECTROGRAM_VERSION, Mel
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.features import digest, file_digest, kept, speech_span
 from stream_emo.training.labels import merged
-from stream_emo.training.spectrum import Mel
-from stream_emo.training.voice import Lesson, VoiceNetwork, VoiceRecipe, export
-from stream_emo.training.words import WordRecipe
+from stream_emo.training.text_encoder_tuning import TEXT_TUNING_VERSION, TextHyperparameters
 from stream_emo.types import SAMPLE_RATE, Samples
 
 _WORKERS = 2
 _LONGEST = 8 * SAMPLE_RATE  # Of a clip, that is learnt from.
 _MEL_MAKERS = (gate_module, vad_module, recordings, mel_module)
-_VOICE_MAKERS = (*_MEL_MAKERS, spectrum, voice_module)
+_VERSIONS = f"audio encoder {AUDIO_TUNING_VERSION} {SPECTROGRAM_VERSION}"
 
 
 def taught_voice(
@@ -47,7 +51,7 @@ def taught_voice(
     emotions: Sequence[str],
     data: Path,
     cache: Path,
-    recipe: VoiceRecipe,
+    recipe: AudioHyperparameters,
     seed: int = 0,
 ) -> Path:
     """A voice encoder taught on these corpora; the ONNX file in `cache`.
@@ -59,7 +63,13 @@ def taught_voice(
         WeightsError: no Whisper.
     """
     whisper = find(WHISPER, "") / "model.bin"
-    made_by = [*map(inspect.getsource, _VOICE_MAKERS), repr(recipe), " ".join(emotions), f"seed {seed}"]
+    made_by = [
+        *map(inspect.getsource, _MEL_MAKERS),
+        _VERSIONS,
+        repr(recipe),
+        " ".join(emotions),
+        f"seed {seed}",
+    ]
     made_by += [
         file_digest(whisper),
         *map(_listed, corpora),
@@ -67,8 +77,10 @@ def taught_voice(
     path = cache / f"encoder-{digest(*made_by)}.onnx"
     if not path.is_file():
         lessons = [lesson for clips in corpora for lesson in _lessons(clips, emotions, cache)]
-        network = VoiceNetwork.whisper(whisper, recipe.layers)
-        voice_module.teach(network, lessons, len(emotions), _noise_mels(data, cache), recipe, seed)
+        network = WhisperLayers.whisper(whisper, recipe.layers)
+        audio_encoder_tuning.fine_tune(
+            network, lessons, len(emotions), _noise_mels(data, cache), recipe, seed
+        )
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.onnx")
         export(network, partial)
@@ -76,16 +88,18 @@ def taught_voice(
     return path
 
 
-def taught_words(sentences: Sequence[Sentence], cache: Path, recipe: WordRecipe, seed: int = 0) -> Path:
+def taught_words(
+    sentences: Sequence[Sentence], cache: Path, recipe: TextHyperparameters, seed: int = 0
+) -> Path:
     """The changes to MiniLM learnt from these sentences; the file in `cache`, its reading beside it.
 
     Raises `WeightsError`: no MiniLM.
     """
     folder = find(MINILM, "")
-    made_by = [file_digest(folder / "model.safetensors"), inspect.getsource(words_module), repr(recipe)]
+    made_by = [file_digest(folder / "model.safetensors"), f"text {TEXT_TUNING_VERSION}", repr(recipe)]
     path = cache / f"words-{digest(*made_by, f'seed {seed}', *map(repr, sentences))}.safetensors"
     if not path.is_file():
-        reader = words_module.teach(folder, sentences, recipe, seed)
+        reader = text_encoder_tuning.fine_tune(folder, sentences, recipe, seed)
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.safetensors")
         reader.save(partial)
@@ -94,13 +108,13 @@ def taught_words(sentences: Sequence[Sentence], cache: Path, recipe: WordRecipe,
     return path
 
 
-def _lessons(clips: Sequence[Clip], emotions: Sequence[str], cache: Path) -> list[Lesson]:
+def _lessons(clips: Sequence[Clip], emotions: Sequence[str], cache: Path) -> list[MelSample]:
     labels = np.array([list(emotions).index(merged(clip.label, emotions)) for clip in clips])
     sizes = np.bincount(labels, minlength=len(emotions))
     weights = 1 / np.sqrt(sizes[labels])
     weights /= weights.mean()
     return [
-        Lesson(mel, int(label), float(weight))
+        MelSample(mel, int(label), float(weight))
         for mel, label, weight in zip(_mels(clips, cache), labels, weights, strict=True)
     ]
 

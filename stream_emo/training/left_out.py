@@ -16,13 +16,13 @@ from stream_emo.fusion.calibration import fit_temperature
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
+from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
 from stream_emo.training.encoders import taught_voice
 from stream_emo.training.examples import Sampler, Voices
 from stream_emo.training.features import endings
 from stream_emo.training.loop import Recipe, fit, predict
-from stream_emo.training.voice import VoiceRecipe
 from stream_emo.types import EMOTIONS
 
 LEFT_OUT = ("ravdess", "nemo")
@@ -54,7 +54,7 @@ def without(source: Data, target: str, speakers: Collection[str] | None = None) 
             learnt.append(clips())
         elif speakers is not None:
             learnt.append([clip for clip in clips() if clip.speaker not in speakers])
-    voice = taught_voice(learnt, EMOTIONS, source.folder, source.cache, VoiceRecipe())
+    voice = taught_voice(learnt, EMOTIONS, source.folder, source.cache, AudioHyperparameters())
     return replace(source, voice=voice)
 
 

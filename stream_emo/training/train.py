@@ -20,14 +20,14 @@ from stream_emo.perception.audio_encoder import ENCODER
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.perception.text_encoder import ADAPTER
 from stream_emo.runtime.cache import default_cache
+from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.datasets import Data
 from stream_emo.training.encoders import taught_voice, taught_words
 from stream_emo.training.examples import Example, Sampler, subset
 from stream_emo.training.features import file_digest
 from stream_emo.training.left_out import heard, readers, temperature_of_strangers, voice_corpora
 from stream_emo.training.loop import Evidence, Recipe, fit, predict
-from stream_emo.training.voice import VoiceRecipe
-from stream_emo.training.words import WordRecipe, read_head
+from stream_emo.training.text_encoder_tuning import TextHyperparameters, read_head
 from stream_emo.types import EMOTIONS
 
 HELD_OUT = ("23", "24", "EB0")
@@ -102,7 +102,7 @@ def taught(source: Data, seed: int) -> Data:
     """The same folder, its features from encoders that were taught on it, without the speakers held out."""
     corpora = voice_corpora(source).values()
     learnt = [[clip for clip in clips() if not held_out(clip.speaker)] for clips in corpora]
-    voice = taught_voice(learnt, EMOTIONS, source.folder, source.cache, VoiceRecipe(), seed)
+    voice = taught_voice(learnt, EMOTIONS, source.folder, source.cache, AudioHyperparameters(), seed)
     sentences = [
         *source.goemotions("train"),
         *source.meld("train"),
@@ -111,7 +111,9 @@ def taught(source: Data, seed: int) -> Data:
         *source.brighter("dev"),
         *source.emobank("train"),
     ]
-    return replace(source, voice=voice, adapter=taught_words(sentences, source.cache, WordRecipe(), seed))
+    return replace(
+        source, voice=voice, adapter=taught_words(sentences, source.cache, TextHyperparameters(), seed)
+    )
 
 
 def held_out(speaker: str) -> bool:

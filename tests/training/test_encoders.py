@@ -10,14 +10,14 @@ import soundfile
 
 from stream_emo.demo import CLIP
 from stream_emo.perception.audio_encoder import VoiceEncoder
+from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.encoders import taught_voice, taught_words
-from stream_emo.training.voice import VoiceRecipe
-from stream_emo.training.words import WordRecipe
+from stream_emo.training.text_encoder_tuning import TextHyperparameters
 from stream_emo.types import EMOTIONS, SAMPLE_RATE
 
 pytestmark = pytest.mark.weights
-SHORT = VoiceRecipe(layers=2, epochs=1, batch=2)
+SHORT = AudioHyperparameters(layers=2, epochs=1, batch=2)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_voice_encoder_is_taught_once(tmp_path: Path, data: Path) -> None:
 
 def test_words_are_taught_once(tmp_path: Path) -> None:
     sentences = [Sentence("How nice!", ("happy",)), Sentence("Oh no.", ("sad",))]
-    recipe = WordRecipe(rank=2, epochs=1, batch=2)
+    recipe = TextHyperparameters(rank=2, epochs=1, batch=2)
     path = taught_words(sentences, tmp_path, recipe)
     assert sorted(tmp_path.iterdir()) == sorted([path, path.with_suffix(".head.safetensors")])
     written = path.stat().st_mtime_ns

@@ -52,7 +52,7 @@ class Setting:
     """8 kHz, mu-law."""
 
 
-class Surroundings:
+class AugmentationChain:
     """Draws settings from recorded noises and rooms. Seeded: the same draws again."""
 
     def __init__(self, data: Path, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Teaching MiniLM: a few steps on the real model."""
+"""Fine-tuning of MiniLM: a few steps on the real model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
+from stream_emo.fusion.fuser import PACKAGED
 from stream_emo.models.registry import MINILM, find
-from stream_emo.perception.text_encoder import PieceReader, TextEncoder
+from stream_emo.perception.text_encoder import ADAPTER, PieceReader, TextEncoder
 from stream_emo.training.corpora import Sentence
-from stream_emo.training.words import Reader, WordRecipe, passage, read_head, teach
+from stream_emo.training.text_encoder_tuning import (
+    TextEmotionModel,
+    TextHyperparameters,
+    fine_tune,
+    passage,
+    read_head,
+)
 
 pytestmark = pytest.mark.weights
 
@@ -21,16 +29,16 @@ SENTENCES = [
     Sentence("The bus leaves at nine.", ("neutral",)),
     Sentence("It went fairly well.", (), affect=(0.4, 0.1)),
 ]
-RECIPE = WordRecipe(rank=2, epochs=2, batch=2)
+HYPERPARAMETERS = TextHyperparameters(rank=2, epochs=2, batch=2)
 
 
-def test_untaught_it_is_the_published_model() -> None:
+def test_before_fine_tuning_it_is_the_published_model() -> None:
     folder = find(MINILM, "")
     batch = PieceReader(folder).read([passage(sentence) for sentence in SENTENCES])
     published = TextEncoder(folder, None).encode_batch([passage(sentence) for sentence in SENTENCES])
     with torch.no_grad():
         inputs = {name: torch.from_numpy(column) for name, column in batch.inputs.items()}
-        hidden = Reader(folder, 2).eval().encoder(**inputs).last_hidden_state
+        hidden = TextEmotionModel(folder, 2).eval().encoder(**inputs).last_hidden_state
     for row, pieces in enumerate(published):
         # The vocabulary is kept in half precision.
         np.testing.assert_allclose(hidden[row][batch.own[row] >= 0].numpy(), pieces.features, atol=1e-3)
@@ -38,12 +46,13 @@ def test_untaught_it_is_the_published_model() -> None:
 
 def test_what_is_saved_is_what_the_monitor_reads(tmp_path: Path) -> None:
     folder = find(MINILM, "")
-    reader, again = (teach(folder, SENTENCES, RECIPE, seed=1) for _ in range(2))
-    reader.save(tmp_path / "words.safetensors")
+    model, again = (fine_tune(folder, SENTENCES, HYPERPARAMETERS, seed=1) for _ in range(2))
+    model.save(tmp_path / "words.safetensors")
+    assert set(load_file(tmp_path / "words.safetensors")) == set(load_file(PACKAGED / ADAPTER)), "as shipped"
     batch = PieceReader(folder).read([passage(sentence) for sentence in SENTENCES])
     with torch.no_grad():
-        logits, affect = reader(batch)
-        assert torch.equal(logits, again(batch)[0]), "the same seed teaches the same"
+        logits, affect = model(batch)
+        assert torch.equal(logits, again(batch)[0]), "the same seed gives the same weights"
     weight, bias = read_head(tmp_path / "words.safetensors")
     encoder = TextEncoder(folder, tmp_path / "words.safetensors")
     for row, pieces in enumerate(encoder.encode_batch([passage(sentence) for sentence in SENTENCES])):

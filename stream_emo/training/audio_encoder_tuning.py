@@ -1,9 +1,9 @@
-"""Teaching the first layers of Whisper's encoder to hear emotion.
+"""Fine-tuning of the first layers of Whisper's encoder on emotional speech, and their export to ONNX.
 
-Frozen, the same layers tell 8 emotions of unseen RAVDESS actors as well as encoders 40 times larger, but what
-they learn from one corpus says little of another: 4 emotions, Polish and Indian to American voices, 44 to
-48 % UA. Taught on the former, with spectrograms distorted anew each time, they reach 55 %. So the first
-layers stay as they are, the last is taught, and all of them are heard.
+Frozen, the same layers separate 8 emotions of unseen RAVDESS actors as well as encoders 40 times larger, but
+a classifier on them that was fitted on one corpus transfers badly to another: 4 emotions, from Polish and
+Indian to American speakers, 44 to 48 % UA. Fine-tuned on the former, with spectrograms augmented anew each
+time, they reach 55 %. So the first layers stay as they are, the last is fine-tuned, and all are read out.
 """
 
 from __future__ import annotations
@@ -18,66 +18,76 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional
 
 from stream_emo.errors import WeightsError
 from stream_emo.perception.mel import BANDS, scaled
 from stream_emo.perception.whisper.ct2_file import variables
-from stream_emo.training.spectrum import Distortions, Mel
+from stream_emo.progress import NO_PROGRESS, Progress, track
+from stream_emo.training.augment_spectrogram import Mel, SpectrogramAugmentation
+
+AUDIO_TUNING_VERSION = 1
+"""Raise it when the same samples, hyperparameters and seed give another encoder: encoders kept on disk are
+named after it."""
 
 _WIDTH = 384  # Of Whisper tiny.
 _HEADS = 6
-_BLOCK = 150  # Columns that are heard at once, as live: a block of 1 s and what is heard again before it.
-_FRAMES = 150
-"""Places of the exported encoder: 3 s, more than any block."""
-_LONGEST = 1500
+_BLOCK = 150  # Columns encoded at once, as live: a block of 1 s and its left context of 0.5 s.
+_FRAMES = 150  # Positions of the exported encoder: 3 s, more than any block.
+_POSITIONS = 1500  # Of Whisper: 30 s.
 _SORTED = 16  # Batches that are sorted by length together, so that little is padded.
 _WARM_UP = 100  # Steps.
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceRecipe:
-    """How to teach."""
+class AudioHyperparameters:
+    """How the audio encoder is fine-tuned."""
 
     layers: int = 3
-    taught: int = 1
-    """How many of the layers, the last ones, are taught."""
+    """How many of Whisper's encoder layers are kept."""
+    tuned_layers: int = 1
+    """How many of these, the last ones, are fine-tuned."""
     epochs: int = 2
-    """More make it better on voices like those learnt from, and worse on others."""
+    """Passes over all samples. More are better on speakers like these, and worse on others."""
     batch: int = 32
+    """Clips per step."""
     learning_rate: float = 2e-4
-    """Of Whisper's layers; the reading on top of them learns ten times faster."""
+    """Peak of the learning rate of Whisper's layers; that of the classifier on top is ten times higher."""
     weight_decay: float = 0.01
-    smoothing: float = 0.1
+    """Of AdamW."""
+    label_smoothing: float = 0.1
     """Share of a target that is spread over all emotions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """One clip: its spectrogram [80, 2 n], float16; the column of its emotion; how much it counts."""
+class MelSample:
+    """One labelled clip."""
 
     mel: NDArray[np.float16]
+    """[80, 2 n]: log10 of mel band powers, two columns (of 10 ms) to a frame of the encoder."""
     emotion: int
+    """Index of its emotion."""
     weight: float
+    """Of its loss; 1 on average."""
 
 
-class VoiceNetwork(nn.Module):
-    """Whisper's convolutions and first layers: `mel` [b, 80, 2 n] to [b, n, 384 layers], what each says."""
+class WhisperLayers(nn.Module):
+    """Whisper's convolutions and first encoder layers, each layer's normalised output read out."""
 
     positions: Tensor
 
     def __init__(self, layers: int) -> None:
+        """Make `layers` layers with random weights."""
         super().__init__()
         self.conv1 = nn.Conv1d(BANDS, _WIDTH, 3, padding=1)
         self.conv2 = nn.Conv1d(_WIDTH, _WIDTH, 3, 2, padding=1)
         self.layers = nn.ModuleList(_Layer() for _ in range(layers))
         self.norm = nn.LayerNorm(_WIDTH, elementwise_affine=False)
-        self.register_buffer("positions", torch.zeros(_LONGEST, _WIDTH))
+        self.register_buffer("positions", torch.zeros(_POSITIONS, _WIDTH))
 
     def forward(self, mel: Tensor) -> Tensor:
+        """Return the states [b, n, 384 layers] of `mel` [b, 80, 2 n], scaled as Whisper scales it."""
         x = functional.gelu(self.conv2(functional.gelu(self.conv1(mel)))).transpose(1, 2)
         x = x + self.positions[: x.shape[1]]
         states = []
@@ -87,8 +97,12 @@ class VoiceNetwork(nn.Module):
         return torch.cat(states, -1)
 
     @classmethod
-    def whisper(cls, model: Path, layers: int) -> VoiceNetwork:
-        """With the weights of a CTranslate2 `model.bin`. Raises `WeightsError`: not a Whisper model."""
+    def whisper(cls, model: Path, layers: int) -> WhisperLayers:
+        """Return the first layers of a CTranslate2 `model.bin`.
+
+        Raises:
+            WeightsError: the file is not a Whisper tiny model.
+        """
         try:
             found = variables(model.read_bytes())
             network = cls(layers)
@@ -118,7 +132,7 @@ _NAMES = {
 
 
 class _Layer(nn.Module):
-    """A transformer layer that normalises first."""
+    """A transformer layer that normalises first (pre-norm), without dropout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,6 +141,7 @@ class _Layer(nn.Module):
         self.grow, self.shrink = nn.Linear(_WIDTH, 4 * _WIDTH), nn.Linear(4 * _WIDTH, _WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return [b, n, width] for `x` of the same shape."""
         batch, frames, width = x.shape
         query, key, value = (
             part.view(batch, frames, _HEADS, width // _HEADS).transpose(1, 2)
@@ -138,65 +153,60 @@ class _Layer(nn.Module):
         return x + fed
 
 
-def teach(
-    network: VoiceNetwork,
-    lessons: Sequence[Lesson],
+def fine_tune(
+    network: WhisperLayers,
+    samples: Sequence[MelSample],
     emotions: int,
     noises: Sequence[Mel],
-    recipe: VoiceRecipe,
+    hyperparameters: AudioHyperparameters,
     seed: int,
-) -> VoiceNetwork:
-    """Changes `network` and gives it back. The same seed and lessons on the same machine: the same weights.
+    progress: Progress = NO_PROGRESS,
+) -> WhisperLayers:
+    """Change `network` in place and return it. A core takes about 30 clips a second.
 
-    On top, only while learning, is a linear reading of mean and deviation of the last layer over the clip. A
-    core learns from about 30 clips a second.
+    During fine-tuning a linear classifier of `emotions` classes reads mean and deviation of the last layer
+    over the clip; it is dropped afterwards. The same seed and samples on the same machine give the same
+    weights.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    distorted = Distortions(noises, random)
+    augment = SpectrogramAugmentation(noises, random)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.train().to(device)
     network.requires_grad_(False)
-    body = list(network.layers[-recipe.taught :].requires_grad_(True).parameters())
+    body = list(network.layers[-hyperparameters.tuned_layers :].requires_grad_(True).parameters())
     width = 2 * _WIDTH
-    reading = nn.Sequential(nn.LayerNorm(width), nn.Dropout(0.3), nn.Linear(width, emotions)).to(device)
-    rates = (recipe.learning_rate, 10 * recipe.learning_rate)
-    optimiser = torch.optim.AdamW(
-        [{"params": body, "lr": rates[0]}, {"params": list(reading.parameters()), "lr": rates[1]}],
-        weight_decay=recipe.weight_decay,
-    )
-    steps = recipe.epochs * -(-len(lessons) // recipe.batch)
+    classifier = nn.Sequential(nn.LayerNorm(width), nn.Dropout(0.3), nn.Linear(width, emotions)).to(device)
+    optimiser = _optimiser(body, list(classifier.parameters()), hyperparameters)
+    steps = hyperparameters.epochs * -(-len(samples) // hyperparameters.batch)
 
-    def pace(step: int) -> float:
+    def rate(step: int) -> float:
         return min(1.0, (step + 1) / _WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, pace)
-    batches = _batches(lessons, recipe.batch, random)
-    for _ in track(range(steps), "teaching the voice encoder", console=Console(stderr=True)):
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    batches = _batches(samples, hyperparameters.batch, random)
+    for _ in track(range(steps), progress, "fine-tuning the audio encoder"):
         batch = next(batches)
-        mel, present = _collate([distorted(lesson.mel.astype(np.float32)) for lesson in batch])
+        mel, present = _collate([augment(sample.mel.astype(np.float32)) for sample in batch])
         # Half precision only where it is faster.
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             states = network(mel.to(device))[..., -_WIDTH:].reshape(*present.shape, _WIDTH)
-            logits = reading(_statistics(states, present.to(device)))
-        truth = torch.tensor([lesson.emotion for lesson in batch], device=device)
-        weights = torch.tensor([lesson.weight for lesson in batch], device=device)
-        entropy = functional.cross_entropy(logits, truth, reduction="none", label_smoothing=recipe.smoothing)
-        loss = (entropy * weights).mean()
+            logits = classifier(_statistics(states, present.to(device)))
+        loss = _loss(logits, batch, hyperparameters.label_smoothing)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_([*body, *reading.parameters()], 1.0)
+        nn.utils.clip_grad_norm_([*body, *classifier.parameters()], 1.0)
         optimiser.step()
         schedule.step()
     return network.eval().cpu()
 
 
-def export(network: VoiceNetwork, path: Path) -> None:
-    """As ONNX, matrices in 8 bits."""
+def export(network: WhisperLayers, path: Path) -> None:
+    """Write the layers to `path` as ONNX, matrices in 8 bits: input `mel`, output `states`, see `forward`."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    short = VoiceNetwork(len(network.layers))
+    short = WhisperLayers(len(network.layers))
     short.load_state_dict(network.state_dict())
     short.positions = short.positions[:_FRAMES].clone()
     whole = path.with_suffix(".float.onnx")
@@ -228,8 +238,26 @@ def export(network: VoiceNetwork, path: Path) -> None:
     whole.unlink()
 
 
+def _optimiser(
+    body: list[nn.Parameter], classifier: list[nn.Parameter], hyperparameters: AudioHyperparameters
+) -> torch.optim.Optimizer:
+    rate = hyperparameters.learning_rate
+    return torch.optim.AdamW(
+        [{"params": body, "lr": rate}, {"params": classifier, "lr": 10 * rate}],
+        weight_decay=hyperparameters.weight_decay,
+    )
+
+
+def _loss(logits: Tensor, batch: Sequence[MelSample], smoothing: float) -> Tensor:
+    """Return the mean weighted cross-entropy of `logits` [b, emotions], a scalar."""
+    truth = torch.tensor([sample.emotion for sample in batch], device=logits.device)
+    weights = torch.tensor([sample.weight for sample in batch], device=logits.device)
+    entropy = functional.cross_entropy(logits, truth, reduction="none", label_smoothing=smoothing)
+    return (entropy * weights).mean()
+
+
 def _statistics(states: Tensor, present: Tensor) -> Tensor:
-    """[b, 2 w]: mean and deviation of [b, n, w] over what is present [b, n]."""
+    """Return mean and standard deviation [b, 2 w] of `states` [b, n, w] over the frames `present` [b, n]."""
     share = present[..., None].to(states.dtype)
     count = share.sum(1)
     mean = (states * share).sum(1) / count
@@ -238,8 +266,8 @@ def _statistics(states: Tensor, present: Tensor) -> Tensor:
 
 
 def _collate(mels: Sequence[Mel]) -> tuple[Tensor, Tensor]:
-    """Blocks [b m, 80, 150], m of each clip, the shorter ones followed by silence; and whether a frame of a
-    clip is there [b, 75 m]."""
+    """Return blocks [b m, 80, 150], m of each clip, the shorter ones padded with silence; and whether a frame
+    of a clip is there [b, 75 m]."""
     blocks = max(-(-mel.shape[1] // _BLOCK) for mel in mels)
     batch = np.zeros((len(mels), blocks, BANDS, _BLOCK), np.float32)
     present = np.zeros((len(mels), blocks * _BLOCK // 2), np.bool_)
@@ -252,15 +280,17 @@ def _collate(mels: Sequence[Mel]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(batch.reshape(-1, BANDS, _BLOCK)), torch.from_numpy(present)
 
 
-def _batches(lessons: Sequence[Lesson], size: int, random: np.random.Generator) -> Iterator[list[Lesson]]:
-    """Without end, every lesson once per epoch, those of like length together."""
-    lengths = np.array([lesson.mel.shape[1] for lesson in lessons])
+def _batches(
+    samples: Sequence[MelSample], size: int, random: np.random.Generator
+) -> Iterator[list[MelSample]]:
+    """Yield batches without end, every sample once per epoch, those of like length together."""
+    lengths = np.array([sample.mel.shape[1] for sample in samples])
     while True:
-        order = random.permutation(len(lessons))
+        order = random.permutation(len(samples))
         groups = []
         for first in range(0, len(order), _SORTED * size):
             chunk = order[first : first + _SORTED * size]
             chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
             groups += [chunk[at : at + size] for at in range(0, len(chunk), size)]
         for group in random.permutation(len(groups)):
-            yield [lessons[row] for row in groups[group]]
+            yield [samples[row] for row in groups[group]]

@@ -21,7 +21,11 @@ _HERTZ = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 2
 _SHORTEST = 100  # Columns below which nothing is cut away.
 
 
-class Distortions:
+SPECTROGRAM_VERSION = 1
+"""Raise it when the same generator state gives other spectrograms than before."""
+
+
+class SpectrogramAugmentation:
     """Draws them; the same generator state draws the same ones."""
 
     def __init__(self, noises: Sequence[Mel], generator: np.random.Generator) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.perception.mel import BANDS
-from stream_emo.training.spectrum import Distortions, Mel
+from stream_emo.training.augment_spectrogram import Mel, SpectrogramAugmentation
 
 
 def mel(columns: int) -> Mel:
@@ -15,8 +15,8 @@ def mel(columns: int) -> Mel:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), frames=st.integers(1, 300))
 def test_whole_frames_of_finite_numbers(seed: int, frames: int) -> None:
-    distorted = Distortions([mel(40), mel(700)], np.random.default_rng(seed))
-    heard = distorted(mel(2 * frames))
+    augment = SpectrogramAugmentation([mel(40), mel(700)], np.random.default_rng(seed))
+    heard = augment(mel(2 * frames))
     assert heard.shape[0] == BANDS
     assert heard.shape[1] % 2 == 0
     assert heard.shape[1] > 0
@@ -25,7 +25,7 @@ def test_whole_frames_of_finite_numbers(seed: int, frames: int) -> None:
 
 
 def test_the_same_state_draws_the_same_and_goes_on() -> None:
-    one, other = (Distortions([mel(100)], np.random.default_rng(5)) for _ in range(2))
+    one, other = (SpectrogramAugmentation([mel(100)], np.random.default_rng(5)) for _ in range(2))
     clip = mel(200)
     first, again, second = one(clip), other(clip), one(clip)
     np.testing.assert_array_equal(first, again)
@@ -35,7 +35,7 @@ def test_the_same_state_draws_the_same_and_goes_on() -> None:
 def test_the_clip_itself_is_left_alone() -> None:
     clip = mel(200)
     before = clip.copy()
-    distorted = Distortions([mel(100)], np.random.default_rng(0))
+    augment = SpectrogramAugmentation([mel(100)], np.random.default_rng(0))
     for _ in range(20):
-        distorted(clip)
+        augment(clip)
     np.testing.assert_array_equal(clip, before)

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from stream_emo.errors import SourceError
-from stream_emo.training.augment import Surroundings, telephone, with_noise
+from stream_emo.training.augment_audio import AugmentationChain, telephone, with_noise
 from stream_emo.types import SAMPLE_RATE, Samples
 
 
@@ -43,7 +43,7 @@ def test_a_telephone_keeps_what_is_below_4_khz_and_nothing_above() -> None:
 
 
 def test_the_same_seed_gives_the_same_and_a_speaker_keeps_their_setting(data: Path) -> None:
-    one, other = Surroundings(data, 3), Surroundings(data, 3)
+    one, other = AugmentationChain(data, 3), AugmentationChain(data, 3)
     for speaker in "abcdefgh":
         first, second = one.heard(tone(300), speaker), other.heard(tone(300), speaker)
         np.testing.assert_array_equal(first, second)
@@ -54,11 +54,11 @@ def test_the_same_seed_gives_the_same_and_a_speaker_keeps_their_setting(data: Pa
 
 
 def test_silence_stays_finite(data: Path) -> None:
-    surroundings = Surroundings(data, 0)
+    chain = AugmentationChain(data, 0)
     for speaker in "abcdefgh":
-        assert np.isfinite(surroundings.heard(np.zeros(SAMPLE_RATE, np.float32), speaker)).all()
+        assert np.isfinite(chain.heard(np.zeros(SAMPLE_RATE, np.float32), speaker)).all()
 
 
 def test_without_noises_it_says_what_it_looked_for(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="esc10"):
-        Surroundings(tmp_path, 0)
+        AugmentationChain(tmp_path, 0)

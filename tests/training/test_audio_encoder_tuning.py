@@ -1,4 +1,4 @@
-"""Teaching the voice encoder: the weights it begins with, a few steps, and what is written."""
+"""Fine-tuning of the audio encoder: the weights it begins with, a few steps, and what is written."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ from stream_emo.models.registry import WHISPER, find
 from stream_emo.perception.audio_encoder import FRAME, VoiceEncoder
 from stream_emo.perception.mel import BANDS
 from stream_emo.perception.whisper.ct2_file import variables
-from stream_emo.training.voice import Lesson, VoiceNetwork, VoiceRecipe, export, teach
+from stream_emo.training.audio_encoder_tuning import (
+    AudioHyperparameters,
+    MelSample,
+    WhisperLayers,
+    export,
+    fine_tune,
+)
 from stream_emo.types import SAMPLE_RATE
 
-SHORT = VoiceRecipe(layers=2, epochs=3, batch=4)
+SHORT = AudioHyperparameters(layers=2, epochs=3, batch=4)
 
 
-def lessons() -> list[Lesson]:
+def samples() -> list[MelSample]:
     """Low tones are one emotion, high ones another."""
     random = np.random.default_rng(0)
     made = []
     for row in range(8):
         mel = random.normal(-4, 0.3, (BANDS, 40 + 2 * row)).astype(np.float16)
         mel[10 + 40 * (row % 2) : 20 + 40 * (row % 2)] += 4
-        made.append(Lesson(mel, row % 2, 1.0))
+        made.append(MelSample(mel, row % 2, 1.0))
     return made
 
 
@@ -44,18 +50,18 @@ def test_with_all_layers_it_is_whisper_s_own_encoder() -> None:
         )
     )
     with torch.no_grad():
-        ours = VoiceNetwork.whisper(folder / "model.bin", layers=4)(torch.from_numpy(mel)).numpy()
+        ours = WhisperLayers.whisper(folder / "model.bin", layers=4)(torch.from_numpy(mel)).numpy()
     found = variables((folder / "model.bin").read_bytes())
     gain, shift = (found[f"encoder/layer_norm/{name}"] for name in ("gamma", "beta"))
     np.testing.assert_allclose(ours[..., -len(gain) :] * gain + shift, theirs, atol=1e-3)
 
 
 @pytest.mark.weights
-def test_the_same_seed_teaches_the_same() -> None:
+def test_the_same_seed_gives_the_same_weights() -> None:
     model = find(WHISPER, "") / "model.bin"
-    before = VoiceNetwork.whisper(model, 2)
+    before = WhisperLayers.whisper(model, 2)
     one, other = (
-        teach(VoiceNetwork.whisper(model, 2), lessons(), 2, [lessons()[0].mel], SHORT, seed=3)  # type: ignore[list-item]
+        fine_tune(WhisperLayers.whisper(model, 2), samples(), 2, [samples()[0].mel], SHORT, seed=3)  # type: ignore[list-item]
         for _ in range(2)
     )
     changed = 0
@@ -70,7 +76,7 @@ def test_the_same_seed_teaches_the_same() -> None:
 def test_what_is_written_says_nearly_the_same(tmp_path: Path) -> None:
     from stream_emo.perception.mel import log_mel, scaled
 
-    network = VoiceNetwork.whisper(find(WHISPER, "") / "model.bin", 2).eval()
+    network = WhisperLayers.whisper(find(WHISPER, "") / "model.bin", 2).eval()
     export(network, tmp_path / "voice.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["voice.onnx"]
     random = np.random.default_rng(0)
