@@ -48,7 +48,8 @@ class BoundedQueue(Generic[T]):
     ) -> None:
         """`marker(item, last)` returns the item of weight 0 to queue in place of the dropped one, and whether
         it replaces `last`, the newest item in the queue (None when empty)."""
-        self._capacity = capacity
+        self.capacity = capacity
+        """May be changed at any time; what is queued stays."""
         self._weight = weight
         self._marker = marker
         self._items: deque[tuple[T, int]] = deque()
@@ -58,7 +59,8 @@ class BoundedQueue(Generic[T]):
         self._min_batch = 0
         self._ready = True
         """Whether what is queued may be taken: not before a batch is complete."""
-        self._lock = threading.Lock()
+        # Reentrant, as a signal handler may close the queue while the thread it interrupts holds the lock.
+        self._lock = threading.RLock()
         self._items_came = threading.Condition(self._lock)
         self._room_came = threading.Condition(self._lock)
         self._watcher: Callable[[], object] | None = None
@@ -198,7 +200,7 @@ class BoundedQueue(Generic[T]):
         return self._waits and not self._closed and not self._fits(weight)
 
     def _fits(self, weight: int) -> bool:
-        return weight == 0 or self._queued == 0 or self._queued + weight <= self._capacity
+        return weight == 0 or self._queued == 0 or self._queued + weight <= self.capacity
 
     def _displace(self, item: T, weight: int) -> int:
         if self._closed:

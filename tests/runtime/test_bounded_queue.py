@@ -199,3 +199,13 @@ def test_two_producers_and_a_batch_larger_than_the_capacity_do_not_wait_for_each
         producer.start()
     taken = [queue.get(timeout=10) for _ in range(100)]
     assert taken == ["ab"] * 100
+
+
+def test_a_signal_handler_may_close_the_queue_while_its_thread_holds_the_lock() -> None:
+    def marker(item: int, last: int | None) -> tuple[int, bool]:
+        queue.close()  # Called with the lock held, as a handler may be.
+        return 0, False
+
+    queue: BoundedQueue[int] = BoundedQueue(1, marker=marker)
+    assert [queue.offer(1), queue.offer(2)] == [True, False]
+    assert list(queue) == [1, 0]
