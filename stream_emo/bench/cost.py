@@ -1,258 +1,139 @@
-"""What it costs: processor time, memory, and whether either grows."""
+"""Speed and processor time."""
 
 from __future__ import annotations
 
-import gc
-import os
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
-
-from stream_emo.audio.source import Source
 from stream_emo.bench import workload
-from stream_emo.bench.machine import loaded, resident_bytes, spending
-from stream_emo.bench.workload import Tape, fast, paced
+from stream_emo.bench.machine import restricted_to, spending, usable_cores
+from stream_emo.bench.new_process import in_new_process
+from stream_emo.bench.workload import LoopReader, follow, loaded, paced, run_unpaced
 from stream_emo.config import Config
 from stream_emo.engine import Engine
-from stream_emo.errors import PipelineError
 from stream_emo.monitor import Monitor
+from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.types import SAMPLE_RATE, Samples, Score
-
-T = TypeVar("T")
 
 _SPEECH_S = 300.0
 _CALL_S = 120.0
-_SESSIONS = 9
-_GROWTH_S = 4 * 3600.0
-_SETTLED_S = 600.0
-_QUIET = 1e-4
+_WARM_UP_S = 20
 _PAUSED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
+    """How fast a file of read speech with short pauses is scored."""
+
     rtf: float
-    """Seconds for a second of read speech with short pauses, as fast as possible, on all cores."""
+    """Real-time factor on all cores: seconds per second of audio."""
     times_realtime: float
+    """Seconds of audio per second, on all cores."""
     times_realtime_one_core: float
 
 
-def speed(data: Path) -> Speed:
-    """Each in a process of its own."""
-    wall = _alone(_hear, data, len(os.sched_getaffinity(0)))
-    one = _alone(_hear, data, 1)
-    return Speed(wall / _SPEECH_S, _SPEECH_S / wall, _SPEECH_S / one)
+def speed(data: Path, progress: Progress) -> Speed:
+    """Measure the speed on all cores and on one, each in a process of its own.
+
+    Raises:
+        PipelineError: the operating system cannot restrict a process to one core (macOS).
+    """
+    seconds = []
+    for cores in (usable_cores(), usable_cores()[:1]):
+        with restricted_to(cores):
+            seconds.append(in_new_process(_score_file, data, len(cores), progress=progress))
+    every, one = seconds
+    return Speed(every / _SPEECH_S, _SPEECH_S / every, _SPEECH_S / one)
 
 
-def _hear(data: Path, cores: int) -> float:
-    allowed = sorted(os.sched_getaffinity(0))[:cores]
-    # Each thread has its own: those that numpy has started, too.
-    for thread in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(thread), allowed)
-    samples = _reading(data)
-    engine = loaded(Config())
-    # What is slow once only (caches, lazy imports) is no part of the speed.
-    _run(engine, fast(Tape(samples[: 20 * SAMPLE_RATE])))
-    with spending() as spent:
-        _run(engine, fast(Tape(samples)))
+def _score_file(data: Path, cores: int, progress: Progress) -> float:
+    """Return the wall-clock seconds for 300 s of speech."""
+    samples = _read_speech(data)
+    with loaded(Config()) as engine:
+        _warm_up(engine, samples)
+        with spending() as spent:
+            run_unpaced(engine, samples, progress, f"speed, cores: {cores}")
     return spent.wall_s
 
 
 @dataclass(frozen=True, slots=True)
-class CpuPerAudioSecond:
-    speech: float
-    """Seconds of processor time per second of read speech with short pauses."""
-    call: float
-    """The same for one side of a call: 45 % talk."""
-    silence: float
-
-
-@dataclass(frozen=True, slots=True)
 class Cpu:
-    cpu_per_audio_s: CpuPerAudioSecond
+    """Processor seconds per second of audio, paced like a microphone, models loaded."""
+
+    speech: float
+    """Read speech with short pauses."""
+    call: float
+    """One side of a call, which talks 45 % of the time."""
+    silence: float
+    """Faint noise."""
 
 
-def cpu(data: Path) -> Cpu:
-    """Paced like a microphone, models loaded."""
-    engine = loaded(Config())
-    one_side, _ = workload.call(workload.clips(data, workload.READING), seconds=_CALL_S, seed=0)
-    noise = np.random.default_rng(0).normal(0, _QUIET, round(_CALL_S * SAMPLE_RATE)).astype(np.float32)
-    spent = []
-    _run(engine, fast(Tape(_reading(data)[: 20 * SAMPLE_RATE])))
-    for samples in (_reading(data)[: len(noise)], one_side, noise):
-        with Monitor(Config(), paced(Tape(samples)), engine=engine) as monitor, spending() as part:
-            monitor.wait()
-        spent.append(part.cpu_s / _CALL_S)
-    return Cpu(CpuPerAudioSecond(*spent))
-
-
-@dataclass(frozen=True, slots=True)
-class ResidentMb:
-    first: float
-    """Of the whole process with one session that has heard a minute."""
-    per_session: float
-    """For each further one, all at once, paced like a microphone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    rss_mb: ResidentMb
-
-
-def memory(data: Path) -> Memory:
-    """In a process of its own."""
-    return Memory(_alone(_remember, data))
-
-
-def _remember(data: Path) -> ResidentMb:
-    paths = workload.clips(data, workload.READING)
-    calls = [workload.call(paths, seconds=60, seed=seed)[0].copy() for seed in range(_SESSIONS)]
-    workload.read.cache_clear()
-    engine = loaded(Config())
-    before = len(calls) * calls[0].nbytes
-    _run(engine, fast(Tape(calls[0])))
-    first = resident_bytes()
-    running = [Monitor(Config(), paced(Tape(samples)), engine=engine) for samples in calls]
-    for monitor in running:
-        monitor.__enter__()
-        monitor.start()
-    for monitor in running:
-        monitor.wait()
-    every = resident_bytes()
-    for monitor in running:
-        monitor.close()
-    return ResidentMb((first - before) / 2**20, (every - first) / 2**20 / (_SESSIONS - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Grown:
-    audio_s: float
-    mb_settled: float
-    """Resident memory after the first 10 minutes of audio."""
-    mb_end: float
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    growth: Grown
-
-
-def growth(data: Path) -> Growth:
-    """One side of a call for 4 hours of audio, as fast as it is taken, through the live path's stages; in a
-    process of its own."""
-    return Growth(_alone(_grow, data))
-
-
-def _grow(data: Path) -> Grown:
-    one_side, _ = workload.call(workload.clips(data, workload.READING), seconds=_SETTLED_S, seed=0)
-    workload.read.cache_clear()
-    settled = 0
-    with Monitor(Config(), fast(Tape(one_side, _GROWTH_S)), engine=loaded(Config())) as monitor:
-        for score in monitor:
-            if not settled and score.end >= _SETTLED_S:
-                settled = resident_bytes()
-        end = resident_bytes()
-    return Grown(_GROWTH_S, settled / 2**20, end / 2**20, 100 * (end - settled) / settled)
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    audio_s: float
-    cpu_percent: float
-    """Of one core."""
-    paused_percent: float
-    """The same for a minute of a paused monitor."""
-    scores: int
-    words: int
+def cpu(data: Path, progress: Progress) -> Cpu:
+    """Measure the processor time of one live session."""
+    read_speech = _read_speech(data)
+    paths = workload.clips(data, workload.READ_SPEECH)
+    one_side, _ = workload.call(paths, seconds=_CALL_S, seed=0)
+    workloads = {
+        "speech": read_speech[: round(_CALL_S * SAMPLE_RATE)],
+        "call": one_side,
+        "silence": workload.faint_noise(_CALL_S),
+    }
+    cpu_s = {}
+    with loaded(Config()) as engine:
+        _warm_up(engine, read_speech)
+        for name, samples in workloads.items():
+            source = paced(LoopReader(samples))
+            with Monitor(Config(), source, engine=engine) as monitor, spending() as spent:
+                follow(monitor, _CALL_S, progress, f"cpu, {name}")
+            cpu_s[name] = spent.cpu_s / _CALL_S
+    return Cpu(**cpu_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    silence: Quiet
+    """What a session in which nobody speaks costs and publishes."""
+
+    audio_s: float
+    cpu_percent: float
+    """Processor time in percent of one core."""
+    paused_cpu_percent: float
+    """The same over a minute in which the monitor is paused."""
+    scores: int
+    words: int
 
 
-def silence(data: Path, seconds: float = 600) -> Silence:
-    """A little noise, paced like a microphone, models loaded. `data` is not needed."""
-    noise = np.random.default_rng(0).normal(0, _QUIET, round(seconds * SAMPLE_RATE)).astype(np.float32)
-    with Monitor(Config(), paced(Tape(noise)), engine=loaded(Config())) as monitor, spending() as spent:
-        scores = [event for event in monitor.events() if isinstance(event, Score)]
-    words = sum(len(score.words) for score in scores if score.final)
-    with Monitor(Config(), paced(Tape(noise)), engine=loaded(Config())) as monitor:
-        monitor.start()
-        monitor.pause()
-        with spending() as paused:
-            time.sleep(min(seconds, _PAUSED_S))
+def silence(progress: Progress, seconds: float = 600) -> Silence:
+    """Measure a session of faint noise, paced like a microphone, models loaded."""
+    noise = workload.faint_noise(seconds)
+    scores: list[Score] = []
+    with loaded(Config()) as engine:
+        source = paced(LoopReader(noise))
+        with Monitor(Config(), source, engine=engine) as monitor, spending() as listening:
+            monitor.subscribe(scores.append)
+            follow(monitor, seconds, progress, "silence")
+        with Monitor(Config(), paced(LoopReader(noise)), engine=engine) as monitor:
+            monitor.start()
+            monitor.pause()
+            paused_s = min(seconds, _PAUSED_S)
+            progress.step(0, paused_s, "silence, paused")
+            with spending() as paused:
+                time.sleep(paused_s)
+            progress.step(paused_s, paused_s, "silence, paused")
     return Silence(
-        Quiet(
-            seconds,
-            100 * spent.cpu_s / spent.wall_s,
-            100 * paused.cpu_s / paused.wall_s,
-            len(scores),
-            words,
-        )
+        audio_s=seconds,
+        cpu_percent=100 * listening.cpu_s / listening.wall_s,
+        paused_cpu_percent=100 * paused.cpu_s / paused.wall_s,
+        scores=len(scores),
+        words=sum(len(score.words) for score in scores if score.final),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    cycles: int
-    threads_left: int
-    descriptors_left: int
-    grown_mb: float
-    """Resident memory after the last cycle minus after the 20th."""
+def _read_speech(data: Path) -> Samples:
+    paths = workload.clips(data, workload.READ_SPEECH)
+    return workload.speech_with_pauses(paths, seconds=_SPEECH_S, pause_s=(0.2, 0.8), seed=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
-    lifecycle: Left
-
-
-def lifecycle(data: Path, cycles: int = 200) -> Lifecycle:
-    """Each cycle opens a paced source, hears a second and closes; the models stay loaded."""
-    samples = workload.read(workload.clips(data, workload.ACTED)[0])
-    threads = descriptors = resident = 0
-    for cycle in range(cycles):
-        heard = threading.Event()
-        with Monitor(Config(), paced(Tape(samples))) as monitor:
-            monitor.subscribe(lambda score, heard=heard: heard.set())  # type: ignore[misc]
-            if not heard.wait(timeout=30):
-                raise PipelineError(f"cycle {cycle}: no score within 30 s")
-        gc.collect()
-        if cycle == 19:
-            threads, descriptors, resident = threading.active_count(), _descriptors(), resident_bytes()
-    return Lifecycle(
-        Left(
-            cycles=cycles,
-            threads_left=threading.active_count() - threads,
-            descriptors_left=_descriptors() - descriptors,
-            grown_mb=(resident_bytes() - resident) / 2**20,
-        )
-    )
-
-
-def _reading(data: Path) -> Samples:
-    paths = workload.clips(data, workload.READING)
-    return workload.conversation(paths, seconds=_SPEECH_S, pause_s=(0.2, 0.8), seed=0)
-
-
-def _run(engine: Engine, source: Source) -> None:
-    with Monitor(Config(), source, engine=engine) as monitor:
-        monitor.wait()
-
-
-def _alone(measure: Callable[..., T], *arguments: object) -> T:
-    """In a new process, which nothing was loaded into before."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(measure, *arguments).result()
-
-
-def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def _warm_up(engine: Engine, samples: Samples) -> None:
+    """Do what is done once per process (caches, late imports): it is no part of the speed."""
+    run_unpaced(engine, samples[: _WARM_UP_S * SAMPLE_RATE], NO_PROGRESS, "warm-up")

@@ -1,7 +1,8 @@
-"""What another hangover would bring: shorter, and people are cut off; longer, and they wait."""
+"""The trade-off of the hangover: shorter cuts sentences at pauses, longer makes the final score later."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,58 +14,62 @@ from stream_emo.bench import workload
 from stream_emo.bench.machine import Percentiles
 from stream_emo.bench.workload import true_end
 from stream_emo.config import Config, GateConfig
+from stream_emo.progress import Progress, track
 from stream_emo.types import SAMPLE_RATE, Chunk, Samples, SpeechEnd
 
 _HANGOVERS_S = (0.3, 0.45, 0.6, 0.8, 1.0)
-_SILENCE = 2 * SAMPLE_RATE
-_EVERY = 4  # How many acted clips there are for each that is heard.
+_TRAILING_SILENCE = 2 * SAMPLE_RATE
+_EVERY_ACTED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class Endpoints:
+    """Endpoints that one hangover gives."""
+
     clips: int
     cut_percent: float
     """Clips that became more than one utterance."""
     wait_s: Percentiles
-    """Last sample above -45 dB relative to the clip's peak -> endpoint decided, on the sample clock."""
+    """From the last sample above -45 dB relative to the clip's peak to the decision, on the sample clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hangovers:
-    hangover: dict[str, dict[str, Ends]]
-    """Of acted sentences, and of reading, whose readers make pauses between phrases; by its seconds."""
+def hangover(data: Path, progress: Progress) -> dict[str, dict[str, Endpoints]]:
+    """Measure the gate alone with hangovers of 0.3 to 1 s.
 
-
-def hangover(data: Path) -> Hangovers:
-    """The gate alone, with different hangovers."""
+    Returns:
+        Per set (acted sentences; read speech, whose readers pause between phrases) and hangover ("0.3 s").
+    """
     sets = {
-        "acted": workload.clips(data, workload.ACTED)[::_EVERY],
-        "reading": workload.clips(data, workload.READING),
+        "acted": workload.clips(data, workload.ACTED_SPEECH)[::_EVERY_ACTED],
+        "reading": workload.clips(data, workload.READ_SPEECH),
     }
-    return Hangovers(
-        {
-            name: {
-                f"{seconds} s": _ends(paths, replace(Config().gate, hangover_s=seconds))
-                for seconds in _HANGOVERS_S
-            }
-            for name, paths in sets.items()
+    return {
+        name: {
+            f"{seconds} s": measure_endpoints(
+                track(paths, progress, f"hangover, {name}, {seconds} s"),
+                replace(Config().gate, hangover_s=seconds),
+            )
+            for seconds in _HANGOVERS_S
         }
-    )
+        for name, paths in sets.items()
+    }
 
 
-def _ends(paths: list[Path], config: GateConfig) -> Ends:
-    cut, waits = 0, []
+def measure_endpoints(paths: Iterable[Path], config: GateConfig) -> Endpoints:
+    """Return how the gate ends the speech in each of the recordings."""
+    clips, cut, waits = 0, 0, []
     for path in paths:
         samples = workload.read(path)
-        decided = _endpoints(samples, config)
-        cut += len(decided) > 1
-        if decided:
-            waits.append((decided[-1] - true_end(samples)) / SAMPLE_RATE)
-    return Ends(len(paths), 100 * cut / len(paths), Percentiles.of(waits, digits=3))
+        decisions = _decisions(samples, config)
+        clips += 1
+        cut += len(decisions) > 1
+        if decisions:
+            waits.append((decisions[-1] - true_end(samples)) / SAMPLE_RATE)
+    return Endpoints(clips, 100 * cut / clips, Percentiles.of(waits, digits=3))
 
 
-def _endpoints(samples: Samples, config: GateConfig) -> list[int]:
-    """Where utterances were declared over. One that is only long is no pause."""
+def _decisions(samples: Samples, config: GateConfig) -> list[int]:
+    """Return the positions at which silence ended an utterance; a split for length is no endpoint."""
     gate = Gate(config, make_vad(config))
-    items = gate.feed(Chunk(0, np.concatenate([samples, np.zeros(_SILENCE, np.float32)])))
+    items = gate.feed(Chunk(0, np.concatenate([samples, np.zeros(_TRAILING_SILENCE, np.float32)])))
     return [item.decided_at for item in items if isinstance(item, SpeechEnd) and item.reason == "silence"]

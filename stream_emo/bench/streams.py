@@ -1,4 +1,4 @@
-"""Many calls at once: how many fit, and what happens when more come than fit."""
+"""Many calls at once: how many fit, and load shedding and recovery when there are too many."""
 
 from __future__ import annotations
 
@@ -10,165 +10,177 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream_emo.bench import workload
-from stream_emo.bench.machine import Percentiles, loaded
-from stream_emo.bench.workload import Tape, paced
+from stream_emo.bench.machine import Percentiles
+from stream_emo.bench.workload import LoopReader, follow, loaded, paced
 from stream_emo.config import Config, PublishConfig
 from stream_emo.engine import Engine
 from stream_emo.errors import PipelineError
 from stream_emo.monitor import Monitor
-from stream_emo.types import Samples, Score, Stats
+from stream_emo.progress import Progress
+from stream_emo.types import Samples, Score
 
 _BOUND_MS = 500.0
 _TRIAL_S = 40.0
 _TRIALS = (4, 8, 12, 16, 20, 24, 32, 40, 48)
-_OVERLOAD = 72  # Calls: three times as many as the design is for.
+_OVERLOAD_SESSIONS = 72  # Three times as many as the design is for.
 _OVERLOAD_S = 30.0
 _RECOVERY_S = 30.0
 _RECOVERED_MS = 500.0
+_STEP_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
+    """One number of sessions, run at once for 40 s."""
+
     sessions: int
     final_ms: Percentiles
-    dropped: int
-    """Samples."""
-    shed_texts: int
-    shed_scores: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fitting:
-    count: int
-    """Sessions of the largest trial with p95 of endpoint -> final score below the bound, nothing dropped."""
-    p95_ms: float
-    dropped: int
-    bound_ms: float
-    trials: tuple[Trial, ...]
+    """From the endpoint to the final score."""
+    dropped_samples: int
+    skipped_transcripts: int
+    skipped_scores: int
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    streams: Fitting
+    """The largest trial that fits: final scores in time (95 %), no audio dropped."""
 
-
-def streams(data: Path) -> Streams:
-    """Sides of calls, 45 % talk each, paced, hop 1 s."""
-    engine = loaded(Config())
-    trials: list[Trial] = []
-    fitting = Trial(0, Percentiles(0, 0, 0), 0, 0, 0)
-    for sessions in _TRIALS:
-        trial = _trial(engine, _sides(data, sessions, _TRIAL_S))
-        trials.append(trial)
-        if trial.final_ms.p95 >= _BOUND_MS or trial.dropped:
-            break
-        fitting = trial
-    return Streams(Fitting(fitting.sessions, fitting.final_ms.p95, fitting.dropped, _BOUND_MS, tuple(trials)))
-
-
-@dataclass(frozen=True, slots=True)
-class Shed:
     sessions: int
-    seconds: float
-    offered: int
-    dropped: int
-    """Samples."""
-    scores: int
-    shed_texts: int
-    """Partial transcripts that were left out: the first to go."""
-    shed_scores: int
-    """Live scores that were left out: the next."""
-    lost_utterances: int
-    """Without a final score."""
-    recovery_s: float
-    """From the end of all but one call until its first score that is less than half a second old."""
-    recovered_ms: Percentiles
-    """How old its scores are from then on, while what the others said is still worked off."""
+    p95_ms: float
+    bound_ms: float
+    trials: tuple[Trial, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Overload:
-    overload: Shed
+def streams(data: Path, progress: Progress) -> Streams:
+    """Measure sides of calls that talk 45 % of the time, paced, hop 1 s: 4 sessions, 8, 12 and so on until
+    they do not fit."""
+    trials: list[Trial] = []
+    fitting: Trial | None = None
+    with loaded(Config()) as engine:
+        for sessions in _TRIALS:
+            trial = _run_trial(engine, _sides(data, sessions, _TRIAL_S), progress)
+            trials.append(trial)
+            if trial.final_ms.p95 >= _BOUND_MS or trial.dropped_samples:
+                break
+            fitting = trial
+    if fitting is None:
+        return Streams(0, 0.0, _BOUND_MS, tuple(trials))
+    return Streams(fitting.sessions, fitting.final_ms.p95, _BOUND_MS, tuple(trials))
 
 
-def overload(data: Path) -> Overload:
-    """Three times as many calls as the design is for; then all but one hang up."""
-    engine = loaded(Config())
-    sides = _sides(data, _OVERLOAD, _OVERLOAD_S)
-    (stays,) = _sides(data, 1, _OVERLOAD_S + _RECOVERY_S)
-    ages: list[tuple[float, float]] = []
-    finals: list[int] = []
-    with ExitStack() as stack:
-        monitors = _open(stack, engine, [stays, *sides])
-
-        def note(score: Score) -> None:
-            ages.append((time.monotonic(), score.latency_ms or 0.0))
-
-        monitors[0].subscribe(note)
-        for monitor in monitors[1:]:
-            monitor.subscribe(lambda score: finals.append(score.utterance) if score.final else None)
-        begun = time.monotonic()
-        time.sleep(_OVERLOAD_S)
-        stats = [monitor.stats() for monitor in monitors]
-        for monitor in monitors[1:]:
-            monitor.stop()
-        monitors[0].wait()
-        for monitor in monitors[1:]:
-            monitor.wait()
-        last = [monitor.stats() for monitor in monitors[1:]]
-    hung_up = begun + _OVERLOAD_S
-    young = (moment for moment, age in ages if moment >= hung_up and age <= _RECOVERED_MS)
-    recovered = next(young, None)
-    if recovered is None:
-        raise PipelineError(f"no score was less than {_RECOVERED_MS:.0f} ms old within {_RECOVERY_S:.0f} s")
-    return Overload(
-        Shed(
-            sessions=_OVERLOAD,
-            seconds=_OVERLOAD_S,
-            offered=sum(part.offered for part in stats),
-            dropped=sum(part.dropped for part in stats),
-            scores=sum(part.scores for part in stats),
-            shed_texts=sum(part.shed_texts for part in stats),
-            shed_scores=sum(part.shed_scores for part in stats),
-            lost_utterances=sum(part.utterances for part in last) - len(finals),
-            recovery_s=recovered - hung_up,
-            recovered_ms=Percentiles.of([age for moment, age in ages if moment >= recovered]),
-        )
-    )
-
-
-def _trial(engine: Engine, sides: Sequence[Samples]) -> Trial:
-    finals: list[float] = []
+def _run_trial(engine: Engine, sides: Sequence[Samples], progress: Progress) -> Trial:
+    finals_ms: list[float] = []
     lock = threading.Lock()
 
-    def note(score: Score) -> None:
+    def collect(score: Score) -> None:
         if score.final and score.latency_ms is not None:
             with lock:
-                finals.append(score.latency_ms)
+                finals_ms.append(score.latency_ms)
 
     with ExitStack() as stack:
         monitors = _open(stack, engine, sides)
         for monitor in monitors:
-            monitor.subscribe(note)
-        for monitor in monitors:
+            monitor.subscribe(collect)
+        follow(monitors[0], _TRIAL_S, progress, f"streams, {len(sides)} sessions")
+        for monitor in monitors[1:]:
             monitor.wait()
-        stats: list[Stats] = [monitor.stats() for monitor in monitors]
+        stats = [monitor.stats() for monitor in monitors]
     return Trial(
         len(sides),
-        Percentiles.of(finals),
-        sum(part.dropped for part in stats),
-        sum(part.shed_texts for part in stats),
-        sum(part.shed_scores for part in stats),
+        Percentiles.of(finals_ms),
+        sum(each.dropped for each in stats),
+        sum(each.shed_texts for each in stats),
+        sum(each.shed_scores for each in stats),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """What 72 calls at once lose, and how soon one of them recovers when the others are closed."""
+
+    sessions: int
+    seconds: float
+    offered_samples: int
+    dropped_samples: int
+    scores: int
+    skipped_transcripts: int
+    """Partial transcripts that were left out: shed first."""
+    skipped_scores: int
+    """Live scores that were left out: shed next."""
+    lost_utterances: int
+    """Utterances of the closed sessions without a final score."""
+    recovery_s: float
+    """From closing all sessions but one to its first score that is at most 500 ms old."""
+    recovered_ms: Percentiles
+    """Age of its scores from then on, while the closed sessions' backlog is still worked off."""
+
+
+def overload(data: Path, progress: Progress) -> Overload:
+    """Measure three times as many calls as the design is for; after 30 s all but one are closed.
+
+    Raises:
+        PipelineError: the remaining session did not recover within 30 s.
+    """
+    sides = _sides(data, _OVERLOAD_SESSIONS, _OVERLOAD_S)
+    (remaining_side,) = _sides(data, 1, _OVERLOAD_S + _RECOVERY_S)
+    ages: list[tuple[float, float]] = []
+    finals: list[int] = []
+
+    def collect_age(score: Score) -> None:
+        ages.append((time.monotonic(), score.latency_ms or 0.0))
+
+    def collect_final(score: Score) -> None:
+        if score.final:
+            finals.append(score.utterance)
+
+    with loaded(Config()) as engine, ExitStack() as stack:
+        remaining, *closing = _open(stack, engine, [remaining_side, *sides])
+        remaining.subscribe(collect_age)
+        for monitor in closing:
+            monitor.subscribe(collect_final)
+        _sleep(_OVERLOAD_S, progress, "overload")
+        stats = [monitor.stats() for monitor in (remaining, *closing)]
+        closed_at = time.monotonic()
+        for monitor in closing:
+            monitor.stop()
+        follow(remaining, _OVERLOAD_S + _RECOVERY_S, progress, "overload, recovery")
+        for monitor in closing:
+            monitor.wait()
+        utterances = sum(monitor.stats().utterances for monitor in closing)
+    recovered_at = next(
+        (moment for moment, age_ms in ages if moment >= closed_at and age_ms <= _RECOVERED_MS), None
+    )
+    if recovered_at is None:
+        raise PipelineError(f"no score was less than {_RECOVERED_MS:.0f} ms old within {_RECOVERY_S:.0f} s")
+    return Overload(
+        sessions=_OVERLOAD_SESSIONS,
+        seconds=_OVERLOAD_S,
+        offered_samples=sum(each.offered for each in stats),
+        dropped_samples=sum(each.dropped for each in stats),
+        scores=sum(each.scores for each in stats),
+        skipped_transcripts=sum(each.shed_texts for each in stats),
+        skipped_scores=sum(each.shed_scores for each in stats),
+        lost_utterances=utterances - len(finals),
+        recovery_s=recovered_at - closed_at,
+        recovered_ms=Percentiles.of([age_ms for moment, age_ms in ages if moment >= recovered_at]),
+    )
+
+
+def _sleep(seconds: float, progress: Progress, what: str) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        progress.step(seconds - left, seconds, what)
+        time.sleep(min(left, _STEP_S))
+    progress.step(seconds, seconds, what)
 
 
 def _open(stack: ExitStack, engine: Engine, sides: Sequence[Samples]) -> list[Monitor]:
     config = replace(Config(), publish=PublishConfig(stats_s=3600))
-    return [stack.enter_context(Monitor(config, paced(Tape(side)), engine=engine)) for side in sides]
+    return [stack.enter_context(Monitor(config, paced(LoopReader(side)), engine=engine)) for side in sides]
 
 
 def _sides(data: Path, count: int, seconds: float) -> list[Samples]:
-    """Both of each call, so that they overlap as people do."""
-    paths = workload.clips(data, workload.READING)
+    """Return both sides of each call, so that they overlap as people do."""
+    paths = workload.clips(data, workload.READ_SPEECH)
     calls = (workload.call(paths, seconds=seconds, seed=seed) for seed in range(-(-count // 2)))
     return [side for both in calls for side in both][:count]

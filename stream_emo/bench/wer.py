@@ -1,4 +1,4 @@
-"""Word error rate of the live path: gate, short contexts, guards and all."""
+"""Word error rate of the live path: endpointing, short decoder contexts and guards included."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from stream_emo.bench.stock import stock_whisper
+from stream_emo.bench.baseline_system import faster_whisper
+from stream_emo.bench.workload import loaded
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import SourceError
 from stream_emo.monitor import Monitor
+from stream_emo.progress import Progress, track
 
 RAVDESS_SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
+"""What is said in a RAVDESS clip, by the fifth number of its name."""
+
+_EVERY_RAVDESS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """A recording and what is said in it."""
+class Utterance:
+    """A recording and its reference transcript."""
 
     path: Path
     text: str
@@ -26,80 +31,76 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """`errors`: substitutions, deletions and insertions over all clips."""
+    """Word errors (substitutions, deletions and insertions) over all clips."""
 
-    protocol: str
     clips: int
     words: int
+    """Words of the reference transcripts."""
     errors: int
-    stock_errors: int | None
-    """faster-whisper's `transcribe` with the same weights on the same clips; None when not asked for."""
     wer_percent: float
-    stock_wer_percent: float | None
+    baseline_errors: int | None
+    """faster-whisper's `transcribe` with the same weights on the same clips; None: not measured."""
+    baseline_wer_percent: float | None
     misheard: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ravdess:
-    wer_ravdess: WordErrors
+def ravdess(data: Path, progress: Progress) -> WordErrors:
+    """Measure the word errors on every 12th RAVDESS clip."""
+    paths = sorted((data / "ravdess").glob("Actor_*/*.flac"))[::_EVERY_RAVDESS]
+    clips = [Utterance(path, RAVDESS_SENTENCES[path.stem.split("-")[4]]) for path in paths]
+    return _word_errors("wer-ravdess", clips, progress)
 
 
-@dataclass(frozen=True, slots=True)
-class Smoke:
-    wer_smoke: WordErrors
-
-
-def ravdess(data: Path) -> Ravdess:
-    """Every 12th RAVDESS clip."""
-    paths = sorted((data / "ravdess").glob("Actor_*/*.flac"))[::12]
-    clips = [Spoken(path, RAVDESS_SENTENCES[path.stem.split("-")[4]]) for path in paths]
-    return Ravdess(_measure("wer-ravdess", clips, stock=False))
-
-
-def smoke(data: Path) -> Smoke:
-    """The LibriVox and LJSpeech clips with text, against faster-whisper's `transcribe`."""
+def smoke(data: Path, progress: Progress) -> WordErrors:
+    """Measure the word errors on the LibriVox and LJSpeech clips that have a transcript, beside those of
+    faster-whisper's `transcribe`."""
     folder = data / "asr_smoke"
     texts = sorted((folder / "pocketsphinx/librivox").glob("*.txt")) + sorted(
         folder.glob("realtimestt/LJ*.txt")
     )
-    clips = [Spoken(path.with_suffix(".wav"), path.read_text(encoding="utf-8")) for path in texts]
-    return Smoke(_measure("wer-smoke", clips, stock=True))
+    clips = [Utterance(path.with_suffix(".wav"), path.read_text(encoding="utf-8")) for path in texts]
+    return _word_errors("wer-smoke", clips, progress, baseline=_faster_whisper_transcriber(Config()))
 
 
-def _measure(protocol: str, clips: Sequence[Spoken], stock: bool) -> WordErrors:
+def _word_errors(
+    name: str, clips: Sequence[Utterance], progress: Progress, baseline: Callable[[Path], str] | None = None
+) -> WordErrors:
     if not clips:
-        raise SourceError(f"{protocol}: no clips found; --data must name the folder with the data sets")
-    config = Config()
-    engine = Engine(config)
-    words = errors = stock_errors = 0
-    misheard = []
-    transcribe = _stock_transcriber(config) if stock else None
-    for clip in clips:
-        reference = normalized(clip.text)
-        heard = [
-            score.text for score in Monitor(config, clip.path, engine=engine) if score.final and score.text
-        ]
-        wrong = word_errors(reference, normalized(" ".join(heard)))
-        if wrong:
-            misheard.append(f"{clip.path.name}: {' '.join(heard)!r}")
-        words += len(reference)
-        errors += wrong
-        if transcribe:
-            stock_errors += word_errors(reference, normalized(transcribe(clip.path)))
+        raise SourceError(f"{name}: no clips found; --data must name the folder with the data sets")
+    references = [normalized(clip.text) for clip in clips]
+    heard: list[str] = []
+    baseline_heard: list[str] = []
+    with loaded(Config()) as engine:
+        for clip in track(clips, progress, name):
+            heard.append(_live_transcript(engine, clip.path))
+            if baseline is not None:
+                baseline_heard.append(baseline(clip.path))
+    words, errors = count_errors(references, [normalized(text) for text in heard])
+    baseline_errors = None
+    if baseline is not None:
+        _, baseline_errors = count_errors(references, [normalized(text) for text in baseline_heard])
     return WordErrors(
-        protocol,
-        len(clips),
-        words,
-        errors,
-        stock_errors if stock else None,
-        100 * errors / words,
-        100 * stock_errors / words if stock else None,
-        tuple(misheard),
+        clips=len(clips),
+        words=words,
+        errors=errors,
+        wer_percent=100 * errors / words,
+        baseline_errors=baseline_errors,
+        baseline_wer_percent=None if baseline_errors is None else 100 * baseline_errors / words,
+        misheard=tuple(
+            f"{clip.path.name}: {text!r}"
+            for clip, reference, text in zip(clips, references, heard, strict=True)
+            if normalized(text) != reference
+        ),
     )
 
 
-def _stock_transcriber(config: Config) -> Callable[[Path], str]:
-    model = stock_whisper(config)
+def _live_transcript(engine: Engine, path: Path) -> str:
+    scores = Monitor(Config(), path, engine=engine)
+    return " ".join(score.text for score in scores if score.final and score.text)
+
+
+def _faster_whisper_transcriber(config: Config) -> Callable[[Path], str]:
+    model = faster_whisper(config)
 
     def transcribe(path: Path) -> str:
         segments, _ = model.transcribe(str(path), language="en")
@@ -116,19 +117,16 @@ def _normalizer() -> Callable[[str], str]:
     return normalizer
 
 
-def normalized(text: str) -> list[str]:
-    """Words as Whisper's own evaluation compares them."""
-    return _normalizer()(text).split()
+def normalized(text: str) -> str:
+    """Return the text as Whisper's evaluation compares it: lower case, no punctuation, numbers as digits
+    (Radford et al. 2022, appendix C)."""
+    return _normalizer()(text).strip()
 
 
-def word_errors(reference: Sequence[str], heard: Sequence[str]) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(heard) + 1))
-    for index, word in enumerate(reference, 1):
-        diagonal, row[0] = row[0], index
-        for column, other in enumerate(heard, 1):
-            diagonal, row[column] = (
-                row[column],
-                min(row[column] + 1, row[column - 1] + 1, diagonal + (word != other)),
-            )
-    return row[-1]
+def count_errors(references: Sequence[str], hypotheses: Sequence[str]) -> tuple[int, int]:
+    """Return the number of words in the references, and of word errors in the hypotheses."""
+    import jiwer
+
+    found = jiwer.process_words(list(references), list(hypotheses))
+    words = found.hits + found.substitutions + found.deletions
+    return words, found.substitutions + found.deletions + found.insertions

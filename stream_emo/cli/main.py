@@ -19,6 +19,7 @@ import typer
 
 from stream_emo.config import Config
 from stream_emo.errors import DeviceError, PipelineError, StreamEmoError
+from stream_emo.progress import NO_PROGRESS
 
 if TYPE_CHECKING:
     from stream_emo.evaluation.result import Result
@@ -40,9 +41,6 @@ ConfigFile = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting, as in gate.vad=webrtc. Repeatable."),
-]
-DataFolder = Annotated[
-    Path, typer.Option("--data", metavar="FOLDER", envvar="STREAM_EMO_DATA", help="Folder of the data sets.")
 ]
 MaybeDataFolder = Annotated[
     Path | None,
@@ -295,41 +293,57 @@ def _by_protocol(name: str, data: Path | None, manifest_only: list[str]) -> Resu
 
 @app.command()
 def bench(
-    data: DataFolder,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="FOLDER",
+            envvar="STREAM_EMO_DATA",
+            help="Folder of the data sets; without it, only what needs none is measured.",
+        ),
+    ] = None,
     only: Annotated[
         str,
         typer.Option(
             "--only",
-            metavar="PARTS",
+            metavar="BENCHMARKS",
             help="Some of latency, speed, cpu, cold-start, memory, streams (these without --only), vs-stock, "
-            "endpoint, hangover, hop, overload, silence, growth, lifecycle, wer-ravdess, wer-smoke; comma "
-            "between.",
+            "endpoint, hangover, hop, overload, silence, growth, lifecycle, import, installed-size, "
+            "wer-ravdess, wer-smoke; comma between.",
         ),
     ] = "",
     vs_stock: Annotated[
-        bool, typer.Option("--vs-stock", help="Also against the stock parts, in the same run.")
+        bool, typer.Option("--vs-stock", help="Also the cost of a baseline system, in the same run.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure speed, cost and word errors on this machine; without --only what most want to know.
+    """Measure speed, cost and word errors on this machine; without --only the most important ones.
 
     \b
     Examples:
       stream-emo bench --data DATA --json
       stream-emo bench --data DATA --only latency,streams
-      stream-emo bench --data DATA --vs-stock
+      stream-emo bench --only cold-start,import
     """
-    from stream_emo.bench.parts import PARTS, USUAL, figures, report
+    from stream_emo.bench.benchmarks import BENCHMARKS, DEFAULT, metrics, run, runnable
 
-    parts = [part.strip() for part in only.split(",")] if only else list(USUAL)
-    for part in parts:
-        _named(PARTS, part)
-    result = report([*parts, *(["vs-stock"] if vs_stock and "vs-stock" not in parts else [])], data)
-    if as_json:
-        print(json.dumps(result))
-    else:
-        for name, value in figures(result):
-            print(f"  {name:36} {value:.4g}" if isinstance(value, float) else f"  {name:36} {value}")
+    names = [name.strip() for name in only.split(",")] if only else list(DEFAULT)
+    for name in names:
+        _named(BENCHMARKS, name)
+    names += ["vs-stock"] if vs_stock and "vs-stock" not in names else []
+    chosen = runnable(names, data)
+    if len(chosen) < len(names):
+        _say(f"without --data left out: {', '.join(name for name in names if name not in chosen)}")
+    report: dict[str, object] = {}
+    try:
+        for part in run(chosen, data, NO_PROGRESS):
+            report |= part
+            for name, value in () if as_json else metrics(part):
+                print(f"  {name:36} {value:.4g}" if isinstance(value, float) else f"  {name:36} {value}")
+    finally:
+        # What was measured before an interruption or an error is not lost.
+        if as_json:
+            print(json.dumps(report))
 
 
 def main() -> None:

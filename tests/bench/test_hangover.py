@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.bench.hangover import _ends
+from stream_emo.bench.hangover import measure_endpoints
 from stream_emo.config import GateConfig
 from stream_emo.types import SAMPLE_RATE
 from tests.audio.test_vad import voice
@@ -20,6 +20,6 @@ def test_a_sentence_with_a_pause_as_long_as_the_hangover_is_cut(
     paths = [tmp_path / "paused.wav", tmp_path / "fluent.wav"]
     for path, sound in zip(paths, ([voice(1.0), pause, voice(1.0)], [voice(1.0)]), strict=True):
         soundfile.write(path, np.concatenate(sound), SAMPLE_RATE)
-    found = _ends(paths, GateConfig(hangover_s=hangover_s))
+    found = measure_endpoints(paths, GateConfig(hangover_s=hangover_s))
     assert (found.clips, found.cut_percent) == (2, cut_percent)
     assert found.wait_s.p50 == pytest.approx(hangover_s, abs=0.15)

@@ -7,10 +7,7 @@ import pytest
 import soundfile
 
 from stream_emo.bench import workload
-from stream_emo.bench.machine import Percentiles, machine, spending
-from stream_emo.bench.parts import figures
-from stream_emo.bench.workload import Tape
-from stream_emo.errors import PipelineError
+from stream_emo.bench.workload import LoopReader
 from stream_emo.types import SAMPLE_RATE
 
 
@@ -36,13 +33,13 @@ def test_a_call_is_the_same_for_the_same_seed_and_both_sides_talk(recordings: li
     assert 0 < np.mean((one[0] != 0) & (one[1] != 0)) < 0.2
 
 
-def test_utterances_are_recordings_of_their_length(tmp_path: Path) -> None:
+def test_single_utterances_are_recordings_of_their_length(tmp_path: Path) -> None:
     folder = tmp_path / "librispeech_sample"
     folder.mkdir()
     for seconds in (1, 4, 9):
         silence = np.zeros(seconds * SAMPLE_RATE)
         soundfile.write(folder / f"{seconds}.opus", silence, SAMPLE_RATE, format="OGG", subtype="OPUS")
-    assert [path.stem for path in workload.utterances(tmp_path)] == ["4"]
+    assert [path.stem for path in workload.single_utterances(tmp_path)] == ["4"]
 
 
 def test_the_true_end_is_where_it_last_was_loud() -> None:
@@ -51,31 +48,11 @@ def test_the_true_end_is_where_it_last_was_loud() -> None:
     assert workload.true_end(samples) == 301
 
 
-def test_nothing_heard_is_an_error_and_no_figure() -> None:
-    with pytest.raises(PipelineError, match="no utterance"):
-        Percentiles.of([])
-
-
-def test_every_figure_says_where_it_is() -> None:
-    table = {"a": {"b": 1, "c": {"d": 2.5}}, "e": "x"}
-    assert list(figures(table)) == [("a.b", 1), ("a.c.d", 2.5), ("e", "x")]
-
-
 @pytest.mark.parametrize("block", [1, 7, 1000])
-def test_a_tape_goes_round_for_as_long_as_it_should(block: int) -> None:
+def test_a_loop_reader_repeats_its_samples_for_as_long_as_asked(block: int) -> None:
     samples = np.arange(250, dtype=np.float32)
-    tape = Tape(samples, seconds=600 / SAMPLE_RATE)
+    reader = LoopReader(samples, seconds=600 / SAMPLE_RATE)
     parts = []
-    while len(part := tape.read(block)):
+    while len(part := reader.read(block)):
         parts.append(part[:, 0])
     np.testing.assert_array_equal(np.concatenate(parts), np.resize(samples, 600))
-
-
-def test_percentiles_and_the_machine() -> None:
-    assert Percentiles.of(list(range(101))) == Percentiles(50.0, 95.0, 99.0)
-    found = machine()
-    assert found.cores >= 1
-    assert found.memory_gb > 0
-    with spending() as spent:
-        sum(range(10_000))
-    assert spent.wall_s > 0

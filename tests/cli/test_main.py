@@ -240,18 +240,18 @@ def test_a_corrupt_checkpoint_is_named(tmp_path: Path) -> None:
     assert "corrupt" in one_line(result)
 
 
-def test_unknown_protocols_and_parts_name_the_known(tmp_path: Path) -> None:
+def test_unknown_protocols_and_benchmarks_name_the_known(tmp_path: Path) -> None:
     for command, known in ((["eval", "nothing"], "meld-text"), (["bench", "--only", "nothing"], "latency")):
         result = CliRunner().invoke(app, [*command, "--data", str(tmp_path)])
         assert result.exit_code == 2
         assert known in result.output
 
 
-def test_every_part_of_bench_is_in_its_help() -> None:
-    from stream_emo.bench.parts import PARTS
+def test_every_benchmark_is_in_the_help() -> None:
+    from stream_emo.bench.benchmarks import BENCHMARKS
 
     wrapped = "".join(CliRunner().invoke(app, ["bench", "--help"]).output.split())
-    assert all(part in wrapped for part in PARTS)
+    assert all(name in wrapped for name in BENCHMARKS)
 
 
 def test_every_protocol_is_in_the_help_and_the_readme() -> None:

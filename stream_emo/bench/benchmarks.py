@@ -1,0 +1,103 @@
+"""The registry of the benchmarks of `stream-emo bench`, each on the real pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from stream_emo.bench import wer
+from stream_emo.bench.baseline_system import vs_stock
+from stream_emo.bench.cost import cpu, silence, speed
+from stream_emo.bench.hangover import hangover
+from stream_emo.bench.hop import hop
+from stream_emo.bench.latency import endpoint, latency
+from stream_emo.bench.machine import machine
+from stream_emo.bench.memory import growth, memory
+from stream_emo.bench.sessions import lifecycle
+from stream_emo.bench.startup import cold_start, import_time, installed_size
+from stream_emo.bench.streams import overload, streams
+from stream_emo.errors import SourceError
+from stream_emo.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What is measured, and what it takes."""
+
+    measure: Callable[..., Any]
+    """Takes the folder of the data sets, if it needs one, and the progress; returns a dataclass or a mapping
+    of them."""
+    needs_data: bool = True
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "latency": Benchmark(latency),
+    "speed": Benchmark(speed),
+    "cpu": Benchmark(cpu),
+    "cold-start": Benchmark(cold_start, needs_data=False),
+    "memory": Benchmark(memory),
+    "streams": Benchmark(streams),
+    "vs-stock": Benchmark(vs_stock),
+    "endpoint": Benchmark(endpoint),
+    "hangover": Benchmark(hangover),
+    "hop": Benchmark(hop),
+    "overload": Benchmark(overload),
+    "silence": Benchmark(silence, needs_data=False),
+    "growth": Benchmark(growth),
+    "lifecycle": Benchmark(lifecycle, needs_data=False),
+    "import": Benchmark(import_time, needs_data=False),
+    "installed-size": Benchmark(installed_size, needs_data=False),
+    "wer-ravdess": Benchmark(wer.ravdess),
+    "wer-smoke": Benchmark(wer.smoke),
+}
+DEFAULT = ("latency", "speed", "cpu", "cold-start", "memory", "streams")
+"""The benchmarks that are run when none is named."""
+
+
+def runnable(names: Sequence[str], data: Path | None) -> list[str]:
+    """Return those of the named benchmarks that can be run: without `data`, those that read no data sets.
+
+    Raises:
+        SourceError: none is left.
+    """
+    found = [name for name in names if data is not None or not BENCHMARKS[name].needs_data]
+    if not found:
+        raise SourceError(f"{', '.join(names)}: --data must name the folder with the data sets")
+    return found
+
+
+def run(
+    names: Sequence[str],
+    data: Path | None,
+    progress: Progress,
+    registry: Mapping[str, Benchmark] = BENCHMARKS,
+) -> Iterator[dict[str, Any]]:
+    """Yield the parts of the report as they become known: the machine, then each benchmark's metrics.
+
+    Keys are the benchmarks' names with underscores.
+    """
+    yield {"machine": asdict(machine())}
+    for name in names:
+        benchmark = registry[name]
+        found = benchmark.measure(data, progress) if benchmark.needs_data else benchmark.measure(progress)
+        yield {name.replace("-", "_"): _plain(found)}
+
+
+def metrics(report: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield every metric of a report and its path, like `latency.final_ms.p50`."""
+    for name, value in report.items():
+        if isinstance(value, Mapping):
+            yield from metrics(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _plain(found: object) -> object:
+    """Return the dataclasses in `found` as dictionaries."""
+    if is_dataclass(found) and not isinstance(found, type):
+        return asdict(found)
+    if isinstance(found, Mapping):
+        return {name: _plain(value) for name, value in found.items()}
+    return found
