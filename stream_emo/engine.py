@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import ctypes
 import os
 import sys
@@ -13,15 +14,16 @@ from stream_emo.config import Config
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.fuser import Fuser, checkpoint_path
 from stream_emo.models.registry import MINILM, WHISPER, find
-from stream_emo.perception.audio_encoder import ENCODER, STATES, VoiceEncoder
+from stream_emo.perception.audio_encoder import ENCODER, STATES, AudioEncoder
 from stream_emo.perception.text_encoder import ADAPTER, TEXT_FEATURES, TextEncoder
 from stream_emo.perception.whisper.model import Whisper
-from stream_emo.runtime.background import Loading
+from stream_emo.runtime.background import load
 from stream_emo.runtime.onnx import one_thread_for_numpy
-from stream_emo.runtime.scheduler import Turns
+from stream_emo.runtime.scheduler import Batches, Turns
 from stream_emo.session import Session
 
 _ARENA_MAX = -8  # Of mallopt(3).
+_DECODED_AT_ONCE = 4  # They share the product with the vocabulary.
 
 
 class Engine:
@@ -45,7 +47,7 @@ class Engine:
         self._fuser = Fuser.load(config.fusion)
         whisper = find(WHISPER, speech.model)
         checkpoint = checkpoint_path(config.fusion)
-        self._voice = VoiceEncoder(checkpoint / ENCODER, speech.device)
+        self._voice = AudioEncoder(checkpoint / ENCODER, speech.device)
         _check_width("fusion.checkpoint", checkpoint / ENCODER, self._voice.width, STATES)
         if self._voice.digest != self._fuser.audio_encoder:
             raise WeightsError(
@@ -54,16 +56,17 @@ class Engine:
             )
         # One thread each: two passes side by side use two cores better than two threads in either do.
         self._turns = Turns(_cores())
-        self._whisper = Whisper(whisper, speech.device, speech.compute_type, self._turns)
+        self._whisper = Whisper(whisper, speech.device, speech.compute_type, self._turns.at_once)
+        self._decodings = Batches(self._turns, self._whisper.decode, _DECODED_AT_ONCE)
         self._text_encoder = None
         if folder is not None:
-            self._text_encoder = Loading("text encoder", lambda: _text_encoder(folder, checkpoint / ADAPTER))
+            self._text_encoder = load("text encoder", lambda: _text_encoder(folder, checkpoint / ADAPTER))
 
     def wait(self) -> None:
         """Until everything is loaded, or has failed to."""
         self._whisper.wait()
         if self._text_encoder is not None:
-            self._text_encoder.wait()
+            concurrent.futures.wait([self._text_encoder])
 
     def session(self, channel: int = 0, name: str | None = None) -> Session:
         """`name`: what the published events call the session; None makes one up."""
@@ -73,6 +76,7 @@ class Engine:
             self._text_encoder,
             self._fuser,
             self._turns,
+            self._decodings,
             self._config,
             name=name or uuid.uuid4().hex[:12],
             channel=channel,

@@ -14,9 +14,9 @@ from enum import Enum
 import numpy as np
 
 from stream_emo.config import GateConfig, SpeechConfig
-from stream_emo.perception.audio_encoder import VoiceEncoder
+from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.perception.audio_tokens import TokenStream
-from stream_emo.perception.whisper.model import Encoded, Whisper
+from stream_emo.perception.whisper.model import EncodedAudio, Whisper
 from stream_emo.runtime.scheduler import Turns, Urgency
 from stream_emo.types import (
     SAMPLE_RATE,
@@ -53,7 +53,7 @@ class Heard:
     needed: int
     """How far the clock had to come for this pass: further than `end` where that is a pause."""
     words: Words
-    encoded: Encoded | None
+    encoded: EncodedAudio | None
     """For the decoder; None where no words are wanted."""
     audio: AudioTokens
 
@@ -66,7 +66,7 @@ class Listener:
 
     def __init__(
         self,
-        voice: VoiceEncoder,
+        voice: AudioEncoder,
         whisper: Whisper,
         turns: Turns,
         speech: SpeechConfig,
@@ -161,7 +161,8 @@ class Listener:
         encoded = None
         self._next = end + self._hop
         if words is not Words.NONE:
-            encoded = self._whisper.encode(samples, self._start, self._now(urgency))
+            with self._turns.turn(self._now(urgency)):
+                encoded = self._whisper.encode(samples, self._start)
             self._next_text = end + self._text_hop
         with self._turns.turn(self._now(urgency)):
             tokens = self._tokens.tokens(samples, self._start, self._window)

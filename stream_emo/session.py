@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 
 from stream_emo.config import Config
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.fusion.fuser import Fuser
-from stream_emo.perception.audio_encoder import VoiceEncoder
+from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.perception.text_encoder import TextEncoder
+from stream_emo.perception.whisper.decoder import DecodeRequest, DecodingOptions, Hypothesis
 from stream_emo.perception.whisper.model import Whisper
-from stream_emo.perception.whisper.transcriber import Transcriber
-from stream_emo.runtime.background import Loading
-from stream_emo.runtime.scheduler import Turns, Urgency
+from stream_emo.perception.whisper.transcriber import Transcriber, Transcription
+from stream_emo.runtime.scheduler import Batches, Turns, Urgency
 from stream_emo.schedule import Heard, Listener, ListenerItem, Words
 from stream_emo.types import (
     SAMPLE_RATE,
@@ -43,6 +44,7 @@ from stream_emo.types import (
 _REMEMBERED = 8  # Utterances in whose light new words are read...
 _REMEMBERED_S = 60  # ...and for how long.
 
+Decodings = Batches[DecodeRequest, Hypothesis, DecodingOptions]
 Age = Callable[[int], float | None]
 """Milliseconds since the sample at a position arrived; None when it did not arrive in real time."""
 
@@ -52,11 +54,12 @@ class Session:
 
     def __init__(
         self,
-        voice: VoiceEncoder,
+        voice: AudioEncoder,
         whisper: Whisper,
-        text_encoder: Loading[TextEncoder] | None,
+        text_encoder: Future[TextEncoder] | None,
         fuser: Fuser,
         turns: Turns,
+        decodings: Decodings,
         config: Config,
         *,
         name: str,
@@ -66,6 +69,8 @@ class Session:
             voice, whisper, turns, config.speech, config.gate, round(config.fusion.window_s * SAMPLE_RATE)
         )
         self._turns = turns
+        self._whisper = whisper
+        self._decodings = decodings
         self._transcriber = Transcriber(whisper)
         self._text_encoder = text_encoder
         self._fusion = fuser.session()
@@ -147,20 +152,31 @@ class Session:
         encoded = heard.encoded
         if encoded is None or self._text_encoder is None:
             return
-        if self.hung_up:
-            encoded = replace(encoded, urgency=Urgency.LEFT)
-        if heard.words is Words.FINAL:
-            self._transcript = self._transcriber.final(encoded)
+        final = heard.words is Words.FINAL
+        urgency = Urgency.LEFT if self.hung_up else Urgency.ENDPOINT if final else Urgency.WORDS
+        if final:
+            self._transcript = self._decode(self._transcriber.final(encoded), urgency)
         else:
             # A refresh that cannot be trusted does not take back the words before it.
-            self._transcript = self._transcriber.partial(encoded) or self._transcript
+            transcript = self._decode(self._transcriber.partial(encoded), urgency)
+            self._transcript = transcript or self._transcript
         words = self._transcript.words if self._transcript else ()
         self._text = None
         if words:
             text_encoder = self._text_encoder.result()  # Not waited for in a turn.
-            with self._turns.turn(encoded.urgency):
+            with self._turns.turn(urgency):
                 self._text = text_encoder.encode(words, self._context(heard.start))
         yield self._fuse(heard, age)
+
+    def _decode(self, transcription: Transcription, urgency: Urgency) -> Transcript | None:
+        self._whisper.wait()  # Not in a turn.
+        try:
+            call = next(transcription)
+            while True:
+                call = transcription.send(self._decodings.ask(call.request, call.options, urgency))
+        except StopIteration as stop:
+            transcript: Transcript | None = stop.value
+            return transcript
 
     def _context(self, position: int) -> str:
         """What was said shortly before `position`."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import cast
 
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream_emo.config import GateConfig, SpeechConfig
-from stream_emo.perception.audio_encoder import FRAME, STATES, VoiceEncoder
-from stream_emo.perception.whisper.model import Encoded, Whisper
-from stream_emo.runtime.scheduler import Turns, Urgency
+from stream_emo.perception.audio_encoder import FRAME, STATES, AudioEncoder
+from stream_emo.perception.whisper.model import EncodedAudio, Whisper
+from stream_emo.runtime.scheduler import Ticket, Turns, Urgency
 from stream_emo.schedule import Heard, Listener, Words
 from stream_emo.types import SAMPLE_RATE, GateItem, Samples, SpeechChunk, SpeechEnd, SpeechPause, SpeechStart
 
@@ -26,21 +27,19 @@ class CountingEncoders:
     def __init__(self) -> None:
         self.voice: list[int] = []
         self.words: list[tuple[int, int]] = []
-        self.urgencies: list[Urgency] = []
 
     def encode_voice(self, samples: Samples) -> NDArray[np.float32]:
         self.voice.append(len(samples))
         return np.zeros((-(-len(samples) // FRAME), STATES), np.float32)
 
-    def encode_words(self, samples: Samples, start: int, urgency: Urgency) -> Encoded:
+    def encode_words(self, samples: Samples, start: int) -> EncodedAudio:
         self.words.append((start, len(samples)))
-        self.urgencies.append(urgency)
-        return Encoded(start, len(samples), np.zeros((0, 0), np.float32), urgency)
+        return EncodedAudio(start, len(samples), np.zeros((0, 0), np.float32))
 
 
 def listener(encoders: CountingEncoders, *, text: bool = True, turns: Turns | None = None) -> Listener:
     speech = SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text)
-    voice = cast(VoiceEncoder, SimpleNamespace(encode=encoders.encode_voice))
+    voice = cast(AudioEncoder, SimpleNamespace(encode=encoders.encode_voice))
     whisper = cast(Whisper, SimpleNamespace(encode=encoders.encode_words))
     return Listener(voice, whisper, turns or Turns(1), speech, GateConfig(), WINDOW)
 
@@ -149,6 +148,16 @@ def test_text_is_shed_before_scores(
     assert heard(late, [end], behind=seconds(9)) == [(3.2, Words.FINAL)], "the final score is never shed"
 
 
+class RecordedTurns(Turns):
+    def __init__(self, at_once: int) -> None:
+        super().__init__(at_once)
+        self.urgencies: list[Urgency] = []
+
+    def turn(self, urgency: Urgency, ticket: Ticket | None = None) -> AbstractContextManager[bool]:
+        self.urgencies.append(urgency)
+        return super().turn(urgency, ticket)
+
+
 class Crowded(Turns):
     crowded = True  # type: ignore[assignment]
 
@@ -170,8 +179,8 @@ def test_where_others_wait_words_that_come_again_are_shed_unless_the_source_can_
 
 
 def test_who_has_hung_up_gets_the_last_word_on_each_utterance_after_all_others() -> None:
-    encoders = CountingEncoders()
-    left = listener(encoders)
+    turns = RecordedTurns(1)
+    left = listener(CountingEncoders(), turns=turns)
     end = seconds(2.2)
     items = [
         SpeechStart(0, 0, 0),
@@ -181,7 +190,7 @@ def test_who_has_hung_up_gets_the_last_word_on_each_utterance_after_all_others()
     ]
     left.hung_up = True
     assert heard(left, items, 0) == [(2.2, Words.FINAL)]
-    assert encoders.urgencies == [Urgency.LEFT]
+    assert set(turns.urgencies) == {Urgency.LEFT}
     assert (left.shed_scores, left.shed_texts) == (2, 1)
 
 

@@ -12,7 +12,7 @@ from stream_emo.bench import workload
 from stream_emo.config import Config
 from stream_emo.fusion.fuser import Fuser, checkpoint_path
 from stream_emo.models.registry import WHISPER, find
-from stream_emo.perception.audio_encoder import ENCODER, VoiceEncoder
+from stream_emo.perception.audio_encoder import ENCODER, AudioEncoder
 from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.whisper.model import Whisper
 from stream_emo.progress import Progress, track
@@ -47,7 +47,7 @@ def hop(data: Path, progress: Progress) -> Hop:
     config = Config()
     one_thread_for_numpy()
     whisper = Whisper(find(WHISPER, config.speech.model), "cpu", config.speech.compute_type)
-    tokens = TokenStream(VoiceEncoder(checkpoint_path(config.fusion) / ENCODER))
+    tokens = TokenStream(AudioEncoder(checkpoint_path(config.fusion) / ENCODER))
     fuser = Fuser.load(config.fusion)
     window = round(config.fusion.window_s * SAMPLE_RATE)
     spent_ms: tuple[list[float], list[float], list[float]] = ([], [], [])

@@ -26,7 +26,7 @@ STATES = 1152
 """Width of a state: what its three layers say, each 384 wide as in Whisper tiny and normalised."""
 
 
-class VoiceEncoder:
+class AudioEncoder:
     """An ONNX model: `mel` [1, 80, 2 n] to `states` [1, n, width]. Thread-safe."""
 
     def __init__(self, path: Path, device: str = "cpu") -> None:

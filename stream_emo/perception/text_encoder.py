@@ -199,13 +199,14 @@ class _Network:
             query = linear(x, f"{attention}.query", scale=(self.width / self.heads) ** -0.5)
             both = linear(x, f"{attention}.key", f"{attention}.value")
             key, value = (
-                graph.apart(part, "shape") for part in graph.ops(2, "Split", both, axis=1, num_outputs=2)
+                graph.split_heads(part, "shape")
+                for part in graph.ops(2, "Split", both, axis=1, num_outputs=2)
             )
             scores = graph.op(
-                "MatMul", graph.apart(query, "shape"), graph.op("Transpose", key, perm=(0, 1, 3, 2))
+                "MatMul", graph.split_heads(query, "shape"), graph.op("Transpose", key, perm=(0, 1, 3, 2))
             )
             weighed = graph.op("Softmax", graph.op("Add", scores, "mask"), axis=-1)
-            attended = graph.together(graph.op("MatMul", weighed, value), self.width)
+            attended = graph.merge_heads(graph.op("MatMul", weighed, value), self.width)
             x = graph.op("Add", x, linear(attended, f"{name}.attention.output.dense"))
             x = norm(x, f"{name}.attention.output.LayerNorm")
             grown = graph.op("Gelu", linear(x, f"{name}.intermediate.dense"))

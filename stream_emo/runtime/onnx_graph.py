@@ -109,7 +109,7 @@ class Graph:
         """`x` [rows, in] times `weight` [out, in], transposed, plus `bias` [out]."""
         return self.op("Add", self.op("MatMul", x, self.constant(weight.T)), self.constant(bias))
 
-    def linear8(self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None) -> str:
+    def linear_int8(self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None) -> str:
         """The same in 8 bits. No row of `x` may be all zeros."""
         scale = np.maximum(np.abs(weight).max(1) / _MOST, _LEAST).astype(np.float32)
         quantised = np.round(weight / scale[:, None]).astype(np.int8).T
@@ -125,12 +125,12 @@ class Graph:
             "LayerNormalization", x, self.constant(gain), self.constant(bias), axis=-1, epsilon=epsilon
         )
 
-    def apart(self, x: str, shape: str) -> str:
+    def split_heads(self, x: str, shape: str) -> str:
         """[rows, width] to [b, heads, n, width / heads]; `shape`: an input, [b, n, heads, width / heads]."""
         return self.op("Transpose", self.op("Reshape", x, shape), perm=(0, 2, 1, 3))
 
-    def together(self, x: str, width: int) -> str:
-        """The reverse of `apart`."""
+    def merge_heads(self, x: str, width: int) -> str:
+        """The reverse of `split_heads`."""
         rows = self.op("Transpose", x, perm=(0, 2, 1, 3))
         return self.op("Reshape", rows, self.constant(np.array([-1, width])))
 

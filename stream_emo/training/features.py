@@ -33,7 +33,7 @@ from stream_emo.perception import audio_tokens as audio_tokens_module
 from stream_emo.perception import mel as mel_module
 from stream_emo.perception import prosody as prosody_module
 from stream_emo.perception import text_encoder as text_module
-from stream_emo.perception.audio_encoder import VoiceEncoder
+from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.text_encoder import Passage, Pieces, TextEncoder
 from stream_emo.runtime import onnx_graph as graph_module
@@ -95,7 +95,7 @@ def voices(
     path = cache / f"voice-{digest(spans_path.name, *made_by)}.npz"
 
     def make() -> dict[str, NDArray[np.generic]]:
-        encoder = VoiceEncoder(encoder_path)
+        encoder = AudioEncoder(encoder_path)
         # What is random happens here, in order; the rest on threads.
         heard_as = (read(clip.path) for clip in clips)
         if surroundings is not None:
@@ -182,7 +182,7 @@ def texts(sentences: Sequence[Sentence], adapter: Path | None, cache: Path) -> l
     ]
 
 
-def hear(encoder: VoiceEncoder, samples: Samples, span: Span) -> Voice:
+def hear(encoder: AudioEncoder, samples: Samples, span: Span) -> Voice:
     """The clip's speech, which lies in `span`, as a live run hears it on the way and at its end."""
     start, end = span
     stream = TokenStream(encoder)

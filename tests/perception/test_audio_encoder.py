@@ -9,16 +9,16 @@ import pytest
 
 from stream_emo.errors import WeightsError
 from stream_emo.fusion.fuser import PACKAGED
-from stream_emo.perception.audio_encoder import ENCODER, FRAME, STATES, VoiceEncoder
+from stream_emo.perception.audio_encoder import ENCODER, FRAME, STATES, AudioEncoder
 from stream_emo.types import SAMPLE_RATE
 
 
 @pytest.fixture(scope="module")
-def voice() -> VoiceEncoder:
-    return VoiceEncoder(PACKAGED / ENCODER)
+def voice() -> AudioEncoder:
+    return AudioEncoder(PACKAGED / ENCODER)
 
 
-def test_states_cover_the_samples_and_not_the_padding(voice: VoiceEncoder) -> None:
+def test_states_cover_the_samples_and_not_the_padding(voice: AudioEncoder) -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE + 1).astype(np.float32)
     for length in (0, 1, FRAME, FRAME + 1, len(samples)):
         states = voice.encode(samples[:length])
@@ -26,12 +26,12 @@ def test_states_cover_the_samples_and_not_the_padding(voice: VoiceEncoder) -> No
         assert np.isfinite(states).all()
 
 
-def test_the_same_again_gives_the_same(voice: VoiceEncoder) -> None:
+def test_the_same_again_gives_the_same(voice: AudioEncoder) -> None:
     samples = np.random.default_rng(1).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
     np.testing.assert_array_equal(voice.encode(samples), voice.encode(samples))
 
 
-def test_more_than_it_has_places_for_is_refused(voice: VoiceEncoder) -> None:
+def test_more_than_it_has_places_for_is_refused(voice: AudioEncoder) -> None:
     with pytest.raises(ValueError, match="151 frames where the voice encoder takes 150"):
         voice.encode(np.zeros(151 * FRAME, np.float32))
 
@@ -42,4 +42,4 @@ def test_what_is_no_model_is_one_clear_error(tmp_path: Path, content: bytes | No
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"voice\.onnx: the voice encoder cannot be loaded"):
-        VoiceEncoder(path)
+        AudioEncoder(path)

@@ -1,33 +1,35 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import wait
 
 import pytest
 
-from stream_emo.runtime.background import Loading
+from stream_emo.runtime.background import load
 
 
-def test_it_begins_at_once_and_whoever_needs_it_waits() -> None:
+def test_loading_begins_at_once_and_the_result_is_waited_for() -> None:
     begun, go = threading.Event(), threading.Event()
 
     def make() -> str:
         begun.set()
         assert go.wait(5)
-        return "made"
+        return threading.current_thread().name
 
-    loading = Loading("test", make)
+    future = load("test", make)
     assert begun.wait(5)
+    assert not future.done()
     go.set()
-    assert loading.result() == "made"
-    assert loading.result() == "made"
+    assert future.result(5) == "stream_emo-load test"
+    assert future.result() == "stream_emo-load test"
 
 
-def test_a_failure_reaches_everyone_who_asks() -> None:
+def test_an_exception_reaches_everyone_who_asks_for_the_result() -> None:
     def make() -> str:
         raise ValueError("cannot be made")
 
-    loading = Loading("test", make)
-    loading.wait()
+    future = load("test", make)
+    wait([future], 5)
     for _ in range(2):
         with pytest.raises(ValueError, match="cannot be made"):
-            loading.result()
+            future.result()

@@ -13,7 +13,7 @@ BIAS = np.arange(7, dtype=np.float32)
 
 def eight_bits() -> bytes:
     graph = Graph()
-    graph.name(graph.linear8("x", WEIGHT, BIAS), "y")
+    graph.name(graph.linear_int8("x", WEIGHT, BIAS), "y")
     return graph.model([("x", FLOAT, ("rows", 5))], [("y", FLOAT, ("rows", 7))])
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.models.registry import WHISPER, find
-from stream_emo.perception.audio_encoder import FRAME, VoiceEncoder
+from stream_emo.perception.audio_encoder import FRAME, AudioEncoder
 from stream_emo.perception.mel import BANDS
 from stream_emo.perception.whisper.ct2_file import variables
 from stream_emo.training.audio_encoder_tuning import (
@@ -82,7 +82,7 @@ def test_what_is_written_says_nearly_the_same(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for length in (2 * FRAME, SAMPLE_RATE, 3 * SAMPLE_RATE):
         samples = random.normal(0, 0.1, length).astype(np.float32)
-        written = VoiceEncoder(tmp_path / "voice.onnx").encode(samples)
+        written = AudioEncoder(tmp_path / "voice.onnx").encode(samples)
         with torch.no_grad():
             meant = network(torch.from_numpy(scaled(log_mel(samples)))[None])[0].numpy()
         assert np.corrcoef(written.ravel(), meant.ravel())[0, 1] > 0.99

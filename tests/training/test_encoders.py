@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from stream_emo.demo import CLIP
-from stream_emo.perception.audio_encoder import VoiceEncoder
+from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.encoders import taught_voice, taught_words
@@ -43,7 +43,7 @@ def test_a_voice_encoder_is_taught_once(tmp_path: Path, data: Path) -> None:
     cache = tmp_path / "cache"
     path = taught_voice([clips(tmp_path)], EMOTIONS, data, cache, SHORT)
     written = path.stat().st_mtime_ns
-    assert VoiceEncoder(path).encode(np.zeros(SAMPLE_RATE, np.float32)).shape == (50, 768)
+    assert AudioEncoder(path).encode(np.zeros(SAMPLE_RATE, np.float32)).shape == (50, 768)
     assert taught_voice([clips(tmp_path)], EMOTIONS, data, cache, SHORT) == path
     assert path.stat().st_mtime_ns == written
     assert taught_voice([clips(tmp_path)[:3]], EMOTIONS, data, cache, SHORT) != path

@@ -1,9 +1,9 @@
-"""Whisper's decoder: from what the encoder heard to tokens.
+"""Whisper's decoder: from the encoder's states to tokens.
 
-It takes a forced beginning, and a guess of what follows, in one pass; CTranslate2 goes through both token by
-token. What the tokens attend to is kept, so that the times of the words cost nothing more.
+A forced prefix and draft tokens are verified in one pass; CTranslate2 goes through both token by token. The
+cross-attention weights are kept, so that word times cost nothing more.
 Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervision"; Leviathan et al. (2023),
-"Fast Inference from Transformers via Speculative Decoding", where the guess is what was heard before.
+"Fast Inference from Transformers via Speculative Decoding", where the draft is the previous hypothesis.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from stream_emo.perception.whisper.ct2_file import Matrix, variables
 from stream_emo.perception.whisper.decoder_graph import DECODER_GRAPH_VERSION, DecoderNetwork
 from stream_emo.runtime.onnx_graph import compiled
 
-_SURE = 0.8  # So probable a token that no other is worth a beam.
-_LEAST = 2e-38  # Of a probability: there is no smaller normal number in 32 bits.
+_CERTAIN = 0.8  # Probability above which a draft token is accepted without trying other beams.
+_MIN_PROBABILITY = 2e-38  # There is no much smaller normal number in 32 bits.
 
 Floats = NDArray[np.float32]
 
@@ -31,58 +31,65 @@ class Vocabulary:
     """The tokens that mean something to the decoder itself."""
 
     prompt: Sequence[int]
-    """What every hypothesis begins with, the first of which..."""
+    """Begins every hypothesis: start of transcript, language and task if any, no timestamps."""
     no_speech: int
-    """...is followed by this when nobody speaks."""
+    """Likely directly after the first token of the prompt when nobody speaks."""
     end: int
+    """End of text; all tokens above it are special."""
     suppressed: Sequence[int]
-    """Never written..."""
-    not_first: Sequence[int]
-    """...and not at the beginning."""
+    """Never written."""
+    suppressed_first: Sequence[int]
+    """Not written as the first token of a text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ask:
+class DecodeRequest:
+    """One utterance to decode."""
+
     states: Floats
     """[n, width], of the encoder."""
     prefix: tuple[int, ...]
-    """Forced."""
-    guess: tuple[int, ...]
-    """What is likely to follow. With beams only what is beyond doubt is taken from it."""
-    limit: int
-    """Of tokens, the prefix not counted."""
+    """Tokens that the hypothesis must begin with."""
+    draft: tuple[int, ...]
+    """Tokens that probably follow. With beams only those above 80 % are accepted."""
+    max_new_tokens: int
+    """The prefix not counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
-    beams: int = 1
-    no_repeat: int = 0
-    """So many tokens in a row do not occur twice; 0: they may."""
+class DecodingOptions:
+    """How to search; requests with equal options may share a batch."""
+
+    beam_size: int = 1
+    no_repeat_ngram_size: int = 0
+    """No sequence of so many tokens occurs twice; 0: no such rule."""
 
 
-GREEDY = Style()
+GREEDY = DecodingOptions()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hypothesis:
-    """What the decoder wrote, before anybody asked whether to trust it."""
+    """What the decoder wrote, before it is decided whether to trust it."""
 
     tokens: tuple[int, ...]
     avg_logprob: float
     """Mean natural-log probability per token, the end included."""
-    no_speech: float
+    no_speech_prob: float
     """Probability of Whisper's no-speech token."""
     probabilities: tuple[float, ...] = ()
     """Of each token."""
     attention: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
-    """[heads, tokens + 1, n]: where each token, then the end, was heard."""
+    """Cross-attention weights [alignment heads, tokens + 1, n] of each token, then of the end."""
 
 
 class Decoder:
-    """Thread-safe."""
+    """Whisper's decoder in ONNX Runtime. Thread-safe."""
 
     def __init__(self, model: Path, heads: Sequence[tuple[int, int]], vocabulary: Vocabulary) -> None:
-        """`model`: a file of CTranslate2; `heads`: layer and number of those that tell when a token was said.
+        """Load the weights from `model`, a file of CTranslate2, and compile them unless that is done already.
+
+        `heads`: layer and number of the attention heads that align tokens with audio.
 
         Raises:
             OSError, KeyError, ValueError, struct.error: not a Whisper model for CTranslate2.
@@ -92,51 +99,52 @@ class Decoder:
         if not heads or not all(0 <= n < network.layers and 0 <= head < network.heads for n, head in heads):
             raise ValueError(f"no attention heads {heads} to align with")
         self.layers = network.layers
-        """Of the network, and..."""
+        """Number of the network's layers."""
         self.vocabulary = vocabulary
-        # In the file, of which only the rows that occur are ever read.
+        # Mapped into memory: only the rows that occur are ever read.
         self._embeddings = Matrix.of(weights, "decoder/embeddings/weight")
         self._positions = Matrix.of(weights, "decoder/position_encodings/encodings").rows()
-        self.longest = len(self._positions)
-        """...how many tokens it has positions for."""
-        self._nothing = np.zeros((1, network.heads, 0, network.width // network.heads), np.float32)
+        self.max_length = len(self._positions)
+        """Number of tokens, the prompt included, for which there are positions."""
+        self._no_cache = np.zeros((1, network.heads, 0, network.width // network.heads), np.float32)
         files = [model, model.with_name("config.json")]
-        self._memory = compiled("whisper-memory", DECODER_GRAPH_VERSION, files, network.memory)
+        self._cross_kv = compiled("whisper-cross-kv", DECODER_GRAPH_VERSION, files, network.cross_kv)
         self._body = compiled("whisper-body", DECODER_GRAPH_VERSION, files, network.body)
-        self._words = compiled("whisper-words", DECODER_GRAPH_VERSION, files, network.words)
+        self._output = compiled("whisper-output", DECODER_GRAPH_VERSION, files, network.output)
         self._suppressed = np.array(vocabulary.suppressed)
-        self._not_first = np.array(vocabulary.not_first)
+        self._suppressed_first = np.array(vocabulary.suppressed_first)
 
-    def memory(self, states: Floats) -> list[Floats]:
-        """What is attended to, of the encoder's states [n, width].
+    def cross_kv(self, states: Floats) -> list[Floats]:
+        """Compute the cross-attention KV cache of the encoder's states [n, width].
 
-        Keys [1, heads, width / heads, n] and values [1, heads, n, width / heads] by turns, of each layer.
+        Returns keys [1, heads, width / heads, n], then values [1, heads, n, width / heads], of each layer.
         """
-        return list(self._memory.run(None, {"states": states}))
+        return list(self._cross_kv.run(None, {"states": states}))
 
-    def decode(self, asks: Sequence[Ask], style: Style) -> list[Hypothesis]:
-        """The likeliest tokens for each; what else is asked for at the same time makes no difference."""
-        searches = [_Search(self, ask, style) for ask in asks]
+    def decode(self, requests: Sequence[DecodeRequest], options: DecodingOptions) -> list[Hypothesis]:
+        """Find the likeliest tokens of each request; the requests of a batch do not affect each other."""
+        searches = [_Search(self, request, options) for request in requests]
         while waiting := [search for search in searches if search.hypothesis is None]:
             hidden = np.concatenate([search.hidden for search in waiting])
-            probabilities = self._words.run(None, {"x": hidden})[0]
+            probabilities = self._output.run(None, {"x": hidden})[0]
             cuts = np.cumsum([len(search.hidden) for search in waiting])[:-1]
             for search, rows in zip(waiting, np.split(probabilities, cuts), strict=True):
                 search.advance(rows)
         return [search.hypothesis for search in searches if search.hypothesis is not None]
 
     def forward(
-        self, tokens: NDArray[np.int64], caches: Sequence[Floats], memory: Sequence[Floats]
+        self, tokens: NDArray[np.int64], caches: Sequence[Floats], cross_kv: Sequence[Floats]
     ) -> tuple[Floats, list[Floats], Floats]:
-        """More `tokens` [rows, m], either of one row or one of each row, after those in `caches`.
+        """Run the layers on new `tokens` [rows, m] that follow those in `caches`.
 
-        Returns what becomes of them [rows m, width]; the caches with them, [rows, heads, t, width / heads]
-        each; their attention [rows, heads, m, n].
+        `cross_kv` has one row, which all rows share. Returns the hidden states [rows m, width]; the
+        self-attention KV caches, extended, each [rows, heads, t, width / heads]; the cross-attention weights
+        [rows, alignment heads, m, n].
         """
         rows, m = tokens.shape
         past = caches[0].shape[2] if caches else 0
-        caches = caches or [self._nothing] * (2 * self.layers)
-        heads, width = self._nothing.shape[1], self._nothing.shape[3]
+        caches = caches or [self._no_cache] * (2 * self.layers)
+        heads, width = self._no_cache.shape[1], self._no_cache.shape[3]
         x = self._embeddings.rows(tokens) + self._positions[past : past + m]
         feed = {
             "x": x.reshape(rows * m, -1),
@@ -144,102 +152,117 @@ class Decoder:
             "mask": np.triu(np.full((m, past + m), -np.inf, np.float32), past + 1),
         }
         feed |= {f"past {n}": cache for n, cache in enumerate(caches)}
-        feed |= {f"memory {n}": part for n, part in enumerate(memory)}
+        feed |= {f"cross_kv {n}": part for n, part in enumerate(cross_kv)}
         hidden, attention, *caches = self._body.run(None, feed)
         return hidden, list(caches), attention
 
-    def writable(self, probabilities: Floats, *, first: bool) -> Floats:
-        """In place: of what may be written, 1 together; `first`: the first row is the beginning of a text."""
+    def mask_tokens(self, probabilities: Floats, *, first: bool) -> Floats:
+        """Zero, in `probabilities` [rows, vocabulary], what is never written, and renormalise; in place.
+
+        `first`: the first row predicts the first token of a text.
+        """
         probabilities[:, self._suppressed] = 0
         probabilities[:, self.vocabulary.end + 1 :] = 0  # Languages, timestamps and the like.
         if first:
-            probabilities[0, self._not_first] = 0
-        probabilities /= np.maximum(probabilities.sum(1, keepdims=True), _LEAST)
+            probabilities[0, self._suppressed_first] = 0
+        probabilities /= np.maximum(probabilities.sum(1, keepdims=True), _MIN_PROBABILITY)
         return probabilities
 
 
 class _Search:
-    """One utterance: its likeliest hypotheses as they grow, one per row."""
+    """The beam search of one utterance: one row per hypothesis that still grows."""
 
-    def __init__(self, decoder: Decoder, ask: Ask, style: Style) -> None:
+    def __init__(self, decoder: Decoder, request: DecodeRequest, options: DecodingOptions) -> None:
         self._decoder = decoder
-        self._ask = ask
-        self._style = style
+        self._request = request
+        self._options = options
         self._prompt = len(decoder.vocabulary.prompt)
-        self._limit = min(ask.limit, decoder.longest - self._prompt - len(ask.prefix))
-        self._guess = ask.guess[: self._limit - 1]
-        self._memory = decoder.memory(ask.states)
-        tokens = np.array([[*decoder.vocabulary.prompt, *ask.prefix, *self._guess]])
-        self.hidden, self._caches, self._attention = decoder.forward(tokens, (), self._memory)
-        """What is still to be turned into words."""
+        self._limit = min(request.max_new_tokens, decoder.max_length - self._prompt - len(request.prefix))
+        self._draft = request.draft[: self._limit - 1]
+        self._cross_kv = decoder.cross_kv(request.states)
+        tokens = np.array([[*decoder.vocabulary.prompt, *request.prefix, *self._draft]])
+        self.hidden, self._caches, self._attention = decoder.forward(tokens, (), self._cross_kv)
+        """Hidden states [m, width] whose next tokens are to be predicted."""
         self._tokens: list[tuple[int, ...]] = []
-        self._log_probabilities: list[tuple[float, ...]] = []
-        self._no_speech = 0.0
+        self._logprobs: list[tuple[float, ...]] = []
+        self._no_speech_prob = 0.0
         self._ended: list[Hypothesis] = []
         self.hypothesis: Hypothesis | None = None
-        """The best, when all is done."""
+        """The best one, once the search has ended."""
 
     def advance(self, probabilities: Floats) -> None:
-        """`probabilities` [rows of `hidden`, tokens] of what comes next."""
+        """Take one step, given the `probabilities` [rows of `hidden`, vocabulary] of the next tokens."""
         if self._tokens:
-            probabilities = self._decoder.writable(probabilities, first=False)
+            probabilities = self._decoder.mask_tokens(probabilities, first=False)
         else:
-            probabilities = self._begun(probabilities)
-        candidates = []
-        for row, chances in enumerate(probabilities):
-            self._forbid_repetitions(row, chances)
-            sum_ = sum(self._log_probabilities[row])
-            # One more than beams, as one may be the end.
-            for _ in range(self._style.beams + 1):
-                token = int(chances.argmax())
-                score = _log(chances[token])
-                candidates.append((sum_ + score, row, token, score))
-                chances[token] = 0
-        candidates.sort(reverse=True)
-        going: list[tuple[int, int, float]] = []
-        for _, row, token, score in candidates:
-            if len(going) == self._style.beams:
-                break
-            if token == self._decoder.vocabulary.end:
-                self._ended.append(self._finished(row, (*self._log_probabilities[row], score)))
-            else:
-                going.append((row, token, score))
-        if len(self._ended) >= self._style.beams:
+            probabilities = self._verify_draft(probabilities)
+        growing = self._select(probabilities)
+        if len(self._ended) >= self._options.beam_size:
             self._stop()
             return
-        rows = [row for row, _, _ in going]
-        self._tokens = [(*self._tokens[row], token) for row, token, _ in going]
-        self._log_probabilities = [(*self._log_probabilities[row], score) for row, _, score in going]
+        self._grow(growing)
+        if len(self._tokens[0]) - len(self._request.prefix) >= self._limit:
+            self._ended += [self._finished(row, self._logprobs[row]) for row in range(len(growing))]
+            self._stop()
+
+    def _verify_draft(self, probabilities: Floats) -> Floats:
+        """After the first pass: find how likely the prefix was and how much of the draft was right.
+
+        Returns the probabilities [1, vocabulary] of the token that follows.
+        """
+        self._no_speech_prob = float(probabilities[0, self._decoder.vocabulary.no_speech])
+        masked = self._decoder.mask_tokens(probabilities[self._prompt - 1 :], first=not self._request.prefix)
+        accepted = len(self._request.prefix)
+        threshold = _CERTAIN if self._options.beam_size > 1 else 0.0
+        for token in self._draft:
+            if int(masked[accepted].argmax()) != token or masked[accepted, token] < threshold:
+                break
+            accepted += 1
+        tokens = (*self._request.prefix, *self._draft)[:accepted]
+        self._tokens = [tokens]
+        self._logprobs = [tuple(_log(masked[n, token]) for n, token in enumerate(tokens))]
+        self._caches = [cache[:, :, : self._prompt + accepted] for cache in self._caches]
+        self._attention = self._attention[:, :, : self._prompt + accepted]
+        return masked[accepted : accepted + 1]
+
+    def _select(self, probabilities: Floats) -> list[tuple[int, int, float]]:
+        """Find the likeliest continuations: row, token and log probability; those that end are finished."""
+        candidates = []
+        for row, chances in enumerate(probabilities):
+            self._mask_repetitions(row, chances)
+            total = sum(self._logprobs[row])
+            # One more than beams, as one may be the end.
+            for _ in range(self._options.beam_size + 1):
+                token = int(chances.argmax())
+                logprob = _log(chances[token])
+                candidates.append((total + logprob, row, token, logprob))
+                chances[token] = 0
+        candidates.sort(reverse=True)
+        growing: list[tuple[int, int, float]] = []
+        for _, row, token, logprob in candidates:
+            if len(growing) == self._options.beam_size:
+                break
+            if token == self._decoder.vocabulary.end:
+                self._ended.append(self._finished(row, (*self._logprobs[row], logprob)))
+            else:
+                growing.append((row, token, logprob))
+        return growing
+
+    def _grow(self, growing: Sequence[tuple[int, int, float]]) -> None:
+        """Append a token to each hypothesis that grows, and run the layers on it."""
+        rows = [row for row, _, _ in growing]
+        self._tokens = [(*self._tokens[row], token) for row, token, _ in growing]
+        self._logprobs = [(*self._logprobs[row], logprob) for row, _, logprob in growing]
         if rows != list(range(len(self._caches[0]))):
             self._caches = [cache[rows] for cache in self._caches]
             self._attention = self._attention[rows]
-        tokens = np.array([[token] for _, token, _ in going])
-        self.hidden, self._caches, attention = self._decoder.forward(tokens, self._caches, self._memory)
+        tokens = np.array([[token] for _, token, _ in growing])
+        self.hidden, self._caches, attention = self._decoder.forward(tokens, self._caches, self._cross_kv)
         self._attention = np.concatenate([self._attention, attention], 2)
-        if len(self._tokens[0]) - len(self._ask.prefix) >= self._limit:
-            self._ended += [self._finished(row, self._log_probabilities[row]) for row in range(len(going))]
-            self._stop()
 
-    def _begun(self, probabilities: Floats) -> Floats:
-        """After the first pass: how likely the prefix was, and how much of the guess was right."""
-        self._no_speech = float(probabilities[0, self._decoder.vocabulary.no_speech])
-        chances = self._decoder.writable(probabilities[self._prompt - 1 :], first=not self._ask.prefix)
-        right = len(self._ask.prefix)
-        least = _SURE if self._style.beams > 1 else 0.0
-        for token in self._guess:
-            if int(chances[right].argmax()) != token or chances[right, token] < least:
-                break
-            right += 1
-        tokens = (*self._ask.prefix, *self._guess)[:right]
-        self._tokens = [tokens]
-        self._log_probabilities = [tuple(_log(chances[n, token]) for n, token in enumerate(tokens))]
-        self._caches = [cache[:, :, : self._prompt + right] for cache in self._caches]
-        self._attention = self._attention[:, :, : self._prompt + right]
-        return chances[right : right + 1]
-
-    def _forbid_repetitions(self, row: int, chances: Floats) -> None:
-        """What would complete as many tokens as occurred before."""
-        length, tokens = self._style.no_repeat, self._tokens[row]
+    def _mask_repetitions(self, row: int, chances: Floats) -> None:
+        """Zero, in `chances` [vocabulary], what would complete a sequence of tokens that occurred before."""
+        length, tokens = self._options.no_repeat_ngram_size, self._tokens[row]
         if length == 0:
             return
         last = tokens[len(tokens) - length + 1 :]
@@ -247,14 +270,14 @@ class _Search:
             if tokens[at : at + length - 1] == last:
                 chances[tokens[at + length - 1]] = 0
 
-    def _finished(self, row: int, log_probabilities: Sequence[float]) -> Hypothesis:
+    def _finished(self, row: int, logprobs: Sequence[float]) -> Hypothesis:
         tokens = self._tokens[row]
         return Hypothesis(
             tokens,
-            sum(log_probabilities) / max(1, len(log_probabilities)),
-            self._no_speech,
-            tuple(exp(score) for score in log_probabilities[: len(tokens)]),
-            # From where the first token is expected.
+            sum(logprobs) / max(1, len(logprobs)),
+            self._no_speech_prob,
+            tuple(exp(logprob) for logprob in logprobs[: len(tokens)]),
+            # From the pass that predicts the first token.
             self._attention[row, :, self._prompt - 1 :],
         )
 
@@ -263,4 +286,4 @@ class _Search:
 
 
 def _log(probability: float) -> float:
-    return log(max(probability, _LEAST))
+    return log(max(probability, _MIN_PROBABILITY))

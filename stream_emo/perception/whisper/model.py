@@ -1,36 +1,43 @@
-"""Whisper: from samples to words, in two steps that may run on two threads.
+"""Whisper: from samples to hypotheses in two steps, `encode` and `decode`.
 
-The encoder is CTranslate2's, the decoder our own. It is not padded to 30 s: CTranslate2 takes shorter
-inputs, which cost disproportionately less. The decoder wants silence after the words all the same, else it
-repeats itself without end. It cares little where that comes from: states of silence, encoded once, serve
+The encoder is CTranslate2's, the decoder our own. The input is not padded to 30 s: CTranslate2 takes shorter
+inputs, which cost disproportionately less. The decoder needs silence after the speech all the same, otherwise
+it repeats itself without end. It matters little where that comes from: states of silence, encoded once, serve
 every pass.
 Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervision".
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.errors import WeightsError
 from stream_emo.perception.mel import log_mel, scaled
-from stream_emo.perception.whisper.alignment import onsets
-from stream_emo.perception.whisper.decoder import GREEDY, Ask, Decoder, Hypothesis, Style, Vocabulary
-from stream_emo.runtime.background import Loading
-from stream_emo.runtime.scheduler import Batches, Turns, Urgency
+from stream_emo.perception.whisper.alignment import token_timestamps
+from stream_emo.perception.whisper.decoder import (
+    Decoder,
+    DecodeRequest,
+    DecodingOptions,
+    Hypothesis,
+    Vocabulary,
+)
+from stream_emo.runtime.background import load
 from stream_emo.types import SAMPLE_RATE, Samples, Word
 
 _FRAME = 320  # Samples per encoder state: 50 states per second.
-_LONGEST = 30 * SAMPLE_RATE  # The encoder has no positions beyond.
-_TOGETHER = 4  # Hypotheses that are decoded at once: they share the product with the vocabulary.
-_TAIL = SAMPLE_RATE // 2  # Silence that is encoded with the words...
-_SILENCE = 100
+_MAX_LENGTH = 30 * SAMPLE_RATE  # The encoder has no positions beyond.
+_TRAILING_PADDING = SAMPLE_RATE // 2  # Silence that is encoded with the speech...
+_SILENCE_STATES = 100
 """...and states of silence that follow, taken evenly from there to the very end of 30 s: it is the last ones
 that the decoder looks for (RAVDESS 60 % word errors with 20 s). Word errors with 5 s of silence in the pass,
 and with this: RAVDESS 1.9 and 0.8 %, LibriSpeech 3.3 and 2.4 % (against 30 s and 5 beams); the pass takes a
@@ -38,36 +45,34 @@ quarter of the time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
+class EncodedAudio:
     """One encoder pass over samples [start, start + length)."""
 
     start: int
     length: int
     states: NDArray[np.float32]
-    """[n, width], what the decoder wants: of the samples, then of silence."""
-    urgency: Urgency = Urgency.ENDPOINT
-    """Of the words in it."""
+    """[n, width]: 50 per second of the samples, then the states of silence that the decoder needs."""
 
 
 class Whisper:
-    """A Whisper model for CTranslate2, which runs its encoder. Thread-safe: encode and decode may overlap."""
+    """A Whisper model for CTranslate2, which runs its encoder.
+
+    Thread-safe: `encode` and `decode` may be called from several threads at once, each call uses one thread.
+    """
 
     def __init__(
-        self,
-        folder: Path,
-        device: str = "cpu",
-        compute_type: str = "int8",
-        turns: Turns | None = None,
+        self, folder: Path, device: str = "cpu", compute_type: str = "int8", workers: int = 2
     ) -> None:
-        """`turns`: how many calls at a time, each with one thread, and who goes first; None: two.
+        """Load the encoder; decoder and states of silence follow in the background, see `ready`.
+
+        `workers`: so many encoder passes may run at once, further ones wait.
 
         Raises:
-        WeightsError: the folder does not hold a model that CTranslate2 can load.
+            WeightsError: the folder does not hold a model that CTranslate2 can load.
         """
         from faster_whisper import WhisperModel
         from faster_whisper.tokenizer import Tokenizer
 
-        self._turns = turns or Turns(2)
         logging.getLogger("faster_whisper").setLevel(logging.WARNING)
         try:
             self._model = WhisperModel(
@@ -75,7 +80,7 @@ class Whisper:
                 device=device,
                 compute_type=compute_type,
                 cpu_threads=1,
-                num_workers=self._turns.at_once,
+                num_workers=workers,
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise WeightsError(
@@ -85,14 +90,17 @@ class Whisper:
         self._tokenizer = Tokenizer(
             self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language="en"
         )
-        self._decodings = Batches(self._turns, self._decode, _TOGETHER)
-        self._decoder = Loading("decoder", lambda: self._load_decoder(folder))
-        self._silence = Loading("silence", lambda: self._states(np.zeros(_LONGEST, np.float32)))
+        self._decoder = load("decoder", lambda: self._load_decoder(folder))
+        self._silence = load("silence", lambda: self._states(np.zeros(_MAX_LENGTH, np.float32)))
+
+    @property
+    def ready(self) -> tuple[Future[Any], ...]:
+        """What is loaded in the background: the decoder, and the states of silence that `encode` appends."""
+        return self._decoder, self._silence
 
     def wait(self) -> None:
-        """Until decoder and states of silence are there, or could not be made."""
-        self._decoder.wait()
-        self._silence.wait()
+        """Wait until all of `ready` is loaded, or has failed to."""
+        concurrent.futures.wait(self.ready)
 
     def _load_decoder(self, folder: Path) -> Decoder:
         from faster_whisper.transcribe import get_suppressed_tokens
@@ -114,50 +122,43 @@ class Whisper:
                 f"{folder}: no Whisper decoder in it ({_one_line(error)}); replace it"
             ) from error
 
-    def encode(self, samples: Samples, start: int, urgency: Urgency = Urgency.ENDPOINT) -> Encoded:
-        """One pass over `samples`, the first of which is at `start`. Raises `ValueError`: more than 29 s."""
+    def encode(self, samples: Samples, start: int) -> EncodedAudio:
+        """Encode `samples` (16 kHz), the first of which is at position `start`.
+
+        Waits for the states of silence. Raises `ValueError`: more than 29 s.
+        """
         length = len(samples)
-        frames = -(-(length + _TAIL) // _FRAME)
-        if length > _LONGEST - SAMPLE_RATE:
+        frames = -(-(length + _TRAILING_PADDING) // _FRAME)
+        if length > _MAX_LENGTH - SAMPLE_RATE:
             raise ValueError(f"{length / SAMPLE_RATE:.1f} s of speech where Whisper takes 29 s")
         padded = np.zeros(frames * _FRAME, np.float32)
         padded[:length] = samples
         silence = self._silence.result()
-        after = np.linspace(frames, len(silence) - 1, _SILENCE).astype(np.int64)
-        with self._turns.turn(urgency):
-            states = self._states(padded)
-        return Encoded(start, length, np.concatenate([states, silence[after]]), urgency)
+        after = np.linspace(frames, len(silence) - 1, _SILENCE_STATES).astype(np.int64)
+        return EncodedAudio(start, length, np.concatenate([self._states(padded), silence[after]]))
 
     def _states(self, samples: Samples) -> NDArray[np.float32]:
-        """[n / 320, width] of n samples."""
+        """Returns encoder states [n / 320, width] of n samples."""
         import ctranslate2
 
         mel = ctranslate2.StorageView.from_array(scaled(log_mel(samples))[None])
         states = np.array(self._model.model.encode(mel, to_cpu=True))[0]
         return np.asarray(states, np.float32)  # A GPU may give half precision.
 
-    def decode(
-        self,
-        encoded: Encoded,
-        prefix: Sequence[int],
-        limit: int,
-        guess: Sequence[int] = (),
-        style: Style = GREEDY,
-    ) -> Hypothesis:
-        """At most `limit` tokens that begin with `prefix`; see `Ask`."""
-        self._decoder.wait()  # Not in a turn.
-        ask = Ask(encoded.states, tuple(prefix), tuple(guess), limit)
-        return self._decodings.ask(ask, style, encoded.urgency)
+    def decode(self, requests: Sequence[DecodeRequest], options: DecodingOptions) -> list[Hypothesis]:
+        """Decode a batch, each request independently of the others. Waits for the decoder.
 
-    def _decode(self, asks: Sequence[Ask], style: Style) -> list[Hypothesis]:
-        return self._decoder.result().decode(asks, style)
+        Raises:
+            WeightsError: the decoder could not be loaded.
+        """
+        return self._decoder.result().decode(requests, options)
 
-    def words(self, encoded: Encoded, hypothesis: Hypothesis) -> tuple[Word, ...]:
-        """The words of a hypothesis and their times."""
+    def words(self, encoded: EncodedAudio, hypothesis: Hypothesis) -> tuple[Word, ...]:
+        """Returns the words of a hypothesis of `encoded`, with their positions in samples."""
         if not hypothesis.tokens:
             return ()
         frames = -(-encoded.length // _FRAME)
-        times = encoded.start + _FRAME * onsets(hypothesis.attention[:, :, :frames])
+        times = encoded.start + _FRAME * token_timestamps(hypothesis.attention[:, :, :frames])
         texts, tokens = self._tokenizer.split_to_word_tokens([*hypothesis.tokens, self._tokenizer.eot])
         pieces = []
         first = 0
@@ -169,11 +170,12 @@ class Whisper:
         return _words(pieces)
 
     def text(self, tokens: Sequence[int]) -> str:
+        """Returns the text of `tokens`, without spaces around it."""
         return str(self._tokenizer.decode(list(tokens))).strip()
 
 
 def _words(pieces: Sequence[Word]) -> tuple[Word, ...]:
-    """Whisper splits at punctuation; a piece that does not begin with a space belongs to the word before."""
+    """Join pieces to words: Whisper splits at punctuation, and only a new word begins with a space."""
     words: list[Word] = []
     for piece in pieces:
         if words and not piece.text.startswith(" "):

@@ -1,42 +1,72 @@
 """From hypotheses to a transcript that can be trusted: a stable prefix while speech goes on, guards always.
 
 The stable prefix is what two hypotheses in a row agree on (Macháček et al. 2023, "Turning Whisper into
-Real-Time Transcription System"): later ones must begin with it, so words already shown do not flicker. The
-rest of the latest is the decoder's guess.
-The guards are Whisper's own (repetition, no-speech, log-probability), and a bound on the speaking rate.
+Real-Time Transcription System"): later ones must begin with it, so that words already shown do not flicker.
+The rest of the latest hypothesis is the decoder's draft.
+The guards are Whisper's own (compression ratio, no-speech and log-probability thresholds), and a bound on the
+speaking rate.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
-from stream_emo.perception.whisper.decoder import GREEDY, Hypothesis, Style
-from stream_emo.perception.whisper.model import Encoded, Whisper
+from stream_emo.perception.whisper.decoder import GREEDY, DecodeRequest, DecodingOptions, Hypothesis
+from stream_emo.perception.whisper.model import EncodedAudio, Whisper
 from stream_emo.types import SAMPLE_RATE, Transcript
 
-# Fast English is about 6 tokens a second.
-_TOKENS_PER_SECOND = 9
-_SHORTEST_LIMIT = 12
+# Fast English has about 6 tokens a second.
+_MAX_TOKENS_PER_SECOND = 9
+_MIN_TOKEN_LIMIT = 12
 # Whisper's published thresholds...
-_MOST_COMPRESSION = 2.4
-_NO_SPEECH = 0.6
-_DOUBTFUL_LOG_PROBABILITY = -1.0
-# ...and one more: below this what it writes for coughs, cries and barks is all that is left.
-_LEAST_LOG_PROBABILITY = -1.2
-# Hypotheses followed for the final words: word errors on RAVDESS clips outside the benchmark fall from
-# 9.7 to 6.4 % with two, for 5 % more time; five do no better.
-_FINAL_BEAMS = 2
-# So many tokens that are followed by themselves are heard again with more care.
-_REPEATED = 4
-# Natural logarithm per token: by so much twice must be likelier than once to be believed.
-_MUCH_LIKELIER = 0.3
-# A tail this long may still change when more is heard.
+_COMPRESSION_RATIO_THRESHOLD = 2.4
+_NO_SPEECH_THRESHOLD = 0.6
+_LOGPROB_THRESHOLD = -1.0
+# ...and one more: below this, what it writes for coughs, cries and barks is all that is left.
+_LOGPROB_FLOOR = -1.2
+# Word errors of final transcripts on RAVDESS clips outside the benchmark fall from 9.7 to 6.4 % with two
+# beams, for 5 % more time; five do no better.
+_FINAL = DecodingOptions(beam_size=2)
+# Where so many tokens are followed by themselves, the audio is decoded again...
+_REPEATED_NGRAM = 4
+_RETRY = DecodingOptions(beam_size=5, no_repeat_ngram_size=_REPEATED_NGRAM)
+# ...and the repetition kept only if its log probability per token is higher by so much.
+_REPETITION_MARGIN = 0.3
+# So many tokens at the end may still change when more is heard.
 _UNSTABLE_TOKENS = 1
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeCall:
+    """What a transcriber asks its caller to decode."""
+
+    request: DecodeRequest
+    options: DecodingOptions
+
+
+Transcription = Generator[DecodeCall, Hypothesis, Transcript | None]
+"""Yields what is to be decoded, is sent the hypothesis, and returns the transcript.
+
+When and beside what else to decode is up to the caller. None: nothing that can be trusted.
+"""
+
+
+def transcribe(whisper: Whisper, transcription: Transcription) -> Transcript | None:
+    """Run a `transcription` to its end at once, one decoder call after the other."""
+    try:
+        call = next(transcription)
+        while True:
+            (hypothesis,) = whisper.decode([call.request], call.options)
+            call = transcription.send(hypothesis)
+    except StopIteration as stop:
+        transcript: Transcript | None = stop.value
+        return transcript
+
+
 class Transcriber:
-    """The words of one utterance at a time."""
+    """The transcript of one utterance at a time, as it grows."""
 
     def __init__(self, whisper: Whisper) -> None:
         self._whisper = whisper
@@ -44,52 +74,55 @@ class Transcriber:
         self._stable: tuple[int, ...] = ()
 
     def begin(self) -> None:
-        """A new utterance: nothing is known of it."""
+        """Forget the last utterance: a new one begins."""
         self._previous = self._stable = ()
 
-    def partial(self, encoded: Encoded) -> Transcript | None:
-        """The words so far, beginning with those that are stable. None: nothing that can be trusted."""
-        hypothesis = self._hear(encoded, GREEDY)
+    def partial(self, encoded: EncodedAudio) -> Transcription:
+        """Transcribe the utterance so far, beginning with what is stable."""
+        hypothesis = yield from self._decode(encoded, GREEDY)
         if hypothesis is None:
             return None
         settled = hypothesis.tokens[: max(len(hypothesis.tokens) - _UNSTABLE_TOKENS, len(self._stable))]
-        self._stable = _agreed(self._previous, settled)
+        self._stable = _common_prefix(self._previous, settled)
         self._previous = hypothesis.tokens
         return self._transcript(encoded, hypothesis)
 
-    def final(self, encoded: Encoded) -> Transcript | None:
-        """The words of the whole utterance, with more care. None: nothing that can be trusted."""
-        hypothesis = self._hear(encoded, Style(_FINAL_BEAMS))
+    def final(self, encoded: EncodedAudio) -> Transcription:
+        """Transcribe the whole utterance, with more care."""
+        hypothesis = yield from self._decode(encoded, _FINAL)
         if hypothesis is None:
             return None
-        self._previous = hypothesis.tokens  # A good guess, if it was only a pause.
+        self._previous = hypothesis.tokens  # A good draft, if it was only a pause.
         return self._transcript(encoded, hypothesis)
 
-    def _hear(self, encoded: Encoded, style: Style) -> Hypothesis | None:
-        limit = _SHORTEST_LIMIT + _TOKENS_PER_SECOND * encoded.length // SAMPLE_RATE
-        guess = self._previous[len(self._stable) :]
-        first = self._whisper.decode(encoded, self._stable, limit, guess, style)
+    def _decode(
+        self, encoded: EncodedAudio, options: DecodingOptions
+    ) -> Generator[DecodeCall, Hypothesis, Hypothesis | None]:
+        """Decode, and once more if the hypothesis runs away or repeats itself; None: do not trust either."""
+        limit = _MIN_TOKEN_LIMIT + _MAX_TOKENS_PER_SECOND * encoded.length // SAMPLE_RATE
+        draft = self._previous[len(self._stable) :]
+        first = yield DecodeCall(DecodeRequest(encoded.states, self._stable, draft, limit), options)
         runaway = self._runaway(first, limit)
         if not runaway and not _repeats(first.tokens):
             return first if _trusted(first) else None
-        again = self._whisper.decode(encoded, (), limit, style=Style(beams=5, no_repeat=_REPEATED))
-        if not runaway and first.avg_logprob > again.avg_logprob + _MUCH_LIKELIER:
+        again = yield DecodeCall(DecodeRequest(encoded.states, (), (), limit), _RETRY)
+        if not runaway and first.avg_logprob > again.avg_logprob + _REPETITION_MARGIN:
             return first if _trusted(first) else None  # People do say things twice.
         fine = _trusted(again) and not self._runaway(again, limit) and not _repeats(again.tokens)
         return again if fine else None
 
     def _runaway(self, hypothesis: Hypothesis, limit: int) -> bool:
-        """Repeats itself, or says more than anybody can in that time."""
+        """Whether it repeats itself, or says more than anybody can in that time."""
         text = self._whisper.text(hypothesis.tokens).encode()
-        return len(hypothesis.tokens) >= limit or len(text) > _MOST_COMPRESSION * len(zlib.compress(text))
+        ratio = len(text) / len(zlib.compress(text))
+        return len(hypothesis.tokens) >= limit or ratio > _COMPRESSION_RATIO_THRESHOLD
 
-    def _transcript(self, encoded: Encoded, hypothesis: Hypothesis) -> Transcript:
+    def _transcript(self, encoded: EncodedAudio, hypothesis: Hypothesis) -> Transcript:
         words = self._whisper.words(encoded, hypothesis)
         return Transcript(self._whisper.text(hypothesis.tokens), words, hypothesis.avg_logprob)
 
 
-def _agreed(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
-    """The longest common beginning."""
+def _common_prefix(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
     length = 0
     for left, right in zip(one, other, strict=False):
         if left != right:
@@ -99,17 +132,16 @@ def _agreed(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
 
 
 def _repeats(tokens: Sequence[int]) -> bool:
-    """Whether some tokens are followed by themselves."""
+    """Whether a sequence of `_REPEATED_NGRAM` tokens or more is followed by itself."""
     return any(
         tokens[at : at + length] == tokens[at + length : at + 2 * length]
-        for length in range(_REPEATED, len(tokens) // 2 + 1)
+        for length in range(_REPEATED_NGRAM, len(tokens) // 2 + 1)
         for at in range(len(tokens) - 2 * length + 1)
     )
 
 
 def _trusted(hypothesis: Hypothesis) -> bool:
-    if not hypothesis.tokens:
+    """Apply Whisper's thresholds on log probability and no-speech probability."""
+    if not hypothesis.tokens or hypothesis.avg_logprob < _LOGPROB_FLOOR:
         return False
-    if hypothesis.avg_logprob < _LEAST_LOG_PROBABILITY:
-        return False
-    return hypothesis.avg_logprob >= _DOUBTFUL_LOG_PROBABILITY or hypothesis.no_speech <= _NO_SPEECH
+    return hypothesis.avg_logprob >= _LOGPROB_THRESHOLD or hypothesis.no_speech_prob <= _NO_SPEECH_THRESHOLD

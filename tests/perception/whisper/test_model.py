@@ -14,8 +14,8 @@ from stream_emo.errors import WeightsError
 from stream_emo.fusion.fuser import PACKAGED
 from stream_emo.models.registry import MINILM, WHISPER, find, find_local
 from stream_emo.perception.text_encoder import ADAPTER, Passage, TextEncoder
-from stream_emo.perception.whisper.decoder import GREEDY, Ask
-from stream_emo.perception.whisper.model import Whisper, _words
+from stream_emo.perception.whisper.decoder import GREEDY, DecodeRequest, Hypothesis
+from stream_emo.perception.whisper.model import EncodedAudio, Whisper, _words
 from stream_emo.types import SAMPLE_RATE, Word
 
 
@@ -29,12 +29,17 @@ def text_encoder() -> TextEncoder:
     return TextEncoder(find(MINILM, ""), PACKAGED / ADAPTER)
 
 
+def decode(whisper: Whisper, encoded: EncodedAudio, limit: int, prefix: tuple[int, ...] = ()) -> Hypothesis:
+    (hypothesis,) = whisper.decode([DecodeRequest(encoded.states, prefix, (), limit)], GREEDY)
+    return hypothesis
+
+
 @pytest.mark.weights
 def test_decoding_begins_with_the_prefix_and_keeps_the_limit(whisper: Whisper) -> None:
     encoded = whisper.encode(np.zeros(SAMPLE_RATE, np.float32), 0)
-    prefix = whisper.decode(encoded, (), 3).tokens
+    prefix = decode(whisper, encoded, 3).tokens
     assert len(prefix) <= 3
-    forced = whisper.decode(encoded, prefix, 6)
+    forced = decode(whisper, encoded, 6, prefix)
     assert forced.tokens[: len(prefix)] == prefix
 
 
@@ -51,7 +56,7 @@ def test_words_come_in_order_within_the_audio(whisper: Whisper, data_root: Path)
         ),
         start,
     )
-    hypothesis = whisper.decode(encoded, (), 40)
+    hypothesis = decode(whisper, encoded, 40)
     tokens = hypothesis.tokens
     words = whisper.words(encoded, hypothesis)
     assert " ".join(word.text for word in words) == whisper.text(tokens)
@@ -66,8 +71,8 @@ def test_hypotheses_do_not_feel_who_else_is_decoded(whisper: Whisper) -> None:
     samples = read(CLIP)
     one = whisper.encode(samples[5 * SAMPLE_RATE : 6 * SAMPLE_RATE], 0)
     other = whisper.encode(samples[: 4 * SAMPLE_RATE], 0)
-    alone = [whisper.decode(encoded, (), 20) for encoded in (one, other)]
-    together = whisper._decode([Ask(encoded.states, (), (), 20) for encoded in (one, other)], GREEDY)
+    alone = [decode(whisper, encoded, 20) for encoded in (one, other)]
+    together = whisper.decode([DecodeRequest(encoded.states, (), (), 20) for encoded in (one, other)], GREEDY)
     assert all(hypothesis.tokens for hypothesis in alone)
     for mine, theirs in zip(together, alone, strict=True):
         assert mine.tokens == theirs.tokens

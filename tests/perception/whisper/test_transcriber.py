@@ -6,10 +6,10 @@ from typing import cast
 import numpy as np
 import pytest
 
-from stream_emo.perception.whisper.decoder import GREEDY, Hypothesis, Style
-from stream_emo.perception.whisper.model import Encoded, Whisper
-from stream_emo.perception.whisper.transcriber import Transcriber
-from stream_emo.types import SAMPLE_RATE, Word
+from stream_emo.perception.whisper.decoder import DecodeRequest, DecodingOptions, Hypothesis
+from stream_emo.perception.whisper.model import EncodedAudio, Whisper
+from stream_emo.perception.whisper.transcriber import Transcriber, transcribe
+from stream_emo.types import SAMPLE_RATE, Transcript, Word
 
 
 class ScriptedWhisper:
@@ -19,64 +19,67 @@ class ScriptedWhisper:
         self.vocabulary: list[str] = []
         self.said = [self.hypothesis(text) if isinstance(text, str) else text for text in said]
         self.prefixes: list[str] = []
-        self.guesses: list[str] = []
+        self.drafts: list[str] = []
         self.beams: list[int] = []
 
-    def hypothesis(self, text: str, avg_logprob: float = -0.1, no_speech: float = 0.0) -> Hypothesis:
-        return Hypothesis(tuple(map(self.token, text.split())), avg_logprob, no_speech)
+    def hypothesis(self, text: str, avg_logprob: float = -0.1, no_speech_prob: float = 0.0) -> Hypothesis:
+        return Hypothesis(tuple(map(self.token, text.split())), avg_logprob, no_speech_prob)
 
     def token(self, word: str) -> int:
         if word not in self.vocabulary:
             self.vocabulary.append(word)
         return self.vocabulary.index(word)
 
-    def decode(
-        self,
-        encoded: Encoded,
-        prefix: Sequence[int],
-        limit: int,
-        guess: Sequence[int] = (),
-        style: Style = GREEDY,
-    ) -> Hypothesis:
-        self.prefixes.append(self.text(prefix))
-        self.guesses.append(self.text(guess))
-        self.beams.append(style.beams)
-        return self.said.pop(0)
+    def decode(self, requests: Sequence[DecodeRequest], options: DecodingOptions) -> list[Hypothesis]:
+        (request,) = requests
+        self.prefixes.append(self.text(request.prefix))
+        self.drafts.append(self.text(request.draft))
+        self.beams.append(options.beam_size)
+        return [self.said.pop(0)]
 
-    def words(self, encoded: Encoded, hypothesis: Hypothesis) -> tuple[Word, ...]:
+    def words(self, encoded: EncodedAudio, hypothesis: Hypothesis) -> tuple[Word, ...]:
         return tuple(Word(self.vocabulary[token], 0, 1, 1.0) for token in hypothesis.tokens)
 
     def text(self, tokens: Sequence[int]) -> str:
         return " ".join(self.vocabulary[token] for token in tokens)
 
 
-def transcriber(whisper: ScriptedWhisper) -> Transcriber:
-    return Transcriber(cast(Whisper, whisper))
+class Reader:
+    """Drives a transcriber with a scripted Whisper."""
+
+    def __init__(self, whisper: ScriptedWhisper) -> None:
+        self._whisper = cast(Whisper, whisper)
+        self._transcriber = Transcriber(self._whisper)
+        self.begin = self._transcriber.begin
+
+    def partial(self, encoded: EncodedAudio) -> Transcript | None:
+        return transcribe(self._whisper, self._transcriber.partial(encoded))
+
+    def final(self, encoded: EncodedAudio) -> Transcript | None:
+        return transcribe(self._whisper, self._transcriber.final(encoded))
 
 
-def encoded(seconds: float = 3.0) -> Encoded:
+def encoded(seconds: float = 3.0) -> EncodedAudio:
     length = round(seconds * SAMPLE_RATE)
-    return Encoded(0, length, np.zeros((0, 0), np.float32))
+    return EncodedAudio(0, length, np.zeros((0, 0), np.float32))
 
 
 def test_what_two_hypotheses_agree_on_is_forced_on_later_ones() -> None:
     whisper = ScriptedWhisper("kids are tall", "kids are talking by", "kids are talking by the door", "x")
-    reader = transcriber(whisper)
+    reader = Reader(whisper)
     for expected in ("kids are tall", "kids are talking by", "kids are talking by the door"):
         transcript = reader.partial(encoded())
         assert transcript is not None
         assert transcript.text == expected
     assert whisper.prefixes == ["", "", "kids are"]
-    assert whisper.guesses == ["", "kids are tall", "talking by"], (
-        "the rest of what was heard last is guessed"
-    )
+    assert whisper.drafts == ["", "kids are tall", "talking by"], "the rest of what was heard last is guessed"
     reader.final(encoded())
     assert whisper.prefixes[-1] == "kids are talking by", "the final transcript begins with it, too"
 
 
 def test_a_new_utterance_forgets_the_prefix() -> None:
     whisper = ScriptedWhisper("one two three", "one two three", "four")
-    reader = transcriber(whisper)
+    reader = Reader(whisper)
     reader.partial(encoded())
     reader.partial(encoded())
     reader.begin()
@@ -86,7 +89,7 @@ def test_a_new_utterance_forgets_the_prefix() -> None:
 
 def test_a_runaway_is_decoded_again_with_care() -> None:
     whisper = ScriptedWhisper(" ".join(["the door"] * 40), "the door")
-    transcript = transcriber(whisper).final(encoded())
+    transcript = Reader(whisper).final(encoded())
     assert transcript is not None
     assert transcript.text == "the door"
     assert whisper.beams == [2, 5]
@@ -94,21 +97,21 @@ def test_a_runaway_is_decoded_again_with_care() -> None:
 
 def test_a_runaway_twice_is_no_transcript() -> None:
     runaway = " ".join(["the door"] * 40)
-    assert transcriber(ScriptedWhisper(runaway, runaway)).final(encoded()) is None
+    assert Reader(ScriptedWhisper(runaway, runaway)).final(encoded()) is None
 
 
 @pytest.mark.parametrize(
-    ("avg_logprob", "no_speech", "kept"),
+    ("avg_logprob", "no_speech_prob", "kept"),
     [(-0.3, 0.9, True), (-1.1, 0.9, False), (-1.1, 0.2, True), (-1.3, 0.0, False)],
 )
-def test_what_cannot_be_trusted_is_left_out(avg_logprob: float, no_speech: float, kept: bool) -> None:
+def test_what_cannot_be_trusted_is_left_out(avg_logprob: float, no_speech_prob: float, kept: bool) -> None:
     whisper = ScriptedWhisper()
-    whisper.said = [whisper.hypothesis("thank you", avg_logprob, no_speech)]
-    assert (transcriber(whisper).final(encoded()) is not None) is kept
+    whisper.said = [whisper.hypothesis("thank you", avg_logprob, no_speech_prob)]
+    assert (Reader(whisper).final(encoded()) is not None) is kept
 
 
 def test_nothing_said_is_no_transcript() -> None:
-    assert transcriber(ScriptedWhisper("")).final(encoded()) is None
+    assert Reader(ScriptedWhisper("")).final(encoded()) is None
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def test_nothing_said_is_no_transcript() -> None:
 def test_what_is_said_twice_must_be_much_likelier_than_once(once: float, kept: str) -> None:
     whisper = ScriptedWhisper("kids are by the door kids are by the door")
     whisper.said.append(whisper.hypothesis("kids are by the door", once))
-    transcript = transcriber(whisper).final(encoded())
+    transcript = Reader(whisper).final(encoded())
     assert transcript is not None
     assert transcript.text == kept
     assert whisper.beams == [2, 5]
@@ -125,6 +128,6 @@ def test_what_is_said_twice_must_be_much_likelier_than_once(once: float, kept: s
 
 def test_short_repetitions_are_left_alone() -> None:
     whisper = ScriptedWhisper("no no no no no")
-    transcript = transcriber(whisper).final(encoded())
+    transcript = Reader(whisper).final(encoded())
     assert transcript is not None
     assert transcript.text == "no no no no no"
