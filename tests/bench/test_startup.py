@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_emo.bench.startup import installed_bytes, required
+from stream_emo.bench.startup import directly_required, installed_bytes, required
 from stream_emo.errors import PipelineError
 
 
@@ -44,7 +44,8 @@ def environment(tmp_path: Path) -> _Environment:
     environment.add("audio", "array", "codec; extra == 'codecs'", "docs; extra == 'docs'", size=300)
     environment.add("array", "Audio")
     environment.add("codec", size=70)
-    environment.add("weights-package")
+    environment.add("weights-package", "toolkit")
+    environment.add("toolkit")
     return environment
 
 
@@ -52,7 +53,8 @@ def test_what_an_installation_requires_depends_on_its_extras(environment: _Envir
     light = {"program", "audio", "array", "codec"}
     assert set(required("program", frozenset(), environment.find)) == light
     with_weights = required("program", frozenset({"weights"}), environment.find)
-    assert set(with_weights) == light | {"weights-package"}
+    assert set(with_weights) == light | {"weights-package", "toolkit"}
+    assert directly_required(with_weights["program"], frozenset({"weights"})) == {"audio", "weights-package"}
 
 
 def test_what_is_required_and_not_installed_is_named(environment: _Environment) -> None:
