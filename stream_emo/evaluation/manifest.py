@@ -1,4 +1,4 @@
-"""Anybody's recordings: every clip of a manifest through the path of a live run."""
+"""Evaluation on anybody's own recordings: every clip of a manifest through the path of a live run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stream_emo.evaluation.live import Live, LiveEngine, Take
 from stream_emo.evaluation.predictions import Predictions
 from stream_emo.evaluation.result import Result
 from stream_emo.fusion.baseline import BaselineState
+from stream_emo.progress import NO_PROGRESS, Progress, track
 from stream_emo.training.corpora import Clip, manifest
 from stream_emo.training.labels import merged
 from stream_emo.types import EMOTIONS, Score
@@ -29,13 +30,21 @@ def evaluate_manifest(
     baseline: bool = False,
     codec: str | None = None,
     live: Live | None = None,
+    progress: Progress = NO_PROGRESS,
 ) -> Result:
-    """Each clip as a session of its own. What is said of a clip: the mean of the probabilities of its
-    utterances' final scores, weighted by their duration.
+    """Return the metrics over the clips of a manifest, each clip a session of its own.
 
-    `shuffle`: not in the order of the manifest but in a random one, always the same.
-    `baseline`: files of one speaker hand their baseline on, in that order; without it there is none at all.
-    `codec`: one of `conditions.CODECS`, which the clips are sent through; None: as they are.
+    The prediction for a clip is the mean of the probabilities of its utterances' final scores, weighted by
+    their duration. Where the manifest has a split "test", only that is scored.
+
+    Args:
+        path: The manifest; see `corpora.manifest`.
+        config: What the clips are scored with, but for the baseline; by default the default configuration.
+        shuffle: Take the clips in a random order, always the same, instead of the manifest's.
+        baseline: Carry the baseline of a speaker over their clips, in that order; else there is none.
+        codec: One of `conditions.CODECS`, by which the clips are coded and decoded first.
+        live: What scores the clips; by default the real models.
+        progress: Where to report the clips that are done.
 
     Raises:
         SourceError: the manifest or one of its clips cannot be read.
@@ -43,33 +52,33 @@ def evaluate_manifest(
     """
     config = config or Config()
     config = replace(config, fusion=replace(config.fusion, baseline=baseline))
-    clips, notes = _tested(manifest(path))
+    clips, notes = _test_split(manifest(path))
     if shuffle:
         random.Random(0).shuffle(clips)
-    takes = _heard(clips, live or LiveEngine(config), baseline, codec)
+    takes = _takes(clips, live or LiveEngine(config), baseline, codec, progress)
     speakers = [clip.speaker for clip in clips]
     predictions = Predictions(
         EMOTIONS,
         np.array([EMOTIONS.index(merged(clip.label)) for clip in clips]),
-        np.array([said(take.finals) for take in takes]),
+        np.array([clip_probabilities(take.finals) for take in takes]),
         np.array(speakers),
     )
-    silent = len(clips) - int(predictions.heard.sum())
+    silent = len(clips) - int(predictions.scored.sum())
+    abstain_below = config.fusion.abstain_below
     notes += [
         _about_baseline(shuffle) if baseline else "no speaker baseline",
         f"in {silent} clips no speech was found; they count as errors, but not in the ECE",
         f"intervals over {len(set(speakers))} speakers; a clip without one counts as its own",
-        f"coverage: clips whose likeliest label has {config.fusion.abstain_below:g} or more; "
-        "the other figures count every clip by its likeliest label",
+        f"coverage: clips whose most probable label has {abstain_below:g} or more; "
+        "the other metrics count every clip by its most probable label",
     ]
     if codec is not None:
-        notes.append(f"every clip sent through {codec}")
-    abstain_below = config.fusion.abstain_below
+        notes.append(f"every clip coded and decoded with {codec}")
     return Result.of(path.name, predictions, notes=notes, abstain_below=abstain_below)
 
 
-def said(finals: Sequence[Score]) -> list[float]:
-    """The probabilities of a clip over `EMOTIONS`; NaN when nothing was heard."""
+def clip_probabilities(finals: Sequence[Score]) -> list[float]:
+    """Return the mean probabilities [emotions] of these scores, weighted by duration; NaN without scores."""
     total = sum(score.end - score.start for score in finals)
     if not total:
         return [float("nan")] * len(EMOTIONS)
@@ -80,22 +89,24 @@ def said(finals: Sequence[Score]) -> list[float]:
     return [mean(name) for name in EMOTIONS]
 
 
-def _heard(clips: Sequence[Clip], live: Live, carried: bool, codec: str | None) -> list[Take]:
+def _takes(
+    clips: Sequence[Clip], live: Live, carry_baseline: bool, codec: str | None, progress: Progress
+) -> list[Take]:
     baselines: dict[str, BaselineState] = {}
     takes = []
-    for clip in clips:
+    for clip in track(clips, progress, "scoring clips"):
         samples = read(clip.path)
         if codec is not None:
             samples = CODECS[codec](samples)
         take = live.hear(samples, baselines.get(clip.speaker))
-        if carried:
+        if carry_baseline:
             baselines[clip.speaker] = take.baseline
         takes.append(take)
     return takes
 
 
-def _tested(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
-    """Those of the test split, if there is one; and what is to be said about that."""
+def _test_split(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
+    """Return the clips of the test split, or all where there is none, and a note about that."""
     test = [clip for clip in clips if clip.split == "test"]
     if not test:
         return list(clips), []

@@ -1,4 +1,4 @@
-"""What was said of each item of a test set, and what follows from it."""
+"""Predictions on a test set, and the metrics that follow from them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from stream_emo.evaluation.metrics import (
     Array,
     Confusion,
-    Figure,
     Flags,
     Metric,
+    MetricValue,
     Rows,
     accuracy_at,
     bootstrap,
@@ -24,77 +24,82 @@ from stream_emo.evaluation.metrics import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """`n` items. Arrays of another length are a mistake of the caller."""
+    """What is predicted of the `n` items of a test set; the caller sees to it that lengths agree."""
 
     labels: tuple[str, ...]
-    """All that may be said."""
+    """All that may be predicted."""
     truth: NDArray[np.int64]
-    """[n]: index among `labels`."""
+    """[n]: index of the true label among `labels`."""
     probabilities: Array
-    """[n, labels]; NaN where nothing was heard, which counts as an error."""
+    """[n, labels]: each row a distribution, or NaN where no speech was found, which counts as an error."""
     groups: NDArray[np.str_]
-    """[n]: what is drawn again for the interval: the speaker, or the item itself."""
+    """[n]: the unit of resampling for intervals: the speaker, or the item itself."""
 
     def __len__(self) -> int:
         return len(self.truth)
 
     @property
-    def heard(self) -> Flags:
+    def scored(self) -> Flags:
+        """[n]: whether there is a prediction, that is, whether speech was found."""
         return np.asarray(~np.isnan(self.probabilities[:, 0]))
 
     @property
-    def said(self) -> NDArray[np.int64]:
-        """[n]: the likeliest label; -1 where nothing was heard."""
-        return np.where(self.heard, np.nan_to_num(self.probabilities).argmax(1), -1)
+    def predicted(self) -> NDArray[np.int64]:
+        """[n]: index of the most probable label; -1 where there is no prediction."""
+        return np.where(self.scored, np.nan_to_num(self.probabilities).argmax(1), -1)
 
     @property
     def confidence(self) -> Array:
-        """[n]: of the likeliest label; 0 where nothing was heard."""
+        """[n]: probability of the most probable label; 0 where there is no prediction."""
         return np.asarray(np.nan_to_num(self.probabilities).max(1))
 
     @property
     def matrix(self) -> Confusion:
-        return confusion(self.truth, self.said, len(self.labels))
+        """The confusion matrix [labels, labels + 1]."""
+        return confusion(self.truth, self.predicted, len(self.labels))
 
     def only(self, chosen: Flags) -> Predictions:
+        """Return those of the items for which `chosen` [n] is true."""
         return Predictions(self.labels, self.truth[chosen], self.probabilities[chosen], self.groups[chosen])
 
-    def figure(self, metric: Metric) -> Figure:
+    def measure(self, metric: Metric) -> MetricValue:
+        """Return the metric over all items, with its interval."""
         return self.bootstrap(self.statistic(metric))
 
     def statistic(self, metric: Metric) -> Callable[[Rows], float]:
-        """`metric` of some rows; for differences on the same draws."""
-        truth, said, classes = self.truth, self.said, len(self.labels)
-        return lambda rows: metric(confusion(truth[rows], said[rows], classes))
+        """Return `metric` as a function of rows; for differences on the same draws."""
+        truth, predicted, classes = self.truth, self.predicted, len(self.labels)
+        return lambda rows: metric(confusion(truth[rows], predicted[rows], classes))
 
-    def bootstrap(self, statistic: Callable[[Rows], float]) -> Figure:
+    def bootstrap(self, statistic: Callable[[Rows], float]) -> MetricValue:
+        """Return a statistic of rows over all items, with its interval."""
         return bootstrap(statistic, self.groups.tolist())
 
-    def ece(self) -> Figure:
-        """Expected calibration error of what was heard."""
-        confidence, right, heard = self.confidence, self.said == self.truth, self.heard
+    def ece(self) -> MetricValue:
+        """Return the expected calibration error over the items with a prediction."""
+        confidence, correct, scored = self.confidence, self.predicted == self.truth, self.scored
 
         def of(rows: Rows) -> float:
-            rows = rows[heard[rows]]
-            return expected_calibration_error(confidence[rows], right[rows])
+            rows = rows[scored[rows]]
+            return expected_calibration_error(confidence[rows], correct[rows])
 
         return self.bootstrap(of)
 
-    def coverage(self, abstain_below: float) -> Figure:
-        """Share of items of which the program does not abstain."""
+    def coverage(self, abstain_below: float) -> MetricValue:
+        """Return the share of items with a confidence of `abstain_below` or more, which get a label."""
         given = self.confidence >= abstain_below
         return self.bootstrap(lambda rows: float(given[rows].mean()))
 
-    def selective_gain(self, coverage: float) -> Figure:
-        """Accuracy among the surest `coverage` of the items minus accuracy among all."""
-        confidence, right = self.confidence, self.said == self.truth
+    def selective_gain(self, coverage: float) -> MetricValue:
+        """Return the accuracy among the most confident `coverage` of the items minus that among all."""
+        confidence, correct = self.confidence, self.predicted == self.truth
         return self.bootstrap(
-            lambda rows: accuracy_at(coverage, confidence[rows], right[rows]) - float(right[rows].mean())
+            lambda rows: accuracy_at(coverage, confidence[rows], correct[rows]) - float(correct[rows].mean())
         )
 
 
 def together(parts: Sequence[Predictions]) -> Predictions:
-    """Several test sets over the same labels as one."""
+    """Return several test sets over the same labels as one."""
     return Predictions(
         parts[0].labels,
         np.concatenate([part.truth for part in parts]),
@@ -104,6 +109,6 @@ def together(parts: Sequence[Predictions]) -> Predictions:
 
 
 def softmax(logits: Array, temperature: float = 1.0) -> Array:
-    """Probabilities [n, labels]."""
+    """Return the probabilities of `logits` [n, labels] divided by `temperature`."""
     raised = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
     return np.asarray(raised / raised.sum(1, keepdims=True))

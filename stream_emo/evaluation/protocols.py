@@ -1,15 +1,17 @@
-"""`stream-emo eval`: accuracy on published corpora, by protocols that others can repeat."""
+"""`stream-emo eval`: the protocols by name, each on published corpora and repeatable by others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from stream_emo.evaluation.pairs import composed, conflict
+from stream_emo.evaluation.audio_only import leave_one_corpus_out, nemo_loso, ravdess_6fold
+from stream_emo.evaluation.calibration import calibration
+from stream_emo.evaluation.compositions import composed, conflict
+from stream_emo.evaluation.fairness import fairness
+from stream_emo.evaluation.false_alarms import false_alarms
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.robustness import robustness
-from stream_emo.evaluation.texts import emobank, goemotions_ekman, meld_text
-from stream_emo.evaluation.trust import calibration, fairness, false_alarms
-from stream_emo.evaluation.voices import leave_one_corpus_out, nemo_loso, ravdess_6fold
+from stream_emo.evaluation.text_only import emobank, goemotions_ekman, meld_text
 from stream_emo.training.datasets import Data
 
 PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
@@ -26,3 +28,4 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "fairness": fairness,
     "false-alarms": false_alarms,
 }
+"""Each reports into `Data.progress`, and raises `SourceError` where a corpus is missing."""

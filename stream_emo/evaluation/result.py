@@ -1,4 +1,4 @@
-"""What a protocol found, as JSON and as a table for people."""
+"""The result of an evaluation protocol, as JSON and as a table for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stream_emo.config import FusionConfig
-from stream_emo.evaluation.metrics import Figure, accuracy, macro_f1, unweighted_accuracy
+from stream_emo.evaluation.metrics import MetricValue, accuracy, macro_f1, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions
 
 _COMMON = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1", "ece": "ECE", "coverage": "coverage"}
@@ -18,38 +18,43 @@ _COMMON = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1", "ece": "ECE", "covera
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of one protocol. What it does not measure is None."""
+    """The metrics of one protocol; None is what it does not measure."""
 
     protocol: str
+    """Name of the protocol, or of the manifest's file."""
     n: int
-    """Items: clips, sentences or pairs."""
+    """Number of items: clips, sentences or compositions."""
     labels: tuple[str, ...] = ()
-    """Those that occur in the test set, over which it is scored."""
-    ua: Figure | None = None
-    wa: Figure | None = None
-    macro_f1: Figure | None = None
-    ece: Figure | None = None
-    coverage: Figure | None = None
-    """Share of items of which the program does not abstain; the other figures count all items."""
+    """The labels that occur in the test set, over which it is scored."""
+    ua: MetricValue | None = None
+    """Unweighted accuracy (macro recall)."""
+    wa: MetricValue | None = None
+    """Weighted accuracy: the share of correct items."""
+    macro_f1: MetricValue | None = None
+    """Mean F1 of the labels that occur."""
+    ece: MetricValue | None = None
+    """Expected calibration error."""
+    coverage: MetricValue | None = None
+    """Share of items on which the program does not abstain; the other metrics count all items."""
     confusion: tuple[tuple[int, ...], ...] | None = None
-    """[truth, prediction] counts over `labels`..."""
+    """Counts [truth, prediction] over `labels`."""
     other: tuple[int, ...] | None = None
-    """...and, by truth, how often another label was said, or none; these are errors."""
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    """Counts [truth] of predictions beyond `labels`, or of none; these are errors."""
+    metrics: Mapping[str, MetricValue] = field(default_factory=dict)
     """What the protocol measures besides, by name."""
     notes: tuple[str, ...] = ()
-    """What one must know to read the figures."""
+    """What one must know to read the metrics."""
 
     @classmethod
     def of(
         cls,
         protocol: str,
         predictions: Predictions,
-        figures: Mapping[str, Figure] | None = None,
+        metrics: Mapping[str, MetricValue] | None = None,
         notes: Sequence[str] = (),
         abstain_below: float = FusionConfig().abstain_below,
     ) -> Result:
-        """The common figures of a classification, over the labels that occur."""
+        """Return the common metrics of a classification over the labels that occur, and these `metrics`."""
         matrix = predictions.matrix
         occurring = np.flatnonzero(matrix.sum(1) > 0)
         square = matrix[np.ix_(occurring, occurring)]
@@ -57,27 +62,25 @@ class Result:
         labels = tuple(predictions.labels[column] for column in occurring)
         if len(labels) < len(predictions.labels):
             missing = ", ".join(name for name in predictions.labels if name not in labels)
-            scope = (
-                f"scored over {', '.join(labels)}; there is no {missing}, and saying so counts as an error"
-            )
+            scope = f"scored over {', '.join(labels)}; there is no {missing}, and predicting it is an error"
             notes = (scope, *notes)
         return cls(
             protocol,
             len(predictions),
             labels,
-            ua=predictions.figure(unweighted_accuracy),
-            wa=predictions.figure(accuracy),
-            macro_f1=predictions.figure(macro_f1),
+            ua=predictions.measure(unweighted_accuracy),
+            wa=predictions.measure(accuracy),
+            macro_f1=predictions.measure(macro_f1),
             ece=predictions.ece(),
             coverage=predictions.coverage(abstain_below),
             confusion=tuple(tuple(map(int, row)) for row in square),
             other=tuple(map(int, other)),
-            figures=dict(figures or {}),
+            metrics=dict(metrics or {}),
             notes=tuple(notes),
         )
 
     def json(self) -> dict[str, Any]:
-        """What `stream-emo eval --json` prints; NaN becomes null."""
+        """Return what `stream-emo eval --json` prints; what is undefined becomes null."""
         return {
             "protocol": self.protocol,
             "n": self.n,
@@ -85,15 +88,16 @@ class Result:
             **{key: _json(getattr(self, key)) for key in _COMMON},
             "confusion": self.confusion,
             "other": self.other,
-            "figures": {name: _json(value) for name, value in self.figures.items()},
+            "metrics": {name: _json(value) for name, value in self.metrics.items()},
             "notes": list(self.notes),
         }
 
     def table(self) -> str:
-        common = {name: getattr(self, key) for key, name in _COMMON.items()}
-        rows = {name: value for name, value in common.items() if value is not None} | dict(self.figures)
+        """Return what `stream-emo eval` prints."""
+        common: dict[str, MetricValue | None] = {name: getattr(self, key) for key, name in _COMMON.items()}
+        rows = {name: value for name, value in common.items() if value is not None} | dict(self.metrics)
         width = max(map(len, rows), default=0)
-        lines = [f"{self.protocol}, {self.n} items, 95 % intervals in brackets"]
+        lines = [f"{self.protocol}, n = {self.n}, {_about_intervals([*rows.values()])}"]
         lines += [f"  {name:{width}}  {value}" for name, value in rows.items()]
         if self.confusion is not None and self.other is not None:
             lines += ["", *_matrix(self.labels, self.confusion, self.other)]
@@ -101,7 +105,13 @@ class Result:
         return "\n".join(lines)
 
 
-def _json(value: Figure | None) -> dict[str, Any] | None:
+def _about_intervals(values: Sequence[MetricValue]) -> str:
+    if all(math.isnan(value.low) for value in values):
+        return "no intervals, which take at least two speakers"
+    return "95 % intervals in brackets"
+
+
+def _json(value: MetricValue | None) -> dict[str, Any] | None:
     if value is None:
         return None
     return {"value": _number(value.value), "ci95": [_number(value.low), _number(value.high)]}
@@ -112,7 +122,7 @@ def _number(value: float) -> float | None:
 
 
 def _matrix(labels: Sequence[str], confusion: Sequence[Sequence[int]], other: Sequence[int]) -> list[str]:
-    """Truth in rows; the last column is what none of `labels` was said for."""
+    """Return the lines of the confusion matrix: truth in rows, predictions beyond `labels` last."""
     width = max(map(len, (*labels, "other")))
     heading = " ".join(f"{name:>{width}}" for name in ("", *labels, "other"))
     counts = (

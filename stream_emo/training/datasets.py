@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import PACKAGED
 from stream_emo.perception.audio_encoder import ENCODER
 from stream_emo.perception.text_encoder import ADAPTER, Pieces
+from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.training import corpora
 from stream_emo.training.augment_audio import AugmentationChain
 from stream_emo.training.corpora import Clip, Sentence
@@ -35,6 +36,8 @@ class Data:
     """The voice encoder, and..."""
     adapter: Path = PACKAGED / ADAPTER
     """...the changes to MiniLM that features are made with."""
+    progress: Progress = field(default=NO_PROGRESS, compare=False)
+    """Where long work on these corpora reports how far it has come."""
 
     def ravdess(self) -> list[Clip]:
         return corpora.ravdess(self._corpus("ravdess"))

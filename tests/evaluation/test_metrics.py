@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
 from stream_emo.evaluation.metrics import (
     Rows,
@@ -22,7 +24,7 @@ from stream_emo.evaluation.metrics import (
     weighted_f1,
 )
 
-# Truth in rows: three of class 0 (two right), one of class 1 (right), none of class 2 (said once).
+# Truth in rows: three of class 0 (two correct), one of class 1 (correct), none of class 2 (predicted once).
 MATRIX = np.array([[2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
 
 answers = st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), min_size=1, max_size=60)
@@ -35,11 +37,42 @@ def test_by_hand() -> None:
     assert weighted_f1(MATRIX) == pytest.approx((3 * 0.8 + 1) / 4)
 
 
-def test_what_was_not_said_is_an_error_of_its_own_column() -> None:
+def test_no_prediction_is_an_error_with_a_column_of_its_own() -> None:
     matrix = confusion(np.array([0, 0, 1, 1]), np.array([0, -1, 1, 0]), 2)
     np.testing.assert_array_equal(matrix, [[1, 0, 1], [1, 1, 0]])
     assert accuracy(matrix) == 0.5
     assert macro_f1(matrix) == pytest.approx((2 / 4 + 2 / 3) / 2)
+
+
+CLASSES = 4
+items = st.lists(
+    st.tuples(st.integers(0, CLASSES - 1), st.integers(-1, CLASSES - 1)), min_size=1, max_size=60
+).map(np.array)
+
+
+@given(items)
+def test_all_are_what_scikit_learn_computes(pairs: NDArray[np.int64]) -> None:
+    """Of classes that occur; a prediction of -1 is a label of its own there."""
+    truth, predicted = pairs[:, 0], pairs[:, 1]
+    matrix = confusion(truth, predicted, CLASSES)
+    theirs = confusion_matrix(truth, np.where(predicted < 0, CLASSES, predicted), labels=range(CLASSES + 1))
+    np.testing.assert_array_equal(matrix, theirs[:CLASSES])
+    occurring = np.unique(truth)
+    recall, f1, weighted = (
+        score(truth, predicted, labels=occurring, average=average, zero_division=0)
+        for score, average in ((recall_score, "macro"), (f1_score, "macro"), (f1_score, "weighted"))
+    )
+    assert unweighted_accuracy(matrix) == pytest.approx(recall, abs=1e-15)
+    assert accuracy(matrix) == accuracy_score(truth, predicted)
+    assert macro_f1(matrix) == pytest.approx(f1, abs=1e-15)
+    assert weighted_f1(matrix) == pytest.approx(weighted, abs=1e-15)
+
+
+@given(st.lists(st.tuples(*[st.booleans()] * 6), min_size=1, max_size=60).map(np.array))
+def test_several_labels_are_scored_as_scikit_learn_does(flags: NDArray[np.bool_]) -> None:
+    truth, predicted = flags[:, :3], flags[:, 3:]
+    expected = f1_score(truth, predicted, average="macro", zero_division=0)
+    assert multilabel_f1(truth, predicted) == pytest.approx(expected, abs=1e-15)
 
 
 def test_several_labels_by_hand() -> None:
@@ -115,10 +148,11 @@ def test_whole_groups_are_drawn() -> None:
 
 
 def test_one_group_has_no_interval() -> None:
-    figure = bootstrap(lambda rows: 0.5, ["a", "a"])
-    assert figure.value == 0.5
-    assert math.isnan(figure.low)
-    assert math.isnan(figure.high)
+    measured = bootstrap(lambda rows: 0.5, ["a", "a"])
+    assert measured.value == 0.5
+    assert math.isnan(measured.low)
+    assert math.isnan(measured.high)
+    assert str(measured) == "0.500"
 
 
 def test_draws_that_cannot_be_scored_are_left_out() -> None:
@@ -127,5 +161,5 @@ def test_draws_that_cannot_be_scored_are_left_out() -> None:
     def difference(rows: Rows) -> float:
         return 0.25 if {0, 1} <= set(rows.tolist()) else float("nan")
 
-    figure = bootstrap(difference, ["a", "b"])
-    assert (figure.low, figure.value, figure.high) == (0.25, 0.25, 0.25)
+    measured = bootstrap(difference, ["a", "b"])
+    assert (measured.low, measured.value, measured.high) == (0.25, 0.25, 0.25)

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
-from stream_emo.evaluation.metrics import Figure
+from stream_emo.evaluation.metrics import MetricValue
 from stream_emo.evaluation.predictions import Predictions, softmax, together
 from stream_emo.evaluation.result import Result
 
 LABELS = ("neutral", "happy", "sad")
 NAN = [float("nan")] * 3
-# Neutral, right; neutral, said sad; happy, right but unsure; happy, not heard. Nobody is sad.
+# Neutral, correct; neutral, taken for sad; happy, correct but below the threshold; happy, no speech found.
+# Nothing is sad.
 PREDICTIONS = Predictions(
     LABELS,
     np.array([0, 0, 1, 1]),
@@ -21,7 +23,7 @@ PREDICTIONS = Predictions(
 KEYS = ["protocol", "n", "labels", "ua", "wa", "macro_f1", "ece", "coverage", "confusion", "other"]
 
 
-def test_what_is_not_heard_or_not_asked_for_is_an_error() -> None:
+def test_no_prediction_and_labels_that_do_not_occur_are_errors() -> None:
     result = Result.of("mine.csv", PREDICTIONS)
     assert result.labels == ("neutral", "happy")
     assert result.confusion == ((1, 0), (0, 1))
@@ -29,34 +31,34 @@ def test_what_is_not_heard_or_not_asked_for_is_an_error() -> None:
     assert result.wa is not None
     assert result.wa.value == 0.5
     assert result.ece is not None
-    assert result.ece.value == pytest.approx((0.2 + 0.6 + 0.65) / 3), "of what was heard"
+    assert result.ece.value == pytest.approx((0.2 + 0.6 + 0.65) / 3), "over the items with a prediction"
     assert result.coverage is not None
-    assert result.coverage.value == 0.5, "one is too unsure, one not heard"
+    assert result.coverage.value == 0.5, "one is below the threshold, one has no speech"
     assert "no sad" in result.notes[0]
 
 
 def test_json() -> None:
-    figures = {"gain": Figure(0.123456, float("nan"), 0.2)}
-    out = json.loads(json.dumps(Result.of("mine.csv", PREDICTIONS, figures, ["a note"]).json()))
-    assert list(out) == [*KEYS, "figures", "notes"]
+    metrics = {"gain": MetricValue(0.123456, float("nan"), 0.2)}
+    out = json.loads(json.dumps(Result.of("mine.csv", PREDICTIONS, metrics, ["a note"]).json()))
+    assert list(out) == [*KEYS, "metrics", "notes"]
     assert (out["protocol"], out["n"], out["labels"]) == ("mine.csv", 4, ["neutral", "happy"])
     for key in ("ua", "wa", "macro_f1", "ece", "coverage"):
         low, high = out[key]["ci95"]
         assert low <= out[key]["value"] <= high
     assert sum(map(sum, out["confusion"])) + sum(out["other"]) == out["n"]
-    assert out["figures"]["gain"] == {"value": 0.1235, "ci95": [None, 0.2]}
+    assert out["metrics"]["gain"] == {"value": 0.1235, "ci95": [None, 0.2]}
     assert out["notes"][-1] == "a note"
 
 
 def test_what_is_not_measured_is_null() -> None:
-    out = Result("emobank", 3, figures={"valence r": Figure(0.5, 0.4, 0.6)}).json()
+    out = Result("emobank", 3, metrics={"valence r": MetricValue(0.5, 0.4, 0.6)}).json()
     assert list(out)[:-2] == KEYS
     assert [out[key] for key in KEYS[3:]] == [None] * 7
 
 
-def test_the_table_holds_figures_confusion_and_notes() -> None:
-    table = Result.of("mine.csv", PREDICTIONS, {"gain": Figure(0.1, 0.0, 0.2)}, ["a note"]).table()
-    assert table.startswith("mine.csv, 4 items")
+def test_the_table_holds_metrics_confusion_and_notes() -> None:
+    table = Result.of("mine.csv", PREDICTIONS, {"gain": MetricValue(0.1, 0.0, 0.2)}, ["a note"]).table()
+    assert table.startswith("mine.csv, n = 4, 95 % intervals in brackets")
     assert "WA        0.500 [0.500, 0.500]" in table
     assert "gain      0.100 [0.000, 0.200]" in table
     assert "a note" in table
@@ -64,6 +66,20 @@ def test_the_table_holds_figures_confusion_and_notes() -> None:
     assert ["neutral", "happy", "other"] in rows
     assert ["neutral", "1", "0", "1"] in rows
     assert ["happy", "0", "1", "1"] in rows
+
+
+def test_one_item_gets_its_values_without_intervals() -> None:
+    table = Result.of("mine.csv", PREDICTIONS.only(np.array([True, False, False, False]))).table()
+    assert table.startswith("mine.csv, n = 1, no intervals, which take at least two speakers")
+    assert re.search(r"WA +1\.000\n", table)
+    assert "nan" not in table
+
+
+def test_what_is_undefined_is_called_so() -> None:
+    """The calibration error, where speech was found in no clip."""
+    table = Result.of("mine.csv", PREDICTIONS.only(np.array([False, False, False, True]))).table()
+    assert re.search(r"ECE +undefined\n", table)
+    assert "nan" not in table
 
 
 def test_several_sets_together() -> None:

@@ -14,7 +14,7 @@ from stream_emo.config import Config
 from stream_emo.demo import CLIP
 from stream_emo.errors import SourceError
 from stream_emo.evaluation.live import LiveEngine, Take
-from stream_emo.evaluation.manifest import evaluate_manifest, said
+from stream_emo.evaluation.manifest import clip_probabilities, evaluate_manifest
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.types import EMOTIONS, SAMPLE_RATE, Samples, Score
 from tests.events import make_score
@@ -80,10 +80,10 @@ def test_clips_are_scored_over_the_labels_there_are(manifest: Make) -> None:
 
 
 def test_the_longer_utterance_says_more() -> None:
-    likely = dict(zip(EMOTIONS, said([final("happy", 0, 1), final("sad", 2, 5)]), strict=True))
+    likely = dict(zip(EMOTIONS, clip_probabilities([final("happy", 0, 1), final("sad", 2, 5)]), strict=True))
     assert max(likely, key=lambda name: likely[name]) == "sad"
     assert likely["happy"] == pytest.approx(0.7 / 4 + 0.05 * 3 / 4)
-    assert np.isnan(said([])).all()
+    assert np.isnan(clip_probabilities([])).all()
 
 
 ROWS = "path,emotion,speaker\n0.wav,happy,a\n1.wav,happy,b\n2.wav,happy,a\n3.wav,happy,\n"

@@ -1,7 +1,7 @@
-"""Protocols for the voice alone: whatever learns, learns from none of the speakers that are tested.
+"""Protocols for audio only, speaker-independent: nothing is trained on the speakers that are tested.
 
-What reads the encoder is trained anew for every fold; the encoder is taught anew for every third of the
-folds, as the shipped one is, but without their speakers.
+The network is trained anew for every fold; the audio encoder is fine-tuned anew for every third of the folds,
+as the shipped one is, but without their speakers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.config import FusionConfig
-from stream_emo.evaluation.metrics import Array, Figure, unweighted_accuracy
+from stream_emo.evaluation.metrics import Array, MetricValue, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, softmax, together
 from stream_emo.evaluation.result import Result
 from stream_emo.fusion.batch import Window
@@ -33,39 +33,43 @@ from stream_emo.training.splits import check_leaks
 from stream_emo.types import EMOTIONS
 
 FOUR = ("neutral", "happy", "sad", "angry")
-"""What (with calm as neutral) all corpora have."""
+"""The labels that, with calm as neutral, all corpora have."""
 
-_ENCODERS = 3  # Taught for the folds of a corpus: each hears a third of them.
-_CALIBRATED = "temperature: for each fold from the unseen speakers of the other folds"
+_ENCODERS = 3  # Fine-tuned for the folds of a corpus: each serves a third of them.
+_CALIBRATED = "temperature: for each fold from the held-out speakers of the other folds"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folds:
-    """A corpus and, for every fold, a network that has not learnt from its speakers."""
+    """A corpus and, for every fold, a network that was not trained on its speakers."""
 
     clips: Sequence[Clip]
+    """All clips of the corpus."""
     emotions: tuple[str, ...]
+    """The labels that may be predicted."""
     numbers: NDArray[np.int64]
-    """Fold of each clip."""
+    """[clips]: the fold of each clip."""
     sources: Sequence[Data]
-    """Of each fold: with a voice encoder that has not learnt from its speakers, either."""
+    """Per fold: the data, with an audio encoder that was not fine-tuned on its speakers, either."""
     networks: Sequence[FusionNetwork]
+    """Per fold."""
     windows: Sequence[Window]
     """Each clip as it is scored at its end."""
 
-    def heard(self, hearing: Hearing) -> list[Window]:
-        """Each clip at its end, heard in this way by the encoder of its fold."""
+    def encoded(self, condition: Hearing) -> list[Window]:
+        """Return each clip as it is scored at its end, in this condition and by the encoder of its fold."""
         windows = list(self.windows)
         for source in dict.fromkeys(self.sources):
             folds = [number for number, other in enumerate(self.sources) if other == source]
             rows = np.flatnonzero(np.isin(self.numbers, folds)).tolist()
-            heard = endings(voices([self.clips[row] for row in rows], source.voice, source.cache, hearing))
-            for row, window in zip(rows, heard, strict=True):
+            clips = [self.clips[row] for row in rows]
+            degraded = endings(voices(clips, source.voice, source.cache, condition))
+            for row, window in zip(rows, degraded, strict=True):
                 windows[row] = window
         return windows
 
     def predictions(self, windows: Sequence[Window]) -> Predictions:
-        """What the networks say of the clips, heard like this; calibrated as `_CALIBRATED` says."""
+        """Return what the networks predict from `windows`, one per clip, calibrated as `_CALIBRATED` says."""
         truth = np.array([self.emotions.index(merged(clip.label, self.emotions)) for clip in self.clips])
         logits = np.zeros((len(windows), len(self.emotions)))
         for number, network in enumerate(self.networks):
@@ -79,7 +83,7 @@ class Folds:
         return Predictions(self.emotions, truth, probabilities, _speakers(self.clips))
 
     def with_baseline(self) -> Predictions:
-        """Each speaker's clips in random order as one session; not calibrated."""
+        """Return predictions with each speaker's clips, in random order, as one session; not calibrated."""
         alone = self.predictions(self.windows)
         probabilities = np.zeros_like(alone.probabilities)
         for number, network in enumerate(self.networks):
@@ -90,78 +94,81 @@ class Folds:
 
 
 def ravdess_6fold(source: Data) -> Result:
-    """RAVDESS, 8 emotions, 6 folds of 4 unseen actors (1-4, 5-8, ...) as in EmoBox (Ma et al. 2024).
+    """RAVDESS, 8 emotions, 6 folds of 4 held-out actors (1-4, 5-8, ...) as in EmoBox (Ma et al. 2024).
 
     `ua_baseline`: each actor's clips in random order as one session with a causal speaker baseline.
-    `ua_folds_4_6`: actors 13-24, on which no choice was made.
+    `ua_folds_4_6`: actors 13-24, on which no design choice was made.
     """
     folds = ravdess_folds(source)
     alone = folds.predictions(folds.windows)
-    figures = {
-        "ua_baseline": folds.with_baseline().figure(unweighted_accuracy),
-        "ua_folds_4_6": alone.only(folds.numbers >= 3).figure(unweighted_accuracy),
+    metrics = {
+        "ua_baseline": folds.with_baseline().measure(unweighted_accuracy),
+        "ua_folds_4_6": alone.only(folds.numbers >= 3).measure(unweighted_accuracy),
     }
-    return Result.of("ravdess-6fold", alone, figures, [_CALIBRATED])
+    return Result.of("ravdess-6fold", alone, metrics, [_CALIBRATED])
 
 
 def nemo_loso(source: Data) -> Result:
-    """nEMO, 6 emotions (no disgust), leave one of 9 speakers out. Figures as in `ravdess_6fold`."""
+    """nEMO, 6 emotions (no disgust), leave one of 9 speakers out. Metrics as in `ravdess_6fold`."""
     folds = nemo_folds(source)
-    figures = {"ua_baseline": folds.with_baseline().figure(unweighted_accuracy)}
-    return Result.of("nemo-loso", folds.predictions(folds.windows), figures, [_CALIBRATED])
+    metrics = {"ua_baseline": folds.with_baseline().measure(unweighted_accuracy)}
+    return Result.of("nemo-loso", folds.predictions(folds.windows), metrics, [_CALIBRATED])
 
 
 def leave_one_corpus_out(source: Data) -> Result:
-    """Trained on all voices but one corpus, tested on that: neutral (with calm), happy, sad and angry."""
-    figures: dict[str, Figure] = {}
+    """Trained on all corpora but one and tested on that: neutral (with calm), happy, sad and angry."""
+    metrics: dict[str, MetricValue] = {}
     tested = []
     for name in LEFT_OUT:
         left = left_out(source, name)
         tested.append(left.alone)
-        figures[f"{name} ua"] = left.alone.figure(unweighted_accuracy)
-        figures[f"{name} ua_baseline"] = left.with_baseline.figure(unweighted_accuracy)
+        metrics[f"{name} ua"] = left.alone.measure(unweighted_accuracy)
+        metrics[f"{name} ua_baseline"] = left.with_baseline.measure(unweighted_accuracy)
     return Result.of(
         "leave-one-corpus-out",
         together(tested),
-        figures,
-        ["only these four labels may be said", "common figures: both corpora together", TRANSFER],
+        metrics,
+        ["only these four labels may be predicted", "common metrics: both corpora together", TRANSFER],
     )
 
 
 @cache
 def ravdess_folds(source: Data) -> Folds:
-    """Trained once per process."""
+    """Return the trained folds of `ravdess_6fold`; they are trained once per process."""
     numbers = np.array([(int(clip.speaker) - 1) // 4 for clip in source.ravdess()])
     return _folds(source, "ravdess", numbers, RAVDESS)
 
 
 @cache
 def nemo_folds(source: Data) -> Folds:
-    """Trained once per process."""
+    """Return the trained folds of `nemo_loso`; they are trained once per process."""
     numbers = np.unique(_speakers(source.nemo()), return_inverse=True)[1]
     return _folds(source, "nemo", numbers, EMOTIONS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeftOut:
-    """A corpus of which the network knows nothing."""
+    """What is predicted of a corpus that the network was not trained on."""
 
     alone: Predictions
+    """Each clip by itself, calibrated as `TRANSFER` says."""
     with_baseline: Predictions
+    """Each speaker's clips as one session, not calibrated."""
     uncalibrated: Predictions
+    """Each clip by itself."""
 
 
 TRANSFER = (
-    "temperature: one number, fitted on the other corpus left out (whose network has learnt from the tested "
+    "temperature: one number, fitted on the other held-out corpus (whose network was trained on the tested "
     "corpus); the tested clips have no part in it"
 )
 
 
 @cache
 def left_out(source: Data, target: str) -> LeftOut:
-    """`target` (of `LEFT_OUT`) by a network trained on all other voices; calibrated as `TRANSFER` says."""
+    """Return the predictions of `target` (one of `LEFT_OUT`) by a network trained on all other corpora."""
     (other,) = (name for name in LEFT_OUT if name != target)
-    calibrating, tested = _stranger(source, other), _stranger(source, target)
+    calibrating, tested = _held_out(source, other), _held_out(source, target)
     temperature, _ = fit_temperature(calibrating.logits, np.eye(len(FOUR))[calibrating.truth])
     sessions = in_sessions(tested.network, tested.windows, tested.speakers)[:, _COLUMNS]
     return LeftOut(
@@ -172,7 +179,9 @@ def left_out(source: Data, target: str) -> LeftOut:
 
 
 def in_sessions(network: FusionNetwork, windows: Sequence[Window], speakers: NDArray[np.str_]) -> Array:
-    """Probabilities, each speaker's windows in random order as one session with its causal baseline."""
+    """Return the probabilities [n, emotions] when each speaker's windows, in random order, are one session
+    with its causal baseline.
+    """
     generator = np.random.default_rng(0)
     fuser = Fuser(network, FusionConfig())
     scores = np.zeros((len(windows), len(network.config.emotions)))
@@ -189,8 +198,8 @@ _COLUMNS = [EMOTIONS.index(name) for name in FOUR]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Stranger:
-    """The clips of a corpus that have one of four labels, and what a network that knows the others says."""
+class _HeldOut:
+    """The clips of a corpus that have one of `FOUR`, and the logits of a network trained on the others."""
 
     network: FusionNetwork
     truth: NDArray[np.int64]
@@ -201,7 +210,7 @@ class _Stranger:
 
 
 @cache
-def _stranger(source: Data, target: str) -> _Stranger:
+def _held_out(source: Data, target: str) -> _HeldOut:
     source = without(source, target)
     clips = voice_corpora(source)[target]()
     network = trained_without(source, target)
@@ -210,28 +219,31 @@ def _stranger(source: Data, target: str) -> _Stranger:
     windows = [every[row] for row in rows]
     truth = np.array([FOUR.index(merged(clips[row].label)) for row in rows])
     speakers = np.array([f"{target} {clips[row].speaker}" for row in rows])
-    return _Stranger(network, truth, predict(network, windows)[:, _COLUMNS], windows, speakers)
+    return _HeldOut(network, truth, predict(network, windows)[:, _COLUMNS], windows, speakers)
 
 
 def _folds(source: Data, name: str, numbers: NDArray[np.int64], emotions: Sequence[str]) -> Folds:
     clips = voice_corpora(source)[name]()
     every = np.unique(numbers)
     groups = np.array_split(every, min(_ENCODERS, len(every)))
-    networks, sources = [], []
+    networks: list[FusionNetwork] = []
+    sources: list[Data] = []
     windows: dict[int, Window] = {}
+    source.progress.step(0, len(every), f"folds of {name}")
     for group in groups:
-        unseen = {clip.speaker for clip in compress(clips, np.isin(numbers, group))}
-        there = without(source, name, unseen)
+        held_out = {clip.speaker for clip in compress(clips, np.isin(numbers, group))}
+        there = without(source, name, held_out)
         corpus = there.voices(clips, emotions, copies=COPIES)
         for number in group.tolist():
             tested = numbers == number
             check_leaks(list(compress(clips, ~tested)), list(compress(clips, tested)))
-            learnt = subset(corpus, np.tile(~tested, 1 + COPIES))
-            networks.append(trained([learnt], emotions, seed=number))
+            fitted = subset(corpus, np.tile(~tested, 1 + COPIES))
+            networks.append(trained([fitted], emotions, seed=number))
             sources.append(there)
             # The clips as they are come first.
             rows = np.flatnonzero(tested).tolist()
             windows |= zip(rows, endings([corpus.voices[row] for row in rows]), strict=True)
+            source.progress.step(len(networks), len(every), f"folds of {name}")
     return Folds(clips, tuple(emotions), numbers, sources, networks, [windows[n] for n in range(len(clips))])
 
 

@@ -1,0 +1,57 @@
+"""The protocol that counts the emotions that the program reports of people who only read aloud."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stream_emo.bench.workload import read
+from stream_emo.config import Config
+from stream_emo.evaluation.live import Live, LiveEngine
+from stream_emo.evaluation.metrics import MetricValue, Rows, bootstrap
+from stream_emo.evaluation.result import Result
+from stream_emo.progress import track
+from stream_emo.training.datasets import Data
+from stream_emo.types import EMOTIONS
+
+_HOUR = 3600.0  # s
+
+
+def false_alarms(source: Data, live: Live | None = None) -> Result:
+    """Labels other than neutral per hour of read speech (LibriSpeech), through the live path.
+
+    With the default configuration: the final score of each utterance, where the program does not abstain.
+    Only speakers with an odd number: training may use those with an even one.
+    """
+    clips = [clip for clip in source.librispeech() if int(clip.speaker) % 2]
+    live = live or LiveEngine(Config())
+    finals = [
+        live.hear(read(clip.path), None).finals for clip in track(clips, source.progress, "scoring clips")
+    ]
+    hours = np.array([sum(score.end - score.start for score in scores) for scores in finals]) / _HOUR
+    labels = [[score.label for score in scores] for scores in finals]
+    speakers = [clip.speaker for clip in clips]
+
+    def rate(*counted: str | None) -> MetricValue:
+        counts = np.array([sum(label in counted for label in given) for given in labels])
+
+        def per_hour(rows: Rows) -> float:
+            speech = float(hours[rows].sum())
+            return float(counts[rows].sum()) / speech if speech else float("nan")
+
+        return bootstrap(per_hour, speakers)
+
+    alarming = tuple(name for name in EMOTIONS if name != "neutral")
+    return Result(
+        "false-alarms",
+        len(clips),
+        metrics={
+            "false alarms per hour": rate(*alarming),
+            **{f"{name} per hour": rate(name) for name in alarming},
+            "neutral per hour": rate("neutral"),
+            "abstained per hour": rate(None),
+        },
+        notes=(
+            f"{60 * hours.sum():.1f} minutes of speech in {sum(map(len, labels))} utterances",
+            "speakers with an odd number; training may use those with an even one",
+        ),
+    )
