@@ -12,10 +12,10 @@ from pathlib import Path
 
 from stream_emo.config import Config
 from stream_emo.errors import WeightsError
-from stream_emo.fusion.fuser import Fuser, checkpoint_path
+from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.models.registry import MINILM, WHISPER, find
-from stream_emo.perception.audio_encoder import ENCODER, STATES, AudioEncoder
-from stream_emo.perception.text_encoder import ADAPTER, TEXT_FEATURES, TextEncoder
+from stream_emo.perception.audio_encoder import STATES, AudioEncoder
+from stream_emo.perception.text_encoder import TEXT_FEATURES, TextEncoder
 from stream_emo.perception.whisper.model import Whisper
 from stream_emo.runtime.background import load
 from stream_emo.runtime.onnx import one_thread_for_numpy
@@ -44,23 +44,19 @@ class Engine:
         speech = config.speech
         self._config = config
         folder = find(MINILM, speech.text_model) if speech.text else None
-        self._fuser = Fuser.load(config.fusion)
+        checkpoint = Checkpoint.configured(config.fusion)
+        self._fuser = checkpoint.fuser()
         whisper = find(WHISPER, speech.model)
-        checkpoint = checkpoint_path(config.fusion)
-        self._voice = AudioEncoder(checkpoint / ENCODER, speech.device)
-        _check_width("fusion.checkpoint", checkpoint / ENCODER, self._voice.width, STATES)
-        if self._voice.digest != self._fuser.audio_encoder:
-            raise WeightsError(
-                f"{checkpoint}: {ENCODER} is not the one that model.safetensors was trained with; "
-                "take both from the same checkpoint"
-            )
+        self._voice = AudioEncoder(checkpoint.audio_encoder, speech.device)
+        _check_width("fusion.checkpoint", checkpoint.audio_encoder, self._voice.width, STATES)
         # One thread each: two passes side by side use two cores better than two threads in either do.
         self._turns = Turns(_cores())
         self._whisper = Whisper(whisper, speech.device, speech.compute_type, self._turns.at_once)
         self._decodings = Batches(self._turns, self._whisper.decode, _DECODED_AT_ONCE)
         self._text_encoder = None
         if folder is not None:
-            self._text_encoder = load("text encoder", lambda: _text_encoder(folder, checkpoint / ADAPTER))
+            adapter = checkpoint.text_adapter
+            self._text_encoder = load("text encoder", lambda: _text_encoder(folder, adapter))
 
     def wait(self) -> None:
         """Until everything is loaded, or has failed to."""

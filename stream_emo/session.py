@@ -30,6 +30,7 @@ from stream_emo.types import (
     GateItem,
     Lost,
     PublishedWord,
+    Rolling,
     Score,
     Silence,
     Speech,
@@ -73,7 +74,7 @@ class Session:
         self._decodings = decodings
         self._transcriber = Transcriber(whisper)
         self._text_encoder = text_encoder
-        self._fusion = fuser.session()
+        self._fusion = fuser.session(config.fusion)
         self.name = name
         self._channel = channel
         self._transcript: Transcript | None = None
@@ -185,7 +186,8 @@ class Session:
 
     def _fuse(self, heard: Heard, age: Age) -> Score:
         estimate = self._fusion.fuse(heard.audio, self._text, heard.end)
-        rolling = self._fusion.roll(heard.utterance, estimate, heard.start, heard.end)
+        mean = self._fusion.roll(heard.utterance, estimate, heard.start, heard.end)
+        rolling = Rolling(mean.probabilities, mean.valence, mean.arousal, mean.label)
         confidence = max(estimate.probabilities.values())
         transcript = self._transcript
         self._score = Score(
@@ -223,7 +225,7 @@ class Session:
                 latency_ms=age(end.decided_at),
             )
         )
-        self._fusion.settle()
+        self._fusion.update()
         if self._transcript is not None:
             self._said.append((end.end, self._transcript.text))
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from stream_emo.bench import workload
 from stream_emo.config import Config
-from stream_emo.fusion.fuser import Fuser, checkpoint_path
+from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.models.registry import WHISPER, find
-from stream_emo.perception.audio_encoder import ENCODER, AudioEncoder
+from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.whisper.model import Whisper
 from stream_emo.progress import Progress, track
@@ -47,13 +47,14 @@ def hop(data: Path, progress: Progress) -> Hop:
     config = Config()
     one_thread_for_numpy()
     whisper = Whisper(find(WHISPER, config.speech.model), "cpu", config.speech.compute_type)
-    tokens = TokenStream(AudioEncoder(checkpoint_path(config.fusion) / ENCODER))
-    fuser = Fuser.load(config.fusion)
+    checkpoint = Checkpoint.configured(config.fusion)
+    tokens = TokenStream(AudioEncoder(checkpoint.audio_encoder))
+    fuser = checkpoint.fuser()
     window = round(config.fusion.window_s * SAMPLE_RATE)
     spent_ms: tuple[list[float], list[float], list[float]] = ([], [], [])
     for path in track(workload.clips(data, workload.READ_SPEECH)[::_EVERY_CLIP], progress, "hop"):
         samples = workload.read(path)[: _UTTERANCE_HOPS * SAMPLE_RATE]
-        session = fuser.session()
+        session = fuser.session(config.fusion)
         tokens.begin()
         for end in range(SAMPLE_RATE, len(samples) + 1, SAMPLE_RATE):
             so_far = samples[:end]
@@ -66,7 +67,7 @@ def hop(data: Path, progress: Progress) -> Hop:
             times.append(time.perf_counter())
             for stage, (before, after) in zip(spent_ms, pairwise(times), strict=True):
                 stage.append(1000 * (after - before))
-        session.settle()
+        session.update()
     # The first utterance pays for what is done once.
     encoder, audio_ms, fusion = (statistics.median(stage[_UTTERANCE_HOPS:]) for stage in spent_ms)
     return Hop(len(spent_ms[0]) - _UTTERANCE_HOPS, encoder, audio_ms, fusion, audio_ms + fusion)

@@ -203,7 +203,7 @@ def train(
     if manifest is not None:
         if init is None:
             raise typer.BadParameter("a manifest needs --init default, or --init FOLDER of a checkpoint")
-        from stream_emo.fusion.fuser import PACKAGED
+        from stream_emo.models.checkpoint import PACKAGED
         from stream_emo.training.corpora import manifest as read
         from stream_emo.training.finetune import finetune
 

@@ -183,14 +183,14 @@ def in_sessions(network: FusionNetwork, windows: Sequence[Window], speakers: NDA
     with its causal baseline.
     """
     generator = np.random.default_rng(0)
-    fuser = Fuser(network, FusionConfig())
+    fuser = Fuser(network)
     scores = np.zeros((len(windows), len(network.config.emotions)))
     for speaker in np.unique(speakers):
-        session = fuser.session()
+        session = fuser.session(FusionConfig())
         for row in generator.permutation(np.flatnonzero(speakers == speaker)):
             window = windows[row]
             scores[row] = [*session.fuse(window.audio, None, window.end).probabilities.values()]
-            session.settle()
+            session.update()
     return scores
 
 

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_emo.config import FusionConfig
 from stream_emo.evaluation.audio_only import TRANSFER, left_out
 from stream_emo.evaluation.metrics import MetricValue, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.text_only import estimates_of
-from stream_emo.fusion.fuser import Fuser
+from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
 from stream_emo.training.features import endings, voices
@@ -50,7 +49,7 @@ def calibration(source: Data) -> Result:
 def _shipped(source: Data, clips: Sequence[Clip]) -> Predictions:
     """Return what the packaged checkpoint predicts from the audio at the end of each clip."""
     windows = endings(voices(clips, source.voice, source.cache))
-    estimates = estimates_of(Fuser.load(FusionConfig()), windows)
+    estimates = estimates_of(Checkpoint.open().fuser(), windows)
     return Predictions(
         EMOTIONS,
         np.array([EMOTIONS.index(merged(clip.label)) for clip in clips]),

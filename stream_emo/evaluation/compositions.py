@@ -19,7 +19,7 @@ from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.text_only import estimates_of
 from stream_emo.fusion.batch import Window
-from stream_emo.fusion.fuser import Fuser
+from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.perception.text_encoder import Pieces
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.training import features
@@ -125,7 +125,7 @@ def compose(
     """Return predictions for the clips `rows` [n], each with a random sentence of `sentence_emotions` [n]
     and scored against `truth` [n].
     """
-    fuser = Fuser.load(FusionConfig())
+    fuser = Checkpoint.open().fuser()
     length = round(FusionConfig().window_s * SAMPLE_RATE)
     windows = []
     for row, emotion in zip(rows, sentence_emotions, strict=True):

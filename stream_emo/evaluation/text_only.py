@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.config import FusionConfig
 from stream_emo.evaluation.metrics import (
     Array,
     Flags,
@@ -23,6 +22,7 @@ from stream_emo.evaluation.predictions import Predictions
 from stream_emo.evaluation.result import Result
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import Fuser
+from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.progress import NO_PROGRESS, Progress, track
 from stream_emo.training.corpora import Sentence
 from stream_emo.training.datasets import Data, written
@@ -121,7 +121,7 @@ def estimates_of(fuser: Fuser, windows: Sequence[Window], progress: Progress = N
 
 
 def _estimates(source: Data, sentences: Sequence[Sentence]) -> list[Estimate]:
-    return estimates_of(Fuser.load(FusionConfig()), written(source.texts(sentences)), source.progress)
+    return estimates_of(Checkpoint.open().fuser(), written(source.texts(sentences)), source.progress)
 
 
 def _predictions(truth: NDArray[np.int64], likely: Array) -> Predictions:

@@ -1,9 +1,13 @@
-"""What this speaker usually sounds like, learnt as the session goes on, to hear what is unusual.
+"""The speaker baseline: how a speaker usually sounds, estimated while the session goes on.
 
-The statistics of an utterance's voice are taken for the mean of its emotion, plus the speaker's offset (the
-recording's channel included), plus the speaker's own way of this emotion, plus the rest; each is Gaussian.
-The offset is estimated from what is left of the utterances so far when the means of the emotions that they
-seemed to express are taken away, so that a speaker who is always angry does not become the new neutral.
+The model is Gaussian. The audio statistics of an utterance, projected onto k directions, are the mean of its
+emotion over all speakers, plus an offset of the speaker (which includes that of the recording channel), plus
+a term for this speaker with this emotion, plus a residual. The offset is estimated (empirical Bayes: shrunk
+towards zero) from what is left of past utterances when the means of the emotions that they seemed to express
+are subtracted, so that a speaker who is always angry does not become the new neutral.
+
+Compare Sethu et al. (2007), "Speaker Normalisation for Speech-Based Emotion Detection"; for the variance
+components Kenny et al. (2008), "A Study of Interspeaker Variability in Speaker Verification".
 """
 
 from __future__ import annotations
@@ -16,111 +20,118 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_FEW, _MANY = 2.0, 5.0
-"""Emotions heard (the exponential of the entropy of their shares): up to so many nothing is believed of the
-offset, since the manner of one emotion cannot be told from the speaker; from so many on everything."""
-_FADING = 0.97
-"""Per utterance: how fast it is forgotten which emotions were heard."""
-_SHARPER = 2
-"""Power to which the probabilities of an utterance are raised: what is unsure says little."""
+_MIN_VARIETY, _FULL_VARIETY = 2.0, 5.0
+"""Effective number of emotions heard (the exponential of the entropy of their shares): up to the first the
+offset is taken as zero, since with one emotion it cannot be told from the speaker's way of that emotion; from
+the second on it is used in full."""
+_VARIETY_DECAY = 0.97
+"""Per utterance: decay of the counts of emotions heard."""
+_SHARPENING = 2
+"""Power to which the probabilities of an utterance are raised before they share it out among the emotions."""
+_MIN_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """How speakers differ: variances along `k` directions of the voice's statistics, over a training set."""
+    """How speakers differ: means and variance components of the projections, over a training set."""
 
     means: Array
     """[emotions, k]: of each emotion, over all speakers."""
-    offset: Array
-    """[k]: variance of speakers' offsets."""
-    manner: Array
-    """[k]: variance of a speaker's own way of an emotion."""
-    rest: Array
-    """[k]: variance of an utterance about that."""
+    speaker_variance: Array
+    """[k]: of the speakers' offsets."""
+    speaker_emotion_variance: Array
+    """[k]: of a speaker's way of an emotion, about the speaker's offset."""
+    residual_variance: Array
+    """[k]: of an utterance, about both."""
 
     @classmethod
-    def learn(
-        cls, points: Array, emotions: NDArray[np.int64], speakers: NDArray[np.int64], count: int
+    def fit(
+        cls, projections: Array, emotions: NDArray[np.int64], speakers: NDArray[np.int64], count: int
     ) -> Self:
-        """From statistics [n, k] with their emotions (below `count`) and speakers."""
-        means = np.zeros((count, points.shape[1]))
+        """Return the population of projections [n, k] with emotions [n], below `count`, and speakers [n]."""
+        means = np.zeros((count, projections.shape[1]))
         for emotion in np.unique(emotions):
-            means[emotion] = points[emotions == emotion].mean(0)
-        left = points - means[emotions]
-        offsets, manners, rests = [], [], []
+            means[emotion] = projections[emotions == emotion].mean(0)
+        residuals = projections - means[emotions]
+        offsets, interactions, variances = [], [], []
         for speaker in np.unique(speakers):
             own = speakers == speaker
-            cells = [left[own & (emotions == emotion)] for emotion in np.unique(emotions[own])]
+            cells = [residuals[own & (emotions == emotion)] for emotion in np.unique(emotions[own])]
             offset = np.mean([cell.mean(0) for cell in cells], 0)
             offsets.append(offset)
-            manners += [cell.mean(0) - offset for cell in cells]
-            rests.append(np.mean([cell.var(0) for cell in cells], 0))
-        floor = 1e-6
+            interactions += [cell.mean(0) - offset for cell in cells]
+            variances.append(np.mean([cell.var(0) for cell in cells], 0))
         return cls(
             means,
-            np.maximum(np.var(offsets, 0), floor),
-            np.maximum(np.var(manners, 0), floor),
-            np.maximum(np.mean(rests, 0), floor),
+            np.maximum(np.var(offsets, 0), _MIN_VARIANCE),
+            np.maximum(np.var(interactions, 0), _MIN_VARIANCE),
+            np.maximum(np.mean(variances, 0), _MIN_VARIANCE),
         )
 
-    def distance(self, points: Array) -> Array:
-        """[n] of statistics [n, k]: mean squared distance to the nearest emotion's mean, in variances of what
-        speakers do; about 1 for voices like those of the training set."""
-        variance = self.offset + self.manner + self.rest
-        apart = (points[:, None] - self.means) ** 2 / variance
+    def distance(self, projections: Array) -> Array:
+        """Return the distance [n] of projections [n, k] from the nearest emotion's mean.
+
+        It is the mean over k of squared differences in units of the total variance: about 1 for audio like
+        that of the training set.
+        """
+        variance = self.speaker_variance + self.speaker_emotion_variance + self.residual_variance
+        apart = (projections[:, None] - self.means) ** 2 / variance
         return np.asarray(apart.mean(2).min(1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BaselineState:
-    """Enough to go on in another session: sums over the utterances of each emotion.
-
-    `residuals` [emotions, k]; `counts` and `heard` [emotions], the latter how often each was the likeliest.
-    """
+    """Sums over the utterances so far, enough to continue in another session."""
 
     residuals: Array
+    """[emotions, k]: of each emotion, the sum of its utterances' differences from its mean."""
     counts: Array
-    heard: Array
+    """[emotions]: the number of utterances in each sum; an uncertain utterance is shared out."""
+    recent: Array
+    """[emotions]: how often each was the likeliest, decayed per utterance."""
 
-    def plus(self, population: Population, point: Array, probabilities: Array) -> BaselineState:
-        """With one utterance more: its statistics [k], and the probabilities [emotions] of what it said."""
-        shares = probabilities**_SHARPER
+    @classmethod
+    def empty(cls, population: Population) -> Self:
+        """Return the state before the first utterance."""
+        emotions = len(population.means)
+        return cls(np.zeros_like(population.means), np.zeros(emotions), np.zeros(emotions))
+
+    def plus(self, population: Population, projection: Array, probabilities: Array) -> BaselineState:
+        """Return the state after one more utterance with this projection [k] and probabilities [emotions]."""
+        shares = probabilities**_SHARPENING
         shares = shares / shares.sum()
-        residuals = shares[:, None] * (point - population.means)
-        heard = self.heard * _FADING
-        heard[probabilities.argmax()] += 1
-        return BaselineState(self.residuals + residuals, self.counts + shares, heard)
+        residuals = shares[:, None] * (projection - population.means)
+        recent = self.recent * _VARIETY_DECAY
+        recent[probabilities.argmax()] += 1
+        return BaselineState(self.residuals + residuals, self.counts + shares, recent)
 
     def offset(self, population: Population) -> Array:
-        """[k]: the expected offset of the speaker; exactly zero without history."""
-        total = self.heard.sum()
+        """Return the expected offset [k] of the speaker; exactly zero without history."""
+        total = self.recent.sum()
         if total == 0:
             return np.zeros(self.residuals.shape[1])
-        shares = self.heard / total
+        shares = self.recent / total
         variety = np.exp(-(shares * np.log(shares + 1e-12)).sum())
-        belief = np.clip((variety - _FEW) / (_MANY - _FEW), 0.0, 1.0)
-        counts = self.counts[:, None]
-        variance = counts * population.manner + population.rest  # Of an emotion's sum, per utterance.
-        precision = 1 / population.offset + (counts / variance).sum(0)
-        return np.asarray(belief * (self.residuals / variance).sum(0) / precision)
+        trust = np.clip((variety - _MIN_VARIETY) / (_FULL_VARIETY - _MIN_VARIETY), 0.0, 1.0)
+        counts = self.counts[:, None]  # [emotions, 1]
+        # Variance of an emotion's sum, per utterance: [emotions, k].
+        variance = counts * population.speaker_emotion_variance + population.residual_variance
+        precision = 1 / population.speaker_variance + (counts / variance).sum(0)  # [k]
+        return np.asarray(trust * (self.residuals / variance).sum(0) / precision)
 
 
 class SpeakerBaseline:
-    """The running estimate of one speaker's offset. Causal: it knows only utterances that are over."""
+    """The running estimate of one speaker's offset. It is causal: only finished utterances count."""
 
     def __init__(self, population: Population) -> None:
         self._population = population
-        self.state = nothing_heard(population)
+        self.state = BaselineState.empty(population)
 
     @property
     def offset(self) -> Array:
+        """The expected offset [k]."""
         return self.state.offset(self._population)
 
-    def settle(self, point: Array, probabilities: Array) -> None:
-        """An utterance is over: see `BaselineState.plus`."""
-        self.state = self.state.plus(self._population, point, probabilities)
-
-
-def nothing_heard(population: Population) -> BaselineState:
-    emotions = len(population.means)
-    return BaselineState(np.zeros_like(population.means), np.zeros(emotions), np.zeros(emotions))
+    def update(self, projection: Array, probabilities: Array) -> None:
+        """Take account of a finished utterance; see `BaselineState.plus`."""
+        self.state = self.state.plus(self._population, projection, probabilities)

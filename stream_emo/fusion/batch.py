@@ -1,4 +1,4 @@
-"""From tokens on the sample clock to what a fusion network takes, and what it gives back."""
+"""The input and output of a fusion network, and how windows of tokens become a padded batch."""
 
 from __future__ import annotations
 
@@ -16,66 +16,69 @@ T = TypeVar("T", AudioTokens, TextTokens)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """What one score looks at: the tokens of one utterance up to `end`, None where a modality is missing."""
+    """What one score is computed from: tokens of an utterance up to sample `end`; None: modality missing."""
 
     audio: AudioTokens | None
     text: TextTokens | None
     end: int
 
     def last(self, length: int) -> Window:
-        """The part of it that lies in the `length` samples before its end."""
+        """Return the part that lies in the `length` samples before the end."""
         return Window(_since(self.audio, self.end - length), _since(self.text, self.end - length), self.end)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Padded:
+class PaddedTokens:
     """The tokens of one modality in b windows, padded at the end."""
 
     features: NDArray[np.float32]
     """[b, n, f]"""
     ages: NDArray[np.float32]
-    """[b, n]: seconds from the token to the window's end."""
+    """[b, n]: seconds from the token to the end of its window."""
     present: NDArray[np.bool_]
-    """[b, n]: False where padded; nowhere True in a window without this modality."""
+    """[b, n]: False where padded; all False in a window without this modality."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    audio: Padded
-    text: Padded
-    offsets: NDArray[np.float32] | None
-    """[b, k]: what is due to the speakers; None: nothing is known of them."""
+    """The input of a fusion network: b windows."""
+
+    audio: PaddedTokens
+    text: PaddedTokens
+    speaker_offsets: NDArray[np.float32] | None
+    """[b, k]: estimated offsets of the speakers, see `baseline`; None: not estimated."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Verdicts:
-    """Of b windows."""
+class NetworkOutput:
+    """The output of a fusion network for b windows."""
 
     probabilities: NDArray[np.float64]
     """[b, e], calibrated."""
     affect: NDArray[np.float64]
     """[b, 2]: valence and arousal, -1 to 1."""
-    weights: NDArray[np.float64]
-    """[b, 2]: shares of voice and words in the decision; a missing modality has 0."""
-    points: NDArray[np.float64]
-    """[b, k]: the voice's statistics, from which the speaker's baseline is learnt; 0 without a voice."""
+    modality_weights: NDArray[np.float64]
+    """[b, 2]: shares of audio and text in the decision; a missing modality has 0."""
+    projections: NDArray[np.float64]
+    """[b, k]: audio statistics along the speaker directions, the input of the baseline; 0 without audio."""
 
 
 def collate(
     windows: Sequence[Window],
     audio_features: int,
     text_features: int,
-    offsets: NDArray[np.float64] | None = None,
+    speaker_offsets: NDArray[np.float64] | None = None,
 ) -> Batch:
-    """Windows side by side; `offsets` [windows, k]: of their speakers, see `baseline`.
+    """Return the windows side by side; `speaker_offsets` [windows, k]: see `Batch`.
 
-    Raises `ValueError` when tokens have other widths than these.
+    Raises:
+        ValueError: tokens have other widths than `audio_features` and `text_features`.
     """
     ends = [window.end for window in windows]
     return Batch(
         _pad([window.audio for window in windows], ends, audio_features),
         _pad([window.text for window in windows], ends, text_features),
-        None if offsets is None else offsets.astype(np.float32),
+        None if speaker_offsets is None else speaker_offsets.astype(np.float32),
     )
 
 
@@ -86,14 +89,14 @@ def _since(tokens: T | None, first: int) -> T | None:
     return type(tokens)(tokens.features[kept], tokens.positions[kept]) if kept.any() else None
 
 
-def _pad(streams: Sequence[AudioTokens | TextTokens | None], ends: Sequence[int], width: int) -> Padded:
-    longest = max((len(tokens.positions) for tokens in streams if tokens is not None), default=0)
-    # At least one place, so that a missing modality is an empty stream and not an empty tensor.
-    shape = (len(streams), max(1, longest))
+def _pad(windows: Sequence[AudioTokens | TextTokens | None], ends: Sequence[int], width: int) -> PaddedTokens:
+    longest = max((len(tokens.positions) for tokens in windows if tokens is not None), default=0)
+    # At least one place: a batch without this modality has an empty row of tokens, not an empty tensor.
+    shape = (len(windows), max(1, longest))
     features: NDArray[np.float32] = np.zeros((*shape, width), np.float32)
     ages = np.zeros(shape, np.float32)
     present = np.zeros(shape, np.bool_)
-    for row, (tokens, end) in enumerate(zip(streams, ends, strict=True)):
+    for row, (tokens, end) in enumerate(zip(windows, ends, strict=True)):
         if tokens is None:
             continue
         count = len(tokens.positions)
@@ -102,4 +105,4 @@ def _pad(streams: Sequence[AudioTokens | TextTokens | None], ends: Sequence[int]
         features[row, :count] = tokens.features
         ages[row, :count] = (end - tokens.positions) / SAMPLE_RATE
         present[row, :count] = True
-    return Padded(features, ages, present)
+    return PaddedTokens(features, ages, present)

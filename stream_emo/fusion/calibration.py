@@ -1,4 +1,7 @@
-"""Calibration: probabilities that mean what they say."""
+"""Temperature scaling: dividing logits by one number so that probabilities match frequencies.
+
+Guo et al. (2017), "On Calibration of Modern Neural Networks".
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,11 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[float, float]:
-    """The temperature that makes `softmax(logits / temperature)` likeliest to give `targets`, and the
-    cross-entropy it leaves.
+    """Return the temperature with the least cross-entropy of `softmax(logits / temperature)`, and that.
 
-    `logits`, `targets`: float [n, classes]; targets are distributions. Guo et al. (2017), "On Calibration
-    of Modern Neural Networks". The loss has one minimum in the logarithm of the temperature; golden-section
-    search finds it between 0.2 and 10.
+    `logits`, `targets`: float [n, classes]; targets are distributions. The loss has one minimum in the
+    logarithm of the temperature; golden-section search finds it between 0.2 and 10. (SciPy's
+    `minimize_scalar` would do the same in as many lines.)
     """
     low, high = np.log(_LOWEST), np.log(_HIGHEST)
     for _ in range(_STEPS):
@@ -30,6 +32,6 @@ def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.float64]) -
 
 
 def cross_entropy(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    """Mean over rows, in nats, of `softmax(logits)` [n, classes] against distributions."""
+    """Return the mean cross-entropy in nats of `softmax(logits)` [n, classes] against distributions."""
     shifted = logits - logits.max(1, keepdims=True)
     return float(-(targets * (shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))).sum(1).mean())

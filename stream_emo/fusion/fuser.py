@@ -1,118 +1,103 @@
-"""The fusion network as the pipeline uses it: loaded and checked once, then one small state per session."""
+"""The fusion network as the pipeline uses it: loaded once, then one small state per session."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.config import FusionConfig
-from stream_emo.errors import WeightsError
+from stream_emo.events import Rolling
 from stream_emo.fusion.baseline import BaselineState, Population, SpeakerBaseline
-from stream_emo.fusion.batch import Batch, Verdicts, Window, collate
-from stream_emo.fusion.network_config import FEATURES, TEXT_ENCODER, NetworkConfig
-from stream_emo.fusion.onnx_network import COMPILED, CompiledNetwork
-from stream_emo.fusion.rolling import RollingState
-from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, Rolling, TextTokens
+from stream_emo.fusion.batch import Batch, NetworkOutput, Window, collate
+from stream_emo.fusion.network_config import NetworkConfig
+from stream_emo.fusion.rolling import Mean, RollingState
+from stream_emo.types import SAMPLE_RATE, AudioTokens, Estimate, TextTokens
 
-PACKAGED = Path(__file__).parent / "weights"
-"""The checkpoint that ships."""
-_FEWEST_TOKENS = 2  # Of the voice, 0.4 s, when no words are known.
-WEIGHTS = ("config.json", "model.safetensors")
-"""What training starts from."""
-_REMEDY = "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
-
-
-def checkpoint_path(config: FusionConfig) -> Path:
-    """The folder of the configured checkpoint; that in the package when none is named."""
-    return Path(config.checkpoint).expanduser() if config.checkpoint else PACKAGED
+_MIN_AUDIO_TOKENS = 2
+"""Fewer tokens (0.4 s) without text are too little for a label."""
 
 
 class Network(Protocol):
-    """A trained fusion network: `CompiledNetwork`, or `FusionNetwork` where torch is there anyway."""
+    """A trained fusion network: `OnnxNetwork`, or `FusionNetwork` in training and evaluation."""
 
     @property
-    def config(self) -> NetworkConfig: ...
+    def config(self) -> NetworkConfig:
+        """What the network was made for, and its sizes."""
 
     @property
     def population(self) -> Population:
         """How the speakers of the training set differ."""
 
     @property
-    def farthest(self) -> float:
-        """Beyond this `Population.distance` a voice is like none of the training set."""
+    def ood_threshold(self) -> float:
+        """The `Population.distance` beyond which audio is out of distribution."""
 
-    def verdicts(self, batch: Batch) -> Verdicts: ...
+    def predict(self, batch: Batch) -> NetworkOutput:
+        """Return calibrated scores of each window."""
 
 
 class Fuser:
-    """A fusion network that scores windows. Stateless: one serves any number of sessions."""
+    """A fusion network that scores windows. Stateless: one serves any number of sessions and threads."""
 
-    def __init__(self, network: Network, config: FusionConfig) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._config = config
         self.population = network.population
 
-    @classmethod
-    def load(cls, config: FusionConfig) -> Fuser:
-        """Raises:
-        WeightsError: the checkpoint is missing, corrupt, or for other labels, encoders or features.
-        """
-        folder = checkpoint_path(config)
-        made_for = check_checkpoint(folder, (*WEIGHTS, COMPILED))
-        try:
-            return cls(CompiledNetwork(folder, made_for), config)
-        except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
-            raise corrupt(folder, error) from error
+    def session(self, config: FusionConfig) -> FusionSession:
+        """Return the state of a new session, which knows nothing of its speaker."""
+        return FusionSession(self, config, SpeakerBaseline(self.population))
 
-    @property
-    def audio_encoder(self) -> str:
-        """The digest of the voice encoder that the network was trained with."""
-        return self._network.config.audio_encoder
-
-    def session(self) -> FusionSession:
-        return FusionSession(self, self._config, SpeakerBaseline(self.population))
-
-    def in_distribution(self, point: NDArray[np.float64]) -> bool:
-        """Whether a voice with these statistics [k] is like some that was learnt from."""
-        return bool(self.population.distance(point[None])[0] <= self._network.farthest)
+    def in_distribution(self, projection: NDArray[np.float64]) -> bool:
+        """Return whether audio with these statistics [k] is like some of the training set."""
+        return bool(self.population.distance(projection[None])[0] <= self._network.ood_threshold)
 
     def estimate(
-        self, windows: Sequence[Window], offsets: NDArray[np.float64] | None = None
+        self, windows: Sequence[Window], speaker_offsets: NDArray[np.float64] | None = None
     ) -> list[Estimate]:
-        """As `judge`, the estimates alone."""
-        return [estimate for estimate, _ in self.judge(windows, offsets)]
+        """Return the calibrated estimates of `estimate_with_projections` alone."""
+        return [estimate for estimate, _ in self.estimate_with_projections(windows, speaker_offsets)]
 
-    def judge(
-        self, windows: Sequence[Window], offsets: NDArray[np.float64] | None = None
+    def estimate_with_projections(
+        self, windows: Sequence[Window], speaker_offsets: NDArray[np.float64] | None = None
     ) -> list[tuple[Estimate, NDArray[np.float64] | None]]:
-        """Of each window, as it is: not cut to `window_s`: calibrated scores, and the statistics [k] of its
-        voice, from which the speaker's baseline is learnt; None without a voice. `offsets`: see `Batch`.
+        """Return, of each whole window, calibrated scores and its audio statistics [k]; None without audio.
+
+        The speaker baseline is updated with these statistics. `speaker_offsets` [windows, k]: see `Batch`.
 
         Raises:
-            ValueError: a window without any tokens, or tokens of another width.
+            ValueError: a window without any tokens, or tokens of another width than the network's.
         """
         if any(window.audio is None and window.text is None for window in windows):
-            raise ValueError("a window with neither voice nor words cannot be scored")
+            raise ValueError("a window with neither audio nor text cannot be scored")
         config = self._network.config
-        found = self._network.verdicts(collate(windows, config.audio_features, config.text_features, offsets))
-        rows = zip(found.probabilities.tolist(), found.affect.tolist(), found.weights.tolist(), strict=True)
+        output = self._network.predict(
+            collate(windows, config.audio_features, config.text_features, speaker_offsets)
+        )
+        rows = zip(
+            output.probabilities.tolist(),
+            output.affect.tolist(),
+            output.modality_weights.tolist(),
+            strict=True,
+        )
         estimates = [
             Estimate(dict(zip(config.emotions, row, strict=True)), *affect, *weights)
             for row, affect, weights in rows
         ]
         return [
-            (estimate, None if window.audio is None else point)
-            for window, estimate, point in zip(windows, estimates, found.points, strict=True)
+            (estimate, None if window.audio is None else projection)
+            for window, estimate, projection in zip(windows, estimates, output.projections, strict=True)
         ]
 
 
 class FusionSession:
-    """What one session remembers: the rolling state and how its speaker usually sounds."""
+    """The state of fusion in one session: the rolling state, and the baseline of its speaker.
+
+    Positions are samples since the start of the session.
+    """
 
     def __init__(self, fuser: Fuser, config: FusionConfig, baseline: SpeakerBaseline) -> None:
         self._fuser = fuser
@@ -121,74 +106,60 @@ class FusionSession:
         self._rolling = RollingState(config.half_life_s)
         self._window = round(config.window_s * SAMPLE_RATE)
         self._latest: tuple[NDArray[np.float64] | None, Estimate] | None = None
-        """The voice's statistics, None without a voice, and what was made of them."""
+        """Of the current utterance: the audio statistics [k], None without audio, and the estimate."""
 
     def fuse(self, audio: AudioTokens | None, text: TextTokens | None, end: int) -> Estimate:
-        """Score the tokens in the `window_s` before `end`. Raises `ValueError` when there are none."""
+        """Return the estimate from the tokens in the `window_s` before `end`.
+
+        Raises:
+            ValueError: there are no tokens of either modality.
+        """
         window = Window(audio, text, end).last(self._window)
         offsets = self._baseline.offset[None] if self._config.baseline else None
-        ((estimate, point),) = self._fuser.judge([window], offsets)
-        if window.audio is not None and point is not None:
-            enough = len(window.audio.positions) >= _FEWEST_TOKENS or window.text is not None
-            estimate = replace(estimate, in_distribution=enough and self._fuser.in_distribution(point))
-        self._latest = point, estimate
+        ((estimate, projection),) = self._fuser.estimate_with_projections([window], offsets)
+        if window.audio is not None and projection is not None:
+            enough = len(window.audio.positions) >= _MIN_AUDIO_TOKENS or window.text is not None
+            estimate = replace(estimate, in_distribution=enough and self._fuser.in_distribution(projection))
+        self._latest = projection, estimate
         return estimate
 
     def roll(self, utterance: int, estimate: Estimate, start: int, end: int) -> Rolling:
-        """The rolling state as of `end`, when `estimate` is the latest of the utterance at [start, end)."""
-        mean = self._rolling.update(utterance, estimate, start, end)
-        return Rolling(mean.probabilities, mean.valence, mean.arousal, self._label(mean.probabilities))
+        """Return the rolling state as of `end`; `estimate` is the latest of the utterance at [start, end)."""
+        return self._published(self._rolling.update(utterance, estimate, start, end))
 
-    def settle(self) -> None:
-        """The utterance is over; the baseline learns from what was last given to `fuse`."""
+    def rolling_at(self, position: int) -> Rolling | None:
+        """Return the rolling state as of a later position: the same means with less weight.
+
+        None before the first estimate. May be called from any thread.
+        """
+        mean = self._rolling.at(position)
+        return None if mean is None else self._published(mean)
+
+    def update(self) -> None:
+        """End the utterance: update the speaker baseline with what was fused last, if in distribution."""
         if self._latest is not None:
-            point, estimate = self._latest
-            if point is not None and estimate.in_distribution:
-                self._baseline.settle(point, np.array(list(estimate.probabilities.values())))
+            projection, estimate = self._latest
+            if projection is not None and estimate.in_distribution:
+                self._baseline.update(projection, np.array(list(estimate.probabilities.values())))
             self._latest = None
 
     def label(self, estimate: Estimate) -> str | None:
-        """The likeliest emotion; None when less likely than `abstain_below`, or out of distribution."""
+        """Return the likeliest emotion; None below `abstain_below`, or out of distribution."""
         return self._label(estimate.probabilities) if estimate.in_distribution else None
-
-    def _label(self, probabilities: Mapping[str, float]) -> str | None:
-        best = max(probabilities, key=lambda name: probabilities[name])
-        return best if probabilities[best] >= self._config.abstain_below else None
 
     @property
     def baseline(self) -> BaselineState:
-        """How the speaker usually sounds; may be given to a later session with the same speaker."""
+        """The speaker baseline; a later session with the same speaker may begin with it."""
         return self._baseline.state
 
     @baseline.setter
     def baseline(self, state: BaselineState) -> None:
         self._baseline.state = state
 
+    def _published(self, mean: Mean) -> Rolling:
+        label = self._label(mean.probabilities)
+        return Rolling(mean.probabilities, mean.valence, mean.arousal, label, mean.weight_s)
 
-def check_checkpoint(folder: Path, files: Sequence[str]) -> NetworkConfig:
-    """Raises `WeightsError`: something is missing there, or made for another version."""
-    missing = [name for name in files if not (folder / name).is_file()]
-    if missing:
-        raise WeightsError(f"{folder}: no fusion network here (no {', '.join(missing)}); {_REMEDY}")
-    try:
-        config = NetworkConfig.read(folder / "config.json")
-    except (OSError, ValueError, TypeError) as error:
-        raise corrupt(folder, error) from error
-    _check(folder, config)
-    return config
-
-
-def corrupt(folder: Path, error: Exception) -> WeightsError:
-    reason = " ".join(str(error).split())[:200]
-    return WeightsError(f"{folder}: the fusion network is corrupt ({reason}); {_REMEDY}")
-
-
-def _check(folder: Path, config: NetworkConfig) -> None:
-    """Raises `WeightsError` when the network is made for something else than this version hears and says."""
-    for what, wanted, made in (
-        ("emotions", ", ".join(EMOTIONS), ", ".join(config.emotions)),
-        ("text", TEXT_ENCODER, config.text_encoder),
-        ("features version", FEATURES, config.features),
-    ):
-        if made != wanted:
-            raise WeightsError(f"{folder}: made for {what} {made}, not {wanted}; {_REMEDY}")
+    def _label(self, probabilities: Mapping[str, float]) -> str | None:
+        best = max(probabilities, key=lambda name: probabilities[name])
+        return best if probabilities[best] >= self._config.abstain_below else None

@@ -1,27 +1,22 @@
-"""The fusion network as transformers knows models: `save_pretrained`, `from_pretrained`, the hub.
+"""The fusion network as a transformers model: `save_pretrained`, `from_pretrained`, the Hugging Face hub.
 
-The monitor does not come this way: see `compiled`.
+For training and for users of transformers; the live path uses `onnx_network`.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from stream_emo.fusion.fuser import WEIGHTS, check_checkpoint, corrupt
-from stream_emo.fusion.network import FusionNetwork, Scores, Stream
+from stream_emo.fusion.network import FusionNetwork, RawScores, TokenTensors
 from stream_emo.fusion.network_config import PREFIX, NetworkConfig
-from stream_emo.fusion.onnx_network import export
 
 
 class PretrainedFusionConfig(PretrainedConfig):  # type: ignore[misc]
-    """`NetworkConfig`, as transformers keeps it."""
+    """`NetworkConfig` in the form that transformers keeps."""
 
     model_type = "stream_emo_fusion"
 
@@ -31,12 +26,13 @@ class PretrainedFusionConfig(PretrainedConfig):  # type: ignore[misc]
         super().__init__(**kwargs)
 
     def network(self) -> NetworkConfig:
+        """Return the configuration of the network itself."""
         values = {field.name: getattr(self, field.name) for field in fields(NetworkConfig)}
         return NetworkConfig(**values | {"emotions": tuple(values["emotions"])})
 
 
 class PretrainedFusion(PreTrainedModel):  # type: ignore[misc]
-    """A fusion network and nothing else. `PretrainedFusion.of(network).save_pretrained(folder)`."""
+    """A `FusionNetwork` in `network`; made of one with `PretrainedFusion.wrap(network)`."""
 
     config_class = PretrainedFusionConfig
     base_model_prefix = PREFIX.removesuffix(".")
@@ -47,33 +43,16 @@ class PretrainedFusion(PreTrainedModel):  # type: ignore[misc]
         self.post_init()
 
     @classmethod
-    def of(cls, network: FusionNetwork) -> PretrainedFusion:
+    def wrap(cls, network: FusionNetwork) -> PretrainedFusion:
+        """Return a model that shares the weights of `network`."""
         model: PretrainedFusion = cls(PretrainedFusionConfig(**asdict(network.config)))
         model.network = network
         return model
 
-    def save_pretrained(self, folder: str | Path, **settings: Any) -> None:
-        """And beside it what the monitor reads, see `compiled`."""
-        super().save_pretrained(folder, **settings)
-        training = self.network.training
-        export(self.network.eval(), Path(folder))
-        self.network.train(training)
-
     def _init_weights(self, module: nn.Module) -> None:
-        """Each layer initialises itself when made."""
+        """Do nothing: each layer initialises itself when it is made."""
 
-    def forward(self, audio: Stream, text: Stream) -> Scores:
-        scores: Scores = self.network(audio, text)
+    def forward(self, audio: TokenTensors, text: TokenTensors) -> RawScores:
+        """Return what the network returns."""
+        scores: RawScores = self.network(audio, text)
         return scores
-
-
-def load_network(folder: Path) -> FusionNetwork:
-    """The network of a checkpoint, to learn more. Raises `WeightsError`: see `Fuser.load`."""
-    config = check_checkpoint(folder, WEIGHTS)
-    try:
-        network = FusionNetwork(config)
-        weights = load_file(folder / "model.safetensors")
-        network.load_state_dict({name.removeprefix(PREFIX): value for name, value in weights.items()})
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise corrupt(folder, error) from error
-    return network

@@ -1,4 +1,4 @@
-"""What a fusion network is made for and made of; saved beside its weights."""
+"""What a fusion network is made for and its sizes; saved beside its weights."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ from stream_emo.types import EMOTIONS
 
 TEXT_ENCODER = "all-MiniLM-L6-v2"
 FEATURES = 4
-"""Version of what audio tokens hold; raised when that changes, because old weights no longer fit."""
-_IDENTITY = ("emotions", "audio_encoder", "text_encoder", "features")
+"""Version of what audio tokens hold; raised when that changes, as older weights no longer fit then."""
 PREFIX = "network."
-"""Of every weight's name in a saved checkpoint, see `pretrained`."""
+"""Begins the name of every tensor in a saved `model.safetensors`, see `hub`."""
+_IDENTITY = ("emotions", "audio_encoder", "text_encoder", "features")
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
+    """The identity of what the network was trained with, and its sizes."""
+
     emotions: tuple[str, ...] = EMOTIONS
     audio_encoder: str = ""
-    """The digest of the voice encoder's file, see `perception.voice`."""
+    """SHA-256 of the audio encoder's file, hexadecimal."""
     text_encoder: str = TEXT_ENCODER
     features: int = FEATURES
     audio_features: int = 2348
+    """Width of an audio token."""
     text_features: int = 384
-    """Widths of the tokens..."""
+    """Width of a text token."""
     width: int = 96
-    """...and of the streams within."""
+    """Width inside the attention layers."""
     heads: int = 4
     hidden: int = 256
+    """Width of the gate's hidden layer."""
     dropout: float = 0.5
     directions: int = 200
-    """Of the voice's statistics, along which speakers are told apart."""
+    """Number of directions of the audio statistics in which speakers are compared."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """From a `config.json`, in which transformers keeps more than this.
+        """Return the configuration in a `config.json`, whose other keys are those of transformers.
 
         Raises:
             OSError, ValueError, TypeError: unreadable, or not of a fusion network.
@@ -47,6 +51,4 @@ class NetworkConfig:
         if missing:
             raise ValueError(f"config.json does not say {', '.join(missing)}")
         known = {field.name: document[field.name] for field in fields(cls) if field.name in document}
-        if "emotions" in known:
-            known["emotions"] = tuple(known["emotions"])
-        return cls(**known)
+        return cls(**known | {"emotions": tuple(known["emotions"])})

@@ -1,6 +1,4 @@
-"""The fusion network without torch: importing that takes longer than everything else before the first score,
-and a third of the memory.
-"""
+"""The fusion network in ONNX Runtime: it loads in a fraction of the time and memory that torch takes."""
 
 from __future__ import annotations
 
@@ -12,91 +10,102 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream_emo.fusion.baseline import Population
-from stream_emo.fusion.batch import Batch, Verdicts
+from stream_emo.fusion.batch import Batch, NetworkOutput
 from stream_emo.fusion.network_config import PREFIX, NetworkConfig
 from stream_emo.runtime.onnx import network
 
 if TYPE_CHECKING:
     from stream_emo.fusion.network import FusionNetwork
 
-COMPILED = "fusion.onnx"
-"""Name of the file in a checkpoint's folder."""
-_INPUTS = ("voice", "voice_ages", "voice_present", "offset", "words", "words_ages", "words_present")
-_SPEAKERS = ("means", "offset", "manner", "rest", "farthest")
-_OUTPUTS = ("probabilities", "affect", "weights", "points")
+_INPUTS = (
+    "audio",
+    "audio_ages",
+    "audio_present",
+    "speaker_offset",
+    "text",
+    "text_ages",
+    "text_present",
+)
+_OUTPUTS = ("probabilities", "affect", "modality_weights", "projections")
+_POPULATION = ("means", "speaker_variance", "speaker_emotion_variance", "residual_variance")
+_DIGEST = "weights"
+"""Metadata key of the model: SHA-256 of the `model.safetensors` that it was exported from."""
 
 
-class CompiledNetwork:
-    """A checkpoint, in ONNX Runtime. Thread-safe; see `FusionNetwork` for what it computes."""
+class OnnxNetwork:
+    """A trained fusion network in ONNX Runtime. Thread-safe; see `FusionNetwork` for what it computes."""
 
-    def __init__(self, folder: Path, config: NetworkConfig) -> None:
-        """Raises an exception of ONNX Runtime's or safetensors' own: something is missing or corrupt."""
+    def __init__(self, model: Path, weights: Path, config: NetworkConfig) -> None:
+        """Load the exported `model`, and the constants of the training set from `weights`.
+
+        Raises an exception of ONNX Runtime's or safetensors' own when a file is corrupt, `ValueError` when
+        the model was not exported from these weights.
+        """
         from safetensors.numpy import load
 
-        weights = (folder / "model.safetensors").read_bytes()
-        tensors = load(weights)
-        speakers = {name: tensors[f"{PREFIX}speakers.{name}"].astype(np.float64) for name in _SPEAKERS}
+        content = weights.read_bytes()
+        tensors = load(content)
         self.config = config
-        self.farthest = float(speakers.pop("farthest"))
-        self.population = Population(**speakers)
-        self._session = network(folder / COMPILED)
-        made_from = self._session.get_modelmeta().custom_metadata_map.get("weights")
-        if made_from != hashlib.sha256(weights).hexdigest():
-            raise ValueError(f"{COMPILED} was not made from model.safetensors")
+        self.ood_threshold = float(tensors[f"{PREFIX}speakers.ood_threshold"])
+        self.population = Population(
+            *(tensors[f"{PREFIX}speakers.{name}"].astype(np.float64) for name in _POPULATION)
+        )
+        self._session = network(model)
+        exported_from = self._session.get_modelmeta().custom_metadata_map.get(_DIGEST)
+        if exported_from != hashlib.sha256(content).hexdigest():
+            raise ValueError(f"{model.name} was not exported from {weights.name}")
 
-    def verdicts(self, batch: Batch) -> Verdicts:
+    def predict(self, batch: Batch) -> NetworkOutput:
+        """Return calibrated scores; see `fuser.Network`."""
         rows, directions = len(batch.audio.ages), self.population.means.shape[1]
-        offsets = batch.offsets
+        offsets = batch.speaker_offsets
         if offsets is None:
             offsets = np.zeros((rows, directions), np.float32)
         audio, text = batch.audio, batch.text
         arrays = (audio.features, audio.ages, audio.present, offsets, text.features, text.ages, text.present)
-        found = self._session.run(_OUTPUTS, dict(zip(_INPUTS, arrays, strict=True)))
-        return Verdicts(*(np.asarray(array, np.float64) for array in found))
+        outputs = self._session.run(_OUTPUTS, dict(zip(_INPUTS, arrays, strict=True)))
+        return NetworkOutput(*(np.asarray(array, np.float64) for array in outputs))
 
 
-def export(fusion: FusionNetwork, folder: Path) -> None:
-    """Write the network, whose weights are in `folder` already, for `CompiledNetwork`."""
+def export(fusion: FusionNetwork, weights: Path, path: Path) -> None:
+    """Write `fusion`, in evaluation mode and saved in `weights` already, to `path` for `OnnxNetwork`."""
     import onnx
     import torch
     from torch import Tensor, nn
 
-    from stream_emo.fusion.network import Stream
+    from stream_emo.fusion.network import TokenTensors
 
-    class Judge(nn.Module):
+    class Outputs(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.network = fusion
 
         def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-            voice, ages, present, offset, *words = inputs
-            return self.network.judge(Stream(voice, ages, present, offset), Stream(*words))
+            features, ages, present, offset, *text = inputs
+            return self.network.outputs(TokenTensors(features, ages, present, offset), TokenTensors(*text))
 
-    config = fusion.config
-    tokens = {}
+    dynamic = {name: {0: "windows"} for name in ("speaker_offset", *_OUTPUTS)}
     inputs: list[Tensor] = []
-    # More than one of each, as what has length 1 while traced may be taken for constant.
-    for name, width in (("voice", config.audio_features), ("words", config.text_features)):
+    # More than one of each, as the tracer may take a length of 1 for a constant.
+    for name, width in (("audio", fusion.config.audio_features), ("text", fusion.config.text_features)):
         inputs += [torch.zeros(2, 3, width), torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool)]
         for part in (name, f"{name}_ages", f"{name}_present"):
-            tokens[part] = {0: "windows", 1: f"{name}_tokens"}
-    inputs.insert(3, torch.zeros(2, len(fusion.speakers.offset)))
-    path = folder / COMPILED
+            dynamic[part] = {0: "windows", 1: f"{name}_tokens"}
+    inputs.insert(3, torch.zeros(2, fusion.speakers.directions.shape[1]))
     with warnings.catch_warnings():
-        # The newer exporter needs another package; and both modalities are there, which is traced on purpose.
+        # The newer exporter needs another package; both modalities are present, which is traced on purpose.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Judge(),
+            Outputs(),
             tuple(inputs),
             str(path),
             input_names=list(_INPUTS),
             output_names=list(_OUTPUTS),
-            dynamic_axes={**tokens, "offset": {0: "windows"}} | {name: {0: "windows"} for name in _OUTPUTS},
+            dynamic_axes=dynamic,
             opset_version=17,
             do_constant_folding=False,  # It would store a matrix and its transpose.
             dynamo=False,
         )
     model = onnx.load(path)
-    weights = (folder / "model.safetensors").read_bytes()
-    model.metadata_props.add(key="weights", value=hashlib.sha256(weights).hexdigest())
+    model.metadata_props.add(key=_DIGEST, value=hashlib.sha256(weights.read_bytes()).hexdigest())
     onnx.save(model, path)

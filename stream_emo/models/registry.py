@@ -89,9 +89,7 @@ def find_local(model: Model, explicit: str) -> Path | None:
 
 def status(config: Config) -> list[ModelStatus]:
     """What is found where without the network, and how to get what is missing."""
-    from stream_emo.fusion.fuser import Fuser, checkpoint_path
-    from stream_emo.perception.audio_encoder import ENCODER
-    from stream_emo.perception.text_encoder import ADAPTER
+    from stream_emo.models.checkpoint import Checkpoint
 
     def one(model: Model, explicit: str) -> ModelStatus:
         try:
@@ -100,12 +98,9 @@ def status(config: Config) -> list[ModelStatus]:
             return ModelStatus(model.name, None, str(error))
 
     try:
-        Fuser.load(config.fusion)
-        folder = checkpoint_path(config.fusion)
-        missing = [name for name in (ENCODER, ADAPTER) if not (folder / name).is_file()]
-        if missing:
-            raise WeightsError(f"{folder}: no {', '.join(missing)} there; reinstall stream_emo")
-        fusion = ModelStatus("checkpoint", folder, "")
+        checkpoint = Checkpoint.configured(config.fusion)
+        checkpoint.fuser()
+        fusion = ModelStatus("checkpoint", checkpoint.folder, "")
     except WeightsError as error:
         fusion = ModelStatus("checkpoint", None, str(error))
     return [one(WHISPER, config.speech.model), one(MINILM, config.speech.text_model), fusion]

@@ -18,8 +18,6 @@ from stream_emo.perception.mel import COLUMN, log_mel, scaled
 from stream_emo.runtime.onnx import network
 from stream_emo.types import Samples
 
-ENCODER = "voice.onnx"
-"""Name of the file in a checkpoint's folder."""
 FRAME = 2 * COLUMN
 """Samples per state: 50 states per second."""
 STATES = 1152

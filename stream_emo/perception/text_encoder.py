@@ -23,8 +23,6 @@ TEXT_GRAPH_VERSION = 1
 """Of the graph written here; raised with every change to it."""
 TEXT_FEATURES = 384
 """Width of all-MiniLM-L6-v2."""
-ADAPTER = "words.safetensors"
-"""Name of the file with the low-rank changes, in a checkpoint's folder."""
 _LONGEST = 96  # Word pieces of a text that are read; longer ones lose their end.
 _CONTEXT = 32  # Word pieces of what was said before; longer contexts lose their beginning.
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from stream_emo.errors import SourceError
 from stream_emo.fusion.batch import Window
-from stream_emo.fusion.fuser import PACKAGED
-from stream_emo.perception.audio_encoder import ENCODER
-from stream_emo.perception.text_encoder import ADAPTER, Pieces
+from stream_emo.models.checkpoint import Checkpoint
+from stream_emo.perception.text_encoder import Pieces
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.training import corpora
 from stream_emo.training.augment_audio import AugmentationChain
@@ -32,9 +31,9 @@ class Data:
 
     folder: Path
     cache: Path
-    voice: Path = PACKAGED / ENCODER
+    voice: Path = field(default_factory=lambda: Checkpoint.open().audio_encoder)
     """The voice encoder, and..."""
-    adapter: Path = PACKAGED / ADAPTER
+    adapter: Path = field(default_factory=lambda: Checkpoint.open().text_adapter)
     """...the changes to MiniLM that features are made with."""
     progress: Progress = field(default=NO_PROGRESS, compare=False)
     """Where long work on these corpora reports how far it has come."""

@@ -25,7 +25,7 @@ _BIAS_PULL = 10.0  # How much closer than the weights the biases are kept to tho
 def fit_expert(
     network: FusionNetwork, histories: Histories, penalty: float, *, from_here: bool = False
 ) -> None:
-    """Set `network.voice.linear` from all clips: multinomial logistic regression, L-BFGS, every corpus and
+    """Set `network.audio.head` from all clips: multinomial logistic regression, L-BFGS, every corpus and
     every class in it counting alike; valence and arousal by the same penalised least squares.
 
     `penalty`: of half the squared weights, per example of mean loss; `from_here`: of half their squared
@@ -42,8 +42,8 @@ def fit_expert(
     b = bias = torch.zeros(y.shape[1], dtype=torch.double)
     pull = 0.0
     if from_here:
-        first = network.speakers.directions.double().T @ network.voice.linear.weight.detach().double().T
-        bias = network.voice.linear.bias.detach().double().clone()
+        first = network.speakers.directions.double().T @ network.audio.head.weight.detach().double().T
+        bias = network.audio.head.bias.detach().double().clone()
         w, b = first.clone(), bias.clone()
         # Emotions that do not occur here must not be thought impossible.
         pull = _BIAS_PULL
@@ -63,7 +63,7 @@ def fit_expert(
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        linear = network.voice.linear
+        linear = network.audio.head
         linear.weight.copy_((network.speakers.directions.double() @ w).T)
         linear.bias.copy_(b)
 
@@ -78,7 +78,7 @@ def calm(network: FusionNetwork, histories: Histories, readers: Voices) -> None:
     """
     points, targets, weights = histories.examples(copies=0)
     emotions = len(network.config.emotions)
-    linear = network.voice.linear
+    linear = network.audio.head
     directions = network.speakers.directions
     weight, bias = linear.weight[:emotions].detach().double(), linear.bias[:emotions].detach().double()
     read = histories.points(readers)

@@ -6,8 +6,6 @@ the less the fewer recordings there are. Written words need no tuning: they are 
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from stream_emo.config import FusionConfig
-from stream_emo.errors import SourceError, WeightsError
+from stream_emo.errors import SourceError
 from stream_emo.fusion.calibration import fit_temperature
-from stream_emo.fusion.hub import PretrainedFusion, load_network
 from stream_emo.fusion.network import FusionNetwork
-from stream_emo.perception.audio_encoder import ENCODER
-from stream_emo.perception.text_encoder import ADAPTER
+from stream_emo.models.checkpoint import Checkpoint, save
 from stream_emo.runtime.cache import default_cache
 from stream_emo.training.corpora import Clip
 from stream_emo.training.examples import Sampler, Voices
@@ -62,10 +58,8 @@ def finetune(
         SourceError: no clips, one that cannot be decoded, or `output` cannot be written.
         WeightsError: no checkpoint in `init`.
     """
-    network = load_network(init)
-    missing = [name for name in (ENCODER, ADAPTER) if not (init / name).is_file()]
-    if missing:
-        raise WeightsError(f"--init {init}: no {', '.join(missing)} there; name a whole checkpoint")
+    checkpoint = Checkpoint.open(init)
+    network = checkpoint.torch_network()
     if output.resolve() == init.resolve():
         raise SourceError(f"--output {output}: the same as --init; name another folder")
     learnt, unseen = _split([clip for clip in clips if clip.split != "test"], seed)
@@ -75,8 +69,8 @@ def finetune(
     except OSError as error:
         raise SourceError(f"--output {output}: {error.strerror or error}") from error
     cache = cache or default_cache()
-    known = _voices(learnt, init, cache)
-    others = _voices(unseen, init, cache) if unseen else None
+    known = _voices(learnt, checkpoint.audio_encoder, cache)
+    others = _voices(unseen, checkpoint.audio_encoder, cache) if unseen else None
     before = _right(network, others)
     histories = Histories(network, [known], np.random.default_rng(seed), network.speakers.population)
     fit_expert(network, histories, _PENALTY * _CLIPS / len(learnt), from_here=True)
@@ -86,10 +80,7 @@ def finetune(
         logits = predict(network, [example.window for example in drawn]) / float(network.temperature)
         targets = np.stack([example.target[:-2] for example in drawn]).astype(np.float64)
         temperature, _ = fit_temperature(logits, targets)
-        network.cooling *= temperature
-    PretrainedFusion.of(network).save_pretrained(output)
-    for name in (ENCODER, ADAPTER):
-        shutil.copy(init / name, output / name)
+        network.audio_only_temperature *= temperature
     report = FineTuned(
         seed,
         len(learnt),
@@ -99,7 +90,7 @@ def finetune(
         before,
         _right(network, others),
     )
-    (output / "training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    save(network, output, checkpoint.audio_encoder, checkpoint.text_adapter, asdict(report))
     return report
 
 
@@ -116,9 +107,9 @@ def _split(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
     return parts
 
 
-def _voices(clips: Sequence[Clip], init: Path, cache: Path) -> Voices:
+def _voices(clips: Sequence[Clip], audio_encoder: Path, cache: Path) -> Voices:
     targets = np.stack([target([clip.label]) for clip in clips])
-    heard = voices(clips, init / ENCODER, cache)
+    heard = voices(clips, audio_encoder, cache)
     return Voices(1.0, heard, targets, [None] * len(clips), [clip.speaker for clip in clips])
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stream_emo.fusion.baseline import Population, nothing_heard
+from stream_emo.fusion.baseline import BaselineState, Population
 from stream_emo.fusion.batch import Window, collate
-from stream_emo.fusion.network import FusionNetwork, streams
+from stream_emo.fusion.network import FusionNetwork, to_tensors
 from stream_emo.training.examples import Voices
 
 _NONE = 0.35  # Share of examples without a past...
@@ -48,21 +48,21 @@ class Histories:
                 torch.cat(statistics), q=network.speakers.directions.shape[1], niter=2
             )[2]
             network.speakers.directions.copy_(directions)
-        self._points = [network.speakers.points(part).double().numpy() for part in statistics]
+        self._points = [network.speakers.project(part).double().numpy() for part in statistics]
         self._emotions = [corpus.targets[:, :-2].argmax(1) for corpus in voices]
         names = [f"{number} {name}" for number, corpus in enumerate(voices) for name in corpus.speakers]
         speakers = np.unique(names, return_inverse=True)[1]
         self._count = len(network.config.emotions)
-        self._population = known or Population.learn(
+        self._population = known or Population.fit(
             np.concatenate(self._points), np.concatenate(self._emotions), speakers, self._count
         )
-        network.speakers.learn(self._population)
+        network.speakers.set_population(self._population)
         if known is None:
             # At every moment at which a live run scores: short windows vary more.
             moments = [window for corpus in voices for voice in corpus.voices for window in voice]
-            points = network.speakers.points(_statistics(network, moments)).double().numpy()
+            points = network.speakers.project(_statistics(network, moments)).double().numpy()
             distances = self._population.distance(points)
-            network.speakers.farthest.fill_(_FARTHER * float(np.quantile(distances, _USUAL)))
+            network.speakers.ood_threshold.fill_(_FARTHER * float(np.quantile(distances, _USUAL)))
         self._speakers = np.split(speakers, np.cumsum([len(part) for part in self._points])[:-1])
 
     def examples(self, copies: int) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64]]:
@@ -85,14 +85,14 @@ class Histories:
     def points(self, corpus: Voices) -> NDArray[np.float64]:
         """[clips, k] of another corpus."""
         statistics = _statistics(self._network, [voice[-1] for voice in corpus.voices])
-        return np.asarray(self._network.speakers.points(statistics).double().numpy())
+        return np.asarray(self._network.speakers.project(statistics).double().numpy())
 
     def draw(self, origins: Sequence[tuple[int, int] | None]) -> NDArray[np.float64]:
         """Offsets [origins, k] of the speakers of these clips (see `Example.origin`), after some past."""
         return np.stack([self._offset(origin) for origin in origins])
 
     def _offset(self, origin: tuple[int, int] | None) -> NDArray[np.float64]:
-        state = nothing_heard(self._population)
+        state = BaselineState.empty(self._population)
         if origin is None or self._random.random() < _NONE:
             return state.offset(self._population)
         number, row = origin
@@ -122,5 +122,5 @@ def _statistics(network: FusionNetwork, windows: Sequence[Window]) -> torch.Tens
     with torch.no_grad():
         for first in range(0, len(windows), _BATCH):
             batch = collate(windows[first : first + _BATCH], config.audio_features, config.text_features)
-            parts.append(network.voice.normalise.window(streams(batch)[0]))
+            parts.append(network.audio.normalise.window(to_tensors(batch)[0]))
     return torch.cat(parts)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stream_emo.fusion.batch import Window, collate
-from stream_emo.fusion.network import FusionNetwork, Scores, Stream, streams
+from stream_emo.fusion.network import FusionNetwork, RawScores, TokenTensors, to_tensors
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.perception.audio_encoder import STATES
 from stream_emo.perception.audio_tokens import FRAME_FEATURES
@@ -81,7 +81,7 @@ def fit(
     if evidence is not None:
         set_reading(network, evidence.weight, evidence.bias)
         network = _weighed(network, sampler, recipe, seed, readers)
-        network.cooling.fill_(evidence.temperature)
+        network.audio_only_temperature.fill_(evidence.temperature)
     histories = Histories(network, sampler.voices, np.random.default_rng(seed))
     _voice_evidence(network, histories, recipe, seed, readers)
     return network.eval()
@@ -98,7 +98,7 @@ def _voice_evidence(
 
 def set_reading(network: FusionNetwork, weight: Tensor, bias: Tensor) -> None:
     """The words' linear evidence from a reading of the mean of their pieces as they are."""
-    linear, normalised = network.words.linear, network.words.normalise
+    linear, normalised = network.text.head, network.text.normalise
     with torch.no_grad():
         linear.weight.copy_(weight / normalised.window_scale.clamp_min(1e-6))
         linear.bias.copy_(bias + weight @ normalised.window_mean)
@@ -121,8 +121,8 @@ def _weighed(
     sampler = Sampler(unknown, sampler.texts, sampler.window_s, random, Mix(text_only=0, voice_only=0))
     # On so few speakers gradient descent makes evidence no better (RAVDESS, folds 1-3: 78.3 % UA before, 77.9
     # after). How far each is to be believed is what is learnt.
-    for modality in (network.voice, network.words):
-        modality.linear.requires_grad_(False)
+    for modality in (network.audio, network.text):
+        modality.head.requires_grad_(False)
     averaged: FusionNetwork = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(
         [parameter for parameter in network.parameters() if parameter.requires_grad],
@@ -155,12 +155,12 @@ def normalise(network: FusionNetwork, windows: Sequence[Window]) -> None:
     """Set the normalisation constants of both streams from examples."""
     level = STATES + PROSODY.index("energy")
     if network.config.audio_features == 2 * FRAME_FEATURES:
-        network.voice.normalise.relative[level] = True
+        network.audio.normalise.relative[level] = True
     batch = collate(windows, network.config.audio_features, network.config.text_features)
-    for modality, stream in zip((network.voice, network.words), streams(batch), strict=True):
+    for modality, stream in zip((network.audio, network.text), to_tensors(batch), strict=True):
         here = stream.present.any(1)
         if here.any():
-            some = Stream(stream.features[here], stream.ages[here], stream.present[here])
+            some = TokenTensors(stream.features[here], stream.ages[here], stream.present[here])
             tokens = modality.normalise.raw_tokens(some)[some.present]
             windowed = modality.normalise.raw_window(some)
             _set(modality.normalise.token_mean, modality.normalise.token_scale, tokens)
@@ -183,7 +183,7 @@ def predict(
                 network.config.text_features,
                 None if offsets is None else offsets[first : first + batch],
             )
-            logits.append(network(*streams(part)).logits.double().numpy())
+            logits.append(network(*to_tensors(part)).logits.double().numpy())
     return np.concatenate(logits)
 
 
@@ -197,7 +197,7 @@ def _step_loss(
         offsets,
     )
     target = torch.from_numpy(np.stack([example.target for example in examples]))
-    scores: Scores = network(*streams(batch))
+    scores: RawScores = network(*to_tensors(batch))
     wanted = target[:, :-2] * (1 - recipe.smoothing) + recipe.smoothing / (target.shape[1] - 2)
     loss = functional.cross_entropy(scores.logits, wanted)
     return loss + recipe.affect * functional.mse_loss(scores.affect, target[:, -2:])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,18 +11,15 @@ import numpy as np
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError
 from stream_emo.fusion.calibration import cross_entropy, fit_temperature
-from stream_emo.fusion.hub import PretrainedFusion
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
-from stream_emo.perception.audio_encoder import ENCODER
+from stream_emo.models.checkpoint import file_digest, save
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
-from stream_emo.perception.text_encoder import ADAPTER
 from stream_emo.runtime.cache import default_cache
 from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.datasets import Data
 from stream_emo.training.encoders import taught_voice, taught_words
 from stream_emo.training.examples import Example, Sampler, subset
-from stream_emo.training.features import file_digest
 from stream_emo.training.left_out import heard, readers, temperature_of_strangers, voice_corpora
 from stream_emo.training.loop import Evidence, Recipe, fit, predict
 from stream_emo.training.text_encoder_tuning import TextHyperparameters, read_head
@@ -90,11 +85,8 @@ def train(
     config = NetworkConfig(audio_encoder=file_digest(source.voice), audio_features=AUDIO_FEATURES)
     network = fit(config, learnt, recipe, seed, Evidence(*reading, strangers), readers(source))
     temperature, loss = calibrate(network, unseen.draw(_CALIBRATION))
-    PretrainedFusion.of(network).save_pretrained(output)
-    shutil.copy(source.voice, output / ENCODER)
-    shutil.copy(source.adapter, output / ADAPTER)
     report = Report(seed, recipe, strangers, temperature, loss)
-    (output / "training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    save(network, output, source.voice, source.adapter, asdict(report))
     return report
 
 

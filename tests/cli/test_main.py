@@ -229,12 +229,11 @@ def test_what_is_not_audio_is_named(content: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.weights
 def test_a_corrupt_checkpoint_is_named(tmp_path: Path) -> None:
-    from stream_emo.config import FusionConfig
-    from stream_emo.fusion.fuser import checkpoint_path
+    from stream_emo.models.checkpoint import PACKAGED
 
-    packaged = checkpoint_path(FusionConfig())
-    (tmp_path / "config.json").write_bytes((packaged / "config.json").read_bytes())
-    (tmp_path / "model.safetensors").write_bytes((packaged / "model.safetensors").read_bytes()[:1000])
+    for path in PACKAGED.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "model.safetensors").write_bytes((PACKAGED / "model.safetensors").read_bytes()[:1000])
     result = stream_emo("run", str(CLIP), "--set", f"fusion.checkpoint={tmp_path}")
     assert result.returncode == 2
     assert "corrupt" in one_line(result)

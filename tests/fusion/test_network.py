@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stream_emo.fusion.batch import Window, collate
 from stream_emo.fusion.hub import PretrainedFusion
-from stream_emo.fusion.network import FusionNetwork, Scores, Stream, streams
+from stream_emo.fusion.network import FusionNetwork, RawScores, TokenTensors, to_tensors
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 
@@ -37,32 +37,32 @@ def text(count: int, seed: int = 2, shift: int = 0) -> TextTokens:
     return TextTokens(features, np.arange(count) * 4000 + 2000 + shift)
 
 
-def score(*windows: Window, network: FusionNetwork = NETWORK) -> Scores:
+def score(*windows: Window, network: FusionNetwork = NETWORK) -> RawScores:
     batch = collate(windows, AUDIO, TEXT)
     with torch.inference_mode():
-        return network(*streams(batch))
+        return network(*to_tensors(batch))
 
 
-def rows(scores: Scores, row: int = 0) -> np.ndarray:
-    return torch.cat([scores.logits, scores.affect, scores.weights], 1)[row].numpy()
+def rows(scores: RawScores, row: int = 0) -> np.ndarray:
+    return torch.cat([scores.logits, scores.affect, scores.modality_weights], 1)[row].numpy()
 
 
 END = 2 * SAMPLE_RATE
 
 
 @settings(deadline=None, max_examples=25)
-@given(own=st.integers(1, 12), other=st.integers(1, 30), words=st.integers(1, 12))
-def test_padding_changes_nothing(own: int, other: int, words: int) -> None:
-    window = Window(audio(own), text(words), END)
+@given(own=st.integers(1, 12), other=st.integers(1, 30), pieces=st.integers(1, 12))
+def test_padding_changes_nothing(own: int, other: int, pieces: int) -> None:
+    window = Window(audio(own), text(pieces), END)
     longer = Window(audio(other, seed=3), text(other, seed=4), END)
     np.testing.assert_allclose(rows(score(window)), rows(score(window, longer)), atol=1e-5)
 
 
-def test_missing_words_are_as_masked_words() -> None:
-    voice, words = streams(collate([Window(audio(6), text(5), END)], AUDIO, TEXT))
-    masked = replace(words, present=torch.zeros_like(words.present))
+def test_missing_text_scores_like_masked_text() -> None:
+    audio_tensors, text_tensors = to_tensors(collate([Window(audio(6), text(5), END)], AUDIO, TEXT))
+    masked = replace(text_tensors, present=torch.zeros_like(text_tensors.present))
     with torch.inference_mode():
-        without = NETWORK(voice, masked)
+        without = NETWORK(audio_tensors, masked)
     np.testing.assert_allclose(rows(score(Window(audio(6), None, END))), rows(without), atol=1e-6)
 
 
@@ -74,30 +74,28 @@ def test_a_missing_modality_has_no_weight_and_leaves_finite_scores(
     window: Window, weights: list[int]
 ) -> None:
     scores = score(window)
-    assert scores.weights[0].tolist() == weights
+    assert scores.modality_weights[0].tolist() == weights
     assert np.isfinite(rows(scores)).all()
 
 
 def test_modality_weights_sum_to_one() -> None:
-    weights = score(Window(audio(6), text(5), END)).weights[0]
+    weights = score(Window(audio(6), text(5), END)).modality_weights[0]
     assert weights.sum().item() == pytest.approx(1)
     assert 0 < weights[0] < 1
 
 
-def test_each_stream_hears_the_other() -> None:
-    """Other words change how far the voice itself claims to be believed."""
-
-    def claim(words: TextTokens) -> torch.Tensor:
-        own, other = streams(collate([Window(audio(6), words, END)], AUDIO, TEXT))
+def test_the_gate_score_of_audio_depends_on_the_text() -> None:
+    def gate_score(tokens: TextTokens) -> torch.Tensor:
+        own, other = to_tensors(collate([Window(audio(6), tokens, END)], AUDIO, TEXT))
         with torch.inference_mode():
-            voice, heard = NETWORK.voice.read(own, None), NETWORK.words.read(other, None)
-            statistics = NETWORK.voice.normalise.window(own)
-            return NETWORK.voice.claim(own, voice, other, heard, statistics)
+            encoded, other_encoded = NETWORK.audio.encode(own, None), NETWORK.text.encode(other, None)
+            statistics = NETWORK.audio.normalise.window(own)
+            return NETWORK.audio.gate_score(own, encoded, other, other_encoded, statistics)
 
-    assert not torch.allclose(claim(text(5)), claim(text(5, seed=9)), atol=1e-4)
+    assert not torch.allclose(gate_score(text(5)), gate_score(text(5, seed=9)), atol=1e-4)
 
 
-def test_one_modality_alone_is_its_evidence_whoever_shares_the_batch() -> None:
+def test_a_window_with_one_modality_does_not_depend_on_the_rest_of_the_batch() -> None:
     alone, both = Window(audio(6), None, END), Window(audio(6), text(5), END)
     np.testing.assert_allclose(rows(score(alone, both)), rows(score(alone)), atol=1e-5)
 
@@ -110,7 +108,7 @@ def test_no_offset_is_as_an_unknown_one_and_an_offset_is_taken_away() -> None:
     def scored(offsets: np.ndarray | None) -> np.ndarray:
         batch = collate(windows, AUDIO, TEXT, offsets)
         with torch.inference_mode():
-            return rows(network(*streams(batch)))
+            return rows(network(*to_tensors(batch)))
 
     np.testing.assert_array_equal(scored(np.zeros((1, AUDIO))), scored(None))
     assert not np.allclose(scored(np.ones((1, AUDIO))), scored(None), atol=1e-4)
@@ -143,14 +141,14 @@ def test_window_statistics_are_those_of_the_frames_behind_the_tokens() -> None:
     frames = np.random.default_rng(5).normal(size=(40, AUDIO // 2)).astype(np.float32)
     groups = frames.reshape(4, 10, -1)
     tokens = np.concatenate([groups.mean(1), groups.std(1)], 1)
-    stream = Stream(torch.tensor(tokens)[None], torch.zeros(1, 4), torch.ones(1, 4, dtype=torch.bool))
-    window = NETWORK.voice.normalise.raw_window(stream)[0].numpy()
+    stream = TokenTensors(torch.tensor(tokens)[None], torch.zeros(1, 4), torch.ones(1, 4, dtype=torch.bool))
+    window = NETWORK.audio.normalise.raw_window(stream)[0].numpy()
     np.testing.assert_allclose(window, np.concatenate([frames.mean(0), frames.std(0)]), atol=1e-5)
 
 
 def test_relative_features_ignore_their_level() -> None:
     network = small_network()
-    network.voice.normalise.relative[0] = True
+    network.audio.normalise.relative[0] = True
     louder = audio(6)
     louder.features[:, 0] += 3.0
     with_level, without = score(Window(louder, None, END)), score(Window(louder, None, END), network=network)
@@ -165,7 +163,7 @@ def test_relative_features_ignore_their_level() -> None:
 def test_save_and_load_round_trip(tmp_path: Path) -> None:
     network = small_network(emotions=["neutral", "happy"])
     network.temperature.fill_(1.7)
-    PretrainedFusion.of(network).save_pretrained(tmp_path)
+    PretrainedFusion.wrap(network).save_pretrained(tmp_path)
     loaded = PretrainedFusion.from_pretrained(tmp_path).network
     assert loaded.config.emotions == ("neutral", "happy")
     state = loaded.state_dict()

@@ -44,7 +44,7 @@ def test_an_utterance_counts_as_the_integral_of_the_decay_over_it() -> None:
 
     share = integral(0, 1) / (integral(0, 1) + integral(1, 5))
     assert mean.probabilities["angry"] == pytest.approx(share)
-    assert mean.weight == pytest.approx(integral(0, 5))
+    assert mean.weight_s == pytest.approx(integral(0, 5))
 
 
 @given(revisions=st.integers(0, 5))
@@ -63,7 +63,7 @@ def test_splitting_speech_in_two_utterances_changes_nothing() -> None:
         state.update(0, sure("sad"), at(0), at(2))
     two.update(1, sure("happy"), at(3), at(4))
     whole, parts = one.update(1, sure("happy"), at(3), at(6)), two.update(2, sure("happy"), at(4), at(6))
-    assert parts.weight == pytest.approx(whole.weight)
+    assert parts.weight_s == pytest.approx(whole.weight_s)
     assert parts.probabilities == pytest.approx(whole.probabilities)
 
 
@@ -75,3 +75,24 @@ def test_it_stays_a_distribution(times: list[tuple[float, float]]) -> None:
         mean = state.update(number, sure(EMOTIONS[number % 7]), at(start), at(clock))
         assert sum(mean.probabilities.values()) == pytest.approx(1)
         assert min(mean.probabilities.values()) >= 0
+
+
+def test_in_silence_the_weight_halves_and_the_means_stay() -> None:
+    state = RollingState(10)
+    state.update(0, sure("sad", -1), at(0), at(3))
+    before = state.update(1, sure("happy", 1), at(4), at(6))
+    after = state.at(at(16))
+    assert after is not None
+    assert after.weight_s == pytest.approx(before.weight_s / 2)
+    assert after.probabilities == pytest.approx(before.probabilities)
+    assert after.valence == pytest.approx(before.valence)
+
+
+def test_before_any_speech_there_is_no_state() -> None:
+    assert RollingState(10).at(at(5)) is None
+
+
+def test_an_earlier_position_is_the_state_at_the_latest_end() -> None:
+    state = RollingState(10)
+    mean = state.update(0, sure("sad"), at(0), at(3))
+    assert state.at(at(1)) == mean

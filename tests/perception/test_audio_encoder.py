@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from stream_emo.errors import WeightsError
-from stream_emo.fusion.fuser import PACKAGED
-from stream_emo.perception.audio_encoder import ENCODER, FRAME, STATES, AudioEncoder
+from stream_emo.models.checkpoint import Checkpoint
+from stream_emo.perception.audio_encoder import FRAME, STATES, AudioEncoder
 from stream_emo.types import SAMPLE_RATE
 
 
 @pytest.fixture(scope="module")
 def voice() -> AudioEncoder:
-    return AudioEncoder(PACKAGED / ENCODER)
+    return AudioEncoder(Checkpoint.open().audio_encoder)
 
 
 def test_states_cover_the_samples_and_not_the_padding(voice: AudioEncoder) -> None:
@@ -38,8 +38,8 @@ def test_more_than_it_has_places_for_is_refused(voice: AudioEncoder) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"not a model"])
 def test_what_is_no_model_is_one_clear_error(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / ENCODER
+    path = tmp_path / "audio_encoder.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"voice\.onnx: the voice encoder cannot be loaded"):
+    with pytest.raises(WeightsError, match=r"audio_encoder\.onnx: the voice encoder cannot be loaded"):
         AudioEncoder(path)

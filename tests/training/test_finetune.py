@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.config import FusionConfig
 from stream_emo.demo import CLIP
 from stream_emo.errors import SourceError
-from stream_emo.fusion.fuser import PACKAGED, Fuser
-from stream_emo.fusion.hub import load_network
+from stream_emo.models.checkpoint import PACKAGED, Checkpoint
 from stream_emo.training.corpora import Clip
 from stream_emo.training.finetune import finetune
 
@@ -39,12 +37,14 @@ def test_it_moves_towards_the_recordings_and_loads_again(tmp_path: Path) -> None
     assert report.before is not None
     assert report.after is not None
     assert report.after >= report.before
-    Fuser.load(FusionConfig(checkpoint=str(tmp_path / "tuned")))
+    Checkpoint.open(tmp_path / "tuned").fuser()
     assert json.loads((tmp_path / "tuned/training.json").read_text())["speakers"] == 3
-    before, after = (load_network(folder).state_dict() for folder in (PACKAGED, tmp_path / "tuned"))
+    before, after = (
+        Checkpoint.open(folder).torch_network().state_dict() for folder in (PACKAGED, tmp_path / "tuned")
+    )
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
-    assert changed <= {"voice.linear.weight", "voice.linear.bias", "cooling"}
-    assert "voice.linear.weight" in changed
+    assert changed <= {"audio.head.weight", "audio.head.bias", "audio_only_temperature"}
+    assert "audio.head.weight" in changed
 
 
 def test_with_few_speakers_nobody_is_held_out(tmp_path: Path) -> None:

@@ -85,11 +85,11 @@ def test_only_how_far_each_is_to_be_believed_is_learnt_by_descent() -> None:
     network = fit(CONFIG, sampler(words=True), RECIPE, seed=0, evidence=evidence())
     torch.manual_seed(0)
     untrained = FusionNetwork(CONFIG)
-    for modality, before in ((network.voice, untrained.voice), (network.words, untrained.words)):
-        assert not torch.equal(modality.believe.weight, before.believe.weight)
+    for modality, before in ((network.audio, untrained.audio), (network.text, untrained.text)):
+        assert not torch.equal(modality.gate.weight, before.gate.weight)
     # The reading is the one that was given, the voice's evidence that of the closed form.
     weight, _ = reading()
-    said = network.words.linear.weight * network.words.normalise.window_scale
+    said = network.text.head.weight * network.text.normalise.window_scale
     torch.testing.assert_close(said, weight, atol=1e-4, rtol=1e-3)
 
 

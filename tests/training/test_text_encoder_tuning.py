@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from stream_emo.fusion.fuser import PACKAGED
+from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.models.registry import MINILM, find
-from stream_emo.perception.text_encoder import ADAPTER, PieceReader, TextEncoder
+from stream_emo.perception.text_encoder import PieceReader, TextEncoder
 from stream_emo.training.corpora import Sentence
 from stream_emo.training.text_encoder_tuning import (
     TextEmotionModel,
@@ -47,14 +47,15 @@ def test_before_fine_tuning_it_is_the_published_model() -> None:
 def test_what_is_saved_is_what_the_monitor_reads(tmp_path: Path) -> None:
     folder = find(MINILM, "")
     model, again = (fine_tune(folder, SENTENCES, HYPERPARAMETERS, seed=1) for _ in range(2))
-    model.save(tmp_path / "words.safetensors")
-    assert set(load_file(tmp_path / "words.safetensors")) == set(load_file(PACKAGED / ADAPTER)), "as shipped"
+    model.save(tmp_path / "adapter.safetensors")
+    shipped = load_file(Checkpoint.open().text_adapter)
+    assert set(load_file(tmp_path / "adapter.safetensors")) == set(shipped)
     batch = PieceReader(folder).read([passage(sentence) for sentence in SENTENCES])
     with torch.no_grad():
         logits, affect = model(batch)
         assert torch.equal(logits, again(batch)[0]), "the same seed gives the same weights"
-    weight, bias = read_head(tmp_path / "words.safetensors")
-    encoder = TextEncoder(folder, tmp_path / "words.safetensors")
+    weight, bias = read_head(tmp_path / "adapter.safetensors")
+    encoder = TextEncoder(folder, tmp_path / "adapter.safetensors")
     for row, pieces in enumerate(encoder.encode_batch([passage(sentence) for sentence in SENTENCES])):
         read = torch.from_numpy(pieces.features.mean(0)) @ weight.T + bias
         # The changes are kept in half precision.

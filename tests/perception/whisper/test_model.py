@@ -11,9 +11,9 @@ import pytest
 from stream_emo.audio.samples import read
 from stream_emo.demo import CLIP
 from stream_emo.errors import WeightsError
-from stream_emo.fusion.fuser import PACKAGED
+from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.models.registry import MINILM, WHISPER, find, find_local
-from stream_emo.perception.text_encoder import ADAPTER, Passage, TextEncoder
+from stream_emo.perception.text_encoder import Passage, TextEncoder
 from stream_emo.perception.whisper.decoder import GREEDY, DecodeRequest, Hypothesis
 from stream_emo.perception.whisper.model import EncodedAudio, Whisper, _words
 from stream_emo.types import SAMPLE_RATE, Word
@@ -26,7 +26,7 @@ def whisper() -> Whisper:
 
 @pytest.fixture(scope="module")
 def text_encoder() -> TextEncoder:
-    return TextEncoder(find(MINILM, ""), PACKAGED / ADAPTER)
+    return TextEncoder(find(MINILM, ""), Checkpoint.open().text_adapter)
 
 
 def decode(whisper: Whisper, encoded: EncodedAudio, limit: int, prefix: tuple[int, ...] = ()) -> Hypothesis:
@@ -126,7 +126,7 @@ def test_words_without_letters_have_a_piece(text_encoder: TextEncoder) -> None:
 def test_an_adapter_for_something_else_is_named(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
-    path = tmp_path / ADAPTER
+    path = tmp_path / "text_adapter.safetensors"
     save_file({"encoder.layer.9.dense.up": np.zeros((3, 3), np.float32)}, path)
     with pytest.raises(WeightsError, match=r"words\.safetensors: not made for this MiniLM"):
         TextEncoder(find(MINILM, ""), path)

@@ -1,0 +1,152 @@
+"""The checkpoint: a folder with our own weights, whose files are named, checked and written here only.
+
+config.json               labels, versions and sizes of the fusion network (`NetworkConfig`)
+model.safetensors         weights of the fusion network, for training
+fusion.onnx               the same network for ONNX Runtime; holds the digest of model.safetensors
+audio_encoder.onnx        the audio encoder; config.json holds its digest
+text_adapter.safetensors  low-rank adaptation of the text encoder
+training.json             how all of this was trained (for people; not read)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stream_emo.config import FusionConfig
+from stream_emo.errors import WeightsError
+from stream_emo.fusion.fuser import Fuser
+from stream_emo.fusion.network_config import FEATURES, TEXT_ENCODER, NetworkConfig
+from stream_emo.fusion.onnx_network import OnnxNetwork, export
+from stream_emo.types import EMOTIONS
+
+if TYPE_CHECKING:
+    from stream_emo.fusion.network import FusionNetwork
+
+PACKAGED = Path(__file__).parents[1] / "fusion/weights"
+"""The checkpoint that the package carries."""
+_CONFIG = "config.json"
+_WEIGHTS = "model.safetensors"
+_NETWORK = "fusion.onnx"
+_AUDIO_ENCODER = "audio_encoder.onnx"
+_TEXT_ADAPTER = "text_adapter.safetensors"
+_REPORT = "training.json"
+_REQUIRED = (_CONFIG, _WEIGHTS, _NETWORK, _AUDIO_ENCODER, _TEXT_ADAPTER)
+_REMEDY = "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint folder that was checked by `open`: complete, and made for this version."""
+
+    folder: Path
+    config: NetworkConfig
+
+    @classmethod
+    def open(cls, folder: Path = PACKAGED) -> Checkpoint:
+        """Check the files in `folder` without loading the networks.
+
+        Raises:
+            WeightsError: a file is missing, corrupt, does not belong to the others, or is made for other
+                labels, encoders or features than this version's.
+        """
+        missing = [name for name in _REQUIRED if not (folder / name).is_file()]
+        if missing:
+            raise WeightsError(f"{folder}: not a checkpoint (no {', '.join(missing)}); {_REMEDY}")
+        try:
+            config = NetworkConfig.read(folder / _CONFIG)
+        except (OSError, ValueError, TypeError) as error:
+            raise _corrupt(folder, error) from error
+        _check_compatible(folder, config)
+        checkpoint = cls(folder, config)
+        if file_digest(checkpoint.audio_encoder) != config.audio_encoder:
+            raise WeightsError(
+                f"{folder}: {_AUDIO_ENCODER} is not the one that {_WEIGHTS} was trained with; {_REMEDY}"
+            )
+        return checkpoint
+
+    @classmethod
+    def configured(cls, config: FusionConfig) -> Checkpoint:
+        """Open the folder that `fusion.checkpoint` names, the packaged one if empty; raises like `open`."""
+        return cls.open(Path(config.checkpoint).expanduser() if config.checkpoint else PACKAGED)
+
+    @property
+    def audio_encoder(self) -> Path:
+        """The audio encoder, an ONNX model."""
+        return self.folder / _AUDIO_ENCODER
+
+    @property
+    def text_adapter(self) -> Path:
+        """The low-rank adaptation of the text encoder."""
+        return self.folder / _TEXT_ADAPTER
+
+    def fuser(self) -> Fuser:
+        """Load the fusion network for ONNX Runtime.
+
+        Raises:
+            WeightsError: its files are corrupt, or not made from each other.
+        """
+        try:
+            network = OnnxNetwork(self.folder / _NETWORK, self.folder / _WEIGHTS, self.config)
+        except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
+            raise _corrupt(self.folder, error) from error
+        return Fuser(network)
+
+    def torch_network(self) -> FusionNetwork:
+        """Load the fusion network for training; imports torch.
+
+        Raises:
+            WeightsError: the weights are corrupt.
+        """
+        from safetensors import SafetensorError
+
+        from stream_emo.fusion.network import FusionNetwork
+
+        try:
+            return FusionNetwork.load(self.folder / _WEIGHTS, self.config)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise _corrupt(self.folder, error) from error
+
+
+def save(
+    network: FusionNetwork, folder: Path, audio_encoder: Path, text_adapter: Path, report: Mapping[str, Any]
+) -> None:
+    """Write a whole checkpoint into `folder`, which exists; imports torch and transformers.
+
+    `audio_encoder` and `text_adapter` are the files that `network` was trained with; they are copied.
+    `report` becomes training.json.
+    """
+    from stream_emo.fusion.hub import PretrainedFusion
+
+    network.eval()
+    PretrainedFusion.wrap(network).save_pretrained(folder)  # config.json and model.safetensors.
+    export(network, folder / _WEIGHTS, folder / _NETWORK)
+    shutil.copy(audio_encoder, folder / _AUDIO_ENCODER)
+    shutil.copy(text_adapter, folder / _TEXT_ADAPTER)
+    (folder / _REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal, as `NetworkConfig.audio_encoder` holds it."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_compatible(folder: Path, config: NetworkConfig) -> None:
+    for what, wanted, found in (
+        ("emotions", ", ".join(EMOTIONS), ", ".join(config.emotions)),
+        ("text", TEXT_ENCODER, config.text_encoder),
+        ("features version", FEATURES, config.features),
+    ):
+        if found != wanted:
+            raise WeightsError(f"{folder}: made for {what} {found}, not {wanted}; {_REMEDY}")
+
+
+def _corrupt(folder: Path, error: Exception) -> WeightsError:
+    reason = " ".join(str(error).split())[:200]
+    return WeightsError(f"{folder}: the fusion network is corrupt ({reason}); {_REMEDY}")
