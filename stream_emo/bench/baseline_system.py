@@ -44,9 +44,10 @@ def vs_stock(data: Path, progress: Progress) -> VersusBaseline:
     included."""
     # The first utterance pays for what is done once, and is not counted.
     clips = [workload.read(path) for path in workload.single_utterances(data)[: _CLIPS + 1]]
-    baseline = _baseline_system()
     pairs: list[tuple[Spent, Spent]] = []
     with loaded(Config()) as engine:
+        # After the engine, whose limit on the threads of BLAS would hold for torch, too, if it were there.
+        baseline = _baseline_system()
         for samples in track(clips, progress, "vs-stock"):
             with spending() as own:
                 run_unpaced(engine, samples, NO_PROGRESS, "")
