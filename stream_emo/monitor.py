@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from stream_emo.audio.base import Source
 from stream_emo.audio.endpointer import Gate
 from stream_emo.audio.pcm import PcmFormat
-from stream_emo.audio.source import Source, open_source
+from stream_emo.audio.source import open_source
 from stream_emo.audio.vad import make_vad
 from stream_emo.config import Config
 from stream_emo.errors import PipelineError, StreamEmoError, StuckError

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stream_emo.audio.source import SourceCounts
+from stream_emo.audio.base import SourceCounts
 from stream_emo.types import Chunk, Samples, SourceItem
 
 

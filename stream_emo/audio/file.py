@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stream_emo.audio.frame_queue import Frames
+from stream_emo.audio.base import Frames
 from stream_emo.errors import SourceError
 
 # libsndfile guesses how long an MP3 is, stops there, and talks on stderr.
@@ -48,6 +48,8 @@ class FileReader:
                 head = file.read(3)
             except OSError as error:
                 raise SourceError(f"{path}: {error.strerror or error}") from error
+            except ValueError as error:  # A null character in the path.
+                raise SourceError(f"{str(path)!r}: is not a path ({error})") from error
             if not head:
                 raise SourceError(f"{path}: is empty")
             if not file.seekable():

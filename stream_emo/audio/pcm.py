@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio.frame_queue import Frames
+from stream_emo.audio.base import Frames
 from stream_emo.errors import ConfigError, SourceError
 
 Encoding = Literal["s16le", "s32le", "f32le", "mulaw", "alaw"]
@@ -22,9 +22,16 @@ ENCODINGS: tuple[str, ...] = get_args(Encoding)
 _WIDTHS = {"s16le": 2, "s32le": 4, "f32le": 4, "mulaw": 1, "alaw": 1}
 
 
+def check_rate(rate: int) -> int:
+    """Return `rate`. Raises `ConfigError` unless it is an integer between 8,000 and 192,000 Hz."""
+    if not _is_integer(rate) or not 8_000 <= rate <= 192_000:
+        raise ConfigError(f"rate = {rate!r}: must be an integer between 8000 and 192000")
+    return int(rate)
+
+
 @dataclass(frozen=True, slots=True)
 class PcmFormat:
-    """How raw bytes are to be read. Raises `ConfigError` for what cannot be."""
+    """The format of raw bytes. Raises `ConfigError` for what cannot be read."""
 
     rate: int = 16_000
     """Frames per second, 8,000 to 192,000."""
@@ -33,20 +40,19 @@ class PcmFormat:
     encoding: Encoding = "s16le"
 
     def __post_init__(self) -> None:
-        if not 8_000 <= self.rate <= 192_000:
-            raise ConfigError(f"--rate {self.rate}: must be between 8000 and 192000")
-        if not 1 <= self.channels <= 64:
-            raise ConfigError(f"--channels {self.channels}: must be between 1 and 64")
+        check_rate(self.rate)
+        if not _is_integer(self.channels) or not 1 <= self.channels <= 64:
+            raise ConfigError(f"channels = {self.channels!r}: must be an integer between 1 and 64")
         if self.encoding not in ENCODINGS:
-            raise ConfigError(f"--encoding {self.encoding!r} is not one of {', '.join(ENCODINGS)}")
+            raise ConfigError(f"encoding = {self.encoding!r}: is not one of {', '.join(ENCODINGS)}")
 
     @property
     def width(self) -> int:
-        """Bytes per frame."""
+        """Number of bytes per frame."""
         return _WIDTHS[self.encoding] * self.channels
 
     def decode(self, data: bytes | memoryview) -> Frames:
-        """Whole frames of bytes, as float32 [frames, channels]."""
+        """Return whole frames of bytes as float32 [frames, channels]."""
         return _DECODERS[self.encoding](data).reshape(-1, self.channels)
 
 
@@ -81,8 +87,11 @@ class PcmReader:
         self._wake = os.pipe()
 
     def read(self, count: int) -> Frames:
-        """The next frames, at most `count`, as soon as there is one. Raises `SourceError`: a broken frame at
-        the end, or a failing read."""
+        """Return the next frames, at most `count`, as soon as there is one; none: the end.
+
+        Raises:
+            SourceError: an incomplete frame at the end, or a failing read.
+        """
         width = self._pcm.width
         while len(self._rest) < width:
             data = self._wait_and_read(count * width - len(self._rest))
@@ -107,7 +116,7 @@ class PcmReader:
             os.close(end)
 
     def _wait_and_read(self, size: int) -> bytes | None:
-        """Up to `size` bytes; none at the end; None when stopped."""
+        """Return up to `size` bytes; none at the end; None when stopped."""
         assert self._wake is not None
         assert self._descriptor is not None, "open first"
         try:
@@ -122,11 +131,15 @@ class PcmReader:
             raise SourceError(
                 f"stdin: ended within a frame, {left} of {self._pcm.width} bytes "
                 f"({self._pcm.encoding}, channels: {self._pcm.channels}); "
-                f"it was cut off, or --encoding or --channels is wrong"
+                f"it was cut off, or the encoding or number of channels is wrong"
             )
         if not self._read_any:
             raise SourceError("stdin: no audio came; does the program that feeds it run?")
         return self._pcm.decode(b"")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _integers(kind: str, full_scale: float) -> Callable[[bytes | memoryview], NDArray[np.float32]]:

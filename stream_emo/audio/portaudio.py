@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from stream_emo.audio.frame_queue import Frames
+from stream_emo.audio.base import Frames
 from stream_emo.errors import DeviceError
 
 _LATENCY_S = 0.1

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import soundfile
-import soxr
+import numpy as np
 
-from stream_emo.errors import SourceError
-from stream_emo.types import SAMPLE_RATE, Samples
+from stream_emo.audio.file import FileReader
+from stream_emo.audio.reader_source import ReaderSource
+from stream_emo.config import AudioConfig
+from stream_emo.types import Chunk, Gap, Samples
 
 
 def read(path: Path) -> Samples:
-    """A sound file as mono at 16 kHz. Raises `SourceError`."""
+    """Return a sound file as a monitor hears it: mono, 16 kHz, channels mixed; invalid samples are zeros.
+
+    Raises:
+        SourceError: it is missing, not audio, or damaged.
+    """
+    source = ReaderSource(FileReader(path), AudioConfig())
+    source.open()
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise SourceError(f"{path}: cannot be decoded ({error})") from error
-    mono: Samples = samples.mean(1)
-    return mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
+        parts = [_samples(item) for item in source if isinstance(item, Chunk | Gap)]
+    finally:
+        source.close()
+    return np.concatenate(parts)
+
+
+def _samples(item: Chunk | Gap) -> Samples:
+    return item.samples if isinstance(item, Chunk) else np.zeros(item.length, np.float32)

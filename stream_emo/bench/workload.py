@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio.source import PacedSource, ReaderSource, Source, open_source
+from stream_emo.audio.base import Source
+from stream_emo.audio.reader_source import PacedSource, ReaderSource
+from stream_emo.audio.samples import read as read_file
 from stream_emo.config import AudioConfig, Config
 from stream_emo.engine import Engine
 from stream_emo.errors import SourceError
 from stream_emo.monitor import Monitor
 from stream_emo.progress import Progress
-from stream_emo.types import SAMPLE_RATE, Chunk, Samples
+from stream_emo.types import SAMPLE_RATE, Samples
 
 ACTED_SPEECH = "ravdess/Actor_*/*.flac"
 """Recordings of acted sentences (RAVDESS), relative to the data folder."""
@@ -38,12 +40,7 @@ _POLL_S = 1.0
 @lru_cache(maxsize=512)
 def read(path: Path) -> Samples:
     """Return a whole file as a source delivers it: mono, 16 kHz."""
-    source = open_source(path, AudioConfig())
-    source.open()
-    try:
-        return np.concatenate([item.samples for item in source if isinstance(item, Chunk)])
-    finally:
-        source.close()
+    return read_file(path)
 
 
 def clips(data: Path, pattern: str) -> list[Path]:

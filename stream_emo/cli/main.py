@@ -93,7 +93,7 @@ def run(
         raise typer.BadParameter("--json and --view exclude each other")
     chosen = [*(overrides or ()), *([f'audio.device="{device}"'] if device is not None else [])]
     settings = Config.load(config, overrides=chosen)
-    pcm = PcmFormat(rate, channels, encoding)  # type: ignore[arg-type]
+    pcm = PcmFormat(rate, channels, encoding) if source == "-" else None  # type: ignore[arg-type]
     _follow(Monitor(settings, source, realtime=realtime, pcm=pcm), view or (_on_terminal() and not as_json))
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from stream_emo.audio.base import Frames
 from stream_emo.audio.file import FileReader
-from stream_emo.audio.frame_queue import Frames
 from stream_emo.errors import SourceError
 from stream_emo.types import Samples
 

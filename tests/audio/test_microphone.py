@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.audio.frame_queue import Frames
-from stream_emo.audio.microphone import Microphone, Patience
+from stream_emo.audio.base import Frames, Source, SourceCounts
+from stream_emo.audio.capture import Timeouts
+from stream_emo.audio.microphone import Microphone
 from stream_emo.audio.portaudio import InputDevice, Receive, UnsupportedError, choose
-from stream_emo.audio.source import Source, SourceCounts
 from stream_emo.config import AudioConfig
 from stream_emo.errors import DeviceError
 from stream_emo.types import SAMPLE_RATE, Chunk, DeviceChange, Gap, Samples, SourceItem
@@ -29,7 +29,7 @@ from tests.pulse import PulseServer
 RATE = 16_000
 LAPTOP = InputDevice(0, "Laptop", "ALSA", 2, RATE, default=True)
 HEADSET = InputDevice(3, "USB Headset", "ALSA", 1, 48_000, default=False)
-HASTY = Patience(first_s=60, next_s=60, retry_s=0.001, same_s=0)
+HASTY = Timeouts(first_block_s=60, next_block_s=60, retry_s=0.001, same_device_s=0)
 
 
 class FakeStream:
@@ -98,7 +98,7 @@ class FakeClock:
 
 def opened(portaudio: FakePortAudio, **options: Any) -> tuple[Microphone, FakeStream]:
     config = options.pop("config", AudioConfig())
-    microphone = Microphone(config, portaudio=portaudio, patience=options.pop("patience", HASTY), **options)
+    microphone = Microphone(config, portaudio=portaudio, timeouts=options.pop("timeouts", HASTY), **options)
     microphone.open()
     return microphone, portaudio.streams[-1]
 
@@ -344,8 +344,8 @@ def test_who_is_slow_loses_what_does_not_fit_and_is_told() -> None:
 def test_a_backlog_is_no_sign_of_a_lost_device() -> None:
     clock = FakeClock()
     config = AudioConfig(buffer_s=0.5)
-    patience = replace(HASTY, first_s=0.01, next_s=0.01)
-    microphone, stream = opened(FakePortAudio(LAPTOP), config=config, clock=clock, patience=patience)
+    timeouts = replace(HASTY, first_block_s=0.01, next_block_s=0.01)
+    microphone, stream = opened(FakePortAudio(LAPTOP), config=config, clock=clock, timeouts=timeouts)
     stream.deliver(8000)
     clock.now += 30
     stream.deliver(8000)  # Dropped.
@@ -424,7 +424,7 @@ def test_a_lost_device_is_announced_opened_again_and_its_absence_a_gap(rate: int
 
 def test_a_device_that_falls_silent_is_lost() -> None:
     portaudio = FakePortAudio(LAPTOP)
-    microphone, stream = opened(portaudio, patience=replace(HASTY, next_s=0.02))
+    microphone, stream = opened(portaudio, timeouts=replace(HASTY, next_block_s=0.02))
     stream.deliver(160)
     portaudio.on_open = lambda stream: microphone.stop()
     began = time.monotonic()
@@ -438,7 +438,7 @@ def test_a_device_that_never_says_anything_is_lost_and_not_opened_again() -> Non
             stream.deliver(160)
 
     portaudio = FakePortAudio(LAPTOP, on_open=third_time_lucky)
-    microphone, _ = opened(portaudio, patience=replace(HASTY, first_s=0.02))
+    microphone, _ = opened(portaudio, timeouts=replace(HASTY, first_block_s=0.02))
     items = []
     for item in microphone:
         items.append(item)
@@ -455,7 +455,7 @@ def reopened(
     """Changes after the loss of a device; before each attempt to open it again something happens."""
     upcoming = iter(attempts)
     microphone, stream = opened(
-        portaudio, config=AudioConfig(device=device), patience=replace(HASTY, same_s=same_s)
+        portaudio, config=AudioConfig(device=device), timeouts=replace(HASTY, same_device_s=same_s)
     )
     devices = portaudio.devices
 
@@ -520,7 +520,7 @@ def test_portaudio_starts_anew_only_when_it_does_not_work_without() -> None:
 def test_stop_ends_all_waiting_at_once(waits_for: str) -> None:
     retry_s = 60 if waits_for == "retry" else 0.001
     portaudio = FakePortAudio(LAPTOP)
-    microphone, stream = opened(portaudio, patience=replace(HASTY, retry_s=retry_s))
+    microphone, stream = opened(portaudio, timeouts=replace(HASTY, retry_s=retry_s))
     if waits_for != "block":
         stream.end()
     if waits_for == "device":
@@ -586,7 +586,7 @@ def test_counts_add_up_at_every_moment_and_the_clock_has_no_seam() -> None:
 def test_a_pause_releases_the_device_and_is_a_gap_not_a_loss() -> None:
     clock = FakeClock()
     portaudio = FakePortAudio(LAPTOP)
-    microphone, first = opened(portaudio, patience=replace(HASTY, retry_s=60), clock=clock)
+    microphone, first = opened(portaudio, timeouts=replace(HASTY, retry_s=60), clock=clock)
     clock.now += 0.01
     first.deliver(160)
     items = []
@@ -659,7 +659,7 @@ def test_stopped_in_a_pause_while_the_device_is_looked_for_it_is_not_opened() ->
 
 def test_paused_before_it_begins_and_resumed_at_once() -> None:
     portaudio = FakePortAudio(LAPTOP, on_open=lambda stream: stream.deliver(160))
-    microphone, _ = opened(portaudio, patience=replace(HASTY, retry_s=60))
+    microphone, _ = opened(portaudio, timeouts=replace(HASTY, retry_s=60))
     microphone.pause()
     microphone.resume()
     items = []

@@ -204,11 +204,11 @@ def test_stop_and_close_may_come_at_any_time_and_release_everything() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rate": 7999}, "--rate 7999: must be between 8000 and 192000"),
-        ({"rate": 192_001}, "--rate 192001: must be between 8000 and 192000"),
-        ({"channels": 0}, "--channels 0: must be between 1 and 64"),
-        ({"channels": 65}, "--channels 65: must be between 1 and 64"),
-        ({"encoding": "mp3"}, "--encoding 'mp3' is not one of s16le, s32le, f32le, mulaw, alaw"),
+        ({"rate": 7999}, "rate = 7999: must be an integer between 8000 and 192000"),
+        ({"rate": 192_001}, "rate = 192001: must be an integer between 8000 and 192000"),
+        ({"channels": 0}, "channels = 0: must be an integer between 1 and 64"),
+        ({"channels": 65}, "channels = 65: must be an integer between 1 and 64"),
+        ({"encoding": "mp3"}, "encoding = 'mp3': is not one of s16le, s32le, f32le, mulaw, alaw"),
     ],
 )
 def test_a_format_that_cannot_be_names_the_option(arguments: dict[str, Any], message: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_emo.audio.frame_queue import Block, Frames, Hole, LiveQueue, on_clock
-from stream_emo.audio.resample import Converter
+from stream_emo.audio.frame_queue import FrameBlock, FrameGap, FrameQueue, Frames, samples_after
+from stream_emo.audio.resample import Resampler
 from stream_emo.errors import SourceError
 from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Samples
 
@@ -37,12 +37,12 @@ def blocks(frames: Frames, sizes: Iterable[int]) -> Iterator[Frames]:
         first += size
 
 
-def fed(converter: Converter, parts: Iterable[Frames]) -> list[Item]:
-    return [*(item for part in parts for item in converter.feed(part)), *converter.flush()]
+def fed(resampler: Resampler, parts: Iterable[Frames]) -> list[Item]:
+    return [*(item for part in parts for item in resampler.feed(part)), *resampler.flush()]
 
 
-def taken(converter: Converter, items: Iterable[Block | Hole]) -> list[Item]:
-    return [*(out for item in items for out in converter.take(item)), *converter.flush()]
+def taken(resampler: Resampler, items: Iterable[FrameBlock | FrameGap]) -> list[Item]:
+    return [*(out for item in items for out in resampler.feed_item(item)), *resampler.flush()]
 
 
 def merged(items: Iterable[Item]) -> list[Gap | tuple[int, bytes]]:
@@ -72,7 +72,7 @@ def check_tiling(items: list[Item], start: int, end: int) -> None:
 
 
 def check_tone(chunk: Chunk, lead: int = 300) -> None:
-    """The wave is where it belongs, at its loudness; next to a hole a filter cannot know what was in it."""
+    """The wave is where it belongs, at its loudness; next to a gap a filter cannot know what was in it."""
     ideal = tone(chunk.start, chunk.end, SAMPLE_RATE)
     assert np.abs(chunk.samples - ideal)[lead:-lead].max() < 1e-3
 
@@ -90,7 +90,7 @@ def test_the_size_of_blocks_makes_no_difference_and_no_sample_is_lost(rate: int)
     frames = noise(max(rate // 12, 3000) + 7)
     outputs = []
     for size in (1, 160, 512, 4096, len(frames)):
-        items = fed(Converter(rate, 0, "test"), blocks(frames, cycle([size])))
+        items = fed(Resampler(rate, 0, "test"), blocks(frames, cycle([size])))
         check_tiling(items, 0, len(frames) * SAMPLE_RATE // rate)
         outputs.append(joined(items))
         assert outputs[-1].dtype == np.float32
@@ -100,21 +100,21 @@ def test_the_size_of_blocks_makes_no_difference_and_no_sample_is_lost(rate: int)
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 3000), st.integers(8000, 192_000))
 def test_n_frames_become_floor_of_n_times_the_ratio(count: int, rate: int) -> None:
-    converter = Converter(rate, 0, "test", start=1000)
-    check_tiling(fed(converter, [noise(count)]), 1000, 1000 + count * SAMPLE_RATE // rate)
-    assert converter.position == converter.end
-    assert list(converter.flush()) == []
+    resampler = Resampler(rate, 0, "test", start=1000)
+    check_tiling(fed(resampler, [noise(count)]), 1000, 1000 + count * SAMPLE_RATE // rate)
+    assert resampler.position == resampler.end
+    assert list(resampler.flush()) == []
 
 
 def test_audio_that_is_right_already_passes_untouched() -> None:
     frames = noise(1000)
-    items = fed(Converter(SAMPLE_RATE, 0, "test"), blocks(frames, cycle([333])))
+    items = fed(Resampler(SAMPLE_RATE, 0, "test"), blocks(frames, cycle([333])))
     np.testing.assert_array_equal(joined(items), frames[:, 0])
 
 
 @pytest.mark.parametrize("rate", RATES)
 def test_a_tone_keeps_its_time_frequency_and_amplitude(rate: int) -> None:
-    items = one(fed(Converter(rate, -1, "test"), [tone(0, rate, rate)[:, None]]))
+    items = one(fed(Resampler(rate, -1, "test"), [tone(0, rate, rate)[:, None]]))
     (chunk,) = items
     assert isinstance(chunk, Chunk)
     check_tone(chunk)
@@ -122,7 +122,7 @@ def test_a_tone_keeps_its_time_frequency_and_amplitude(rate: int) -> None:
 
 @pytest.mark.parametrize("hertz", [9000.0, 15_000.0, 23_000.0])
 def test_what_16_khz_cannot_hold_is_removed_not_folded_back(hertz: float) -> None:
-    items = fed(Converter(48_000, 0, "test"), [tone(0, 48_000, 48_000, hertz)[:, None]])
+    items = fed(Resampler(48_000, 0, "test"), [tone(0, 48_000, 48_000, hertz)[:, None]])
     assert np.abs(joined(items))[300:-300].max() < 1e-3
 
 
@@ -131,22 +131,22 @@ def test_what_16_khz_cannot_hold_is_removed_not_folded_back(hertz: float) -> Non
 def test_a_chosen_channel_is_heard_alone(rate: int, channel: int) -> None:
     frames = noise(3000, channels=3)
     chosen = np.ascontiguousarray(frames[:, channel : channel + 1])
-    alone = fed(Converter(rate, 0, "test"), [chosen])
-    assert merged(fed(Converter(rate, channel, "test"), [frames])) == merged(alone)
+    alone = fed(Resampler(rate, 0, "test"), [chosen])
+    assert merged(fed(Resampler(rate, channel, "test"), [frames])) == merged(alone)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6, 9, 64])
 def test_all_channels_mixed_are_their_mean_whatever_the_blocks(channels: int) -> None:
     frames = noise(500, channels)
-    items = fed(Converter(SAMPLE_RATE, -1, "test"), [frames])
+    items = fed(Resampler(SAMPLE_RATE, -1, "test"), [frames])
     np.testing.assert_allclose(joined(items), frames.mean(1, np.float64), atol=1e-6)
     for size in (1, 160):
-        assert merged(fed(Converter(SAMPLE_RATE, -1, "test"), blocks(frames, cycle([size])))) == merged(items)
+        assert merged(fed(Resampler(SAMPLE_RATE, -1, "test"), blocks(frames, cycle([size])))) == merged(items)
 
 
 def test_a_channel_that_is_not_there_is_named() -> None:
     with pytest.raises(SourceError, match=r"^call\.wav: audio\.channel = 2, but there are 2 channels"):
-        list(Converter(48_000, 2, "call.wav").feed(noise(10, channels=2)))
+        list(Resampler(48_000, 2, "call.wav").feed(noise(10, channels=2)))
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -158,7 +158,7 @@ def test_a_run_of_what_is_not_audio_is_one_gap_and_what_follows_is_unharmed(rate
     frames[2 * tenth : 3 * tenth] = bad
     outputs = []
     for size in (rate // 77, 4096, len(frames)):
-        items = one(fed(Converter(rate, 0, "test"), blocks(frames, cycle([size]))))
+        items = one(fed(Resampler(rate, 0, "test"), blocks(frames, cycle([size]))))
         before, gap, after = items
         assert gap == Gap(3200, 4800, "invalid")
         check_tiling(items, 0, 8000)
@@ -171,7 +171,7 @@ def test_a_run_of_what_is_not_audio_is_one_gap_and_what_follows_is_unharmed(rate
 
 def test_loud_is_not_invalid() -> None:
     frames = np.array([[1.5], [-8.0], [8.1], [0.0]], np.float32)
-    first, gap, last = fed(Converter(SAMPLE_RATE, 0, "test"), [frames])
+    first, gap, last = fed(Resampler(SAMPLE_RATE, 0, "test"), [frames])
     assert isinstance(first, Chunk)
     assert isinstance(last, Chunk)
     assert (first.samples.tolist(), gap, last.start) == ([1.5, -8.0], Gap(2, 3, "invalid"), 3)
@@ -181,15 +181,15 @@ def test_loud_is_not_invalid() -> None:
 def test_mixing_hides_no_broken_channel_and_choosing_ignores_it(pair: tuple[float, float]) -> None:
     frames = noise(30, channels=3)
     frames[10:20, 1:] = pair
-    assert gaps(fed(Converter(SAMPLE_RATE, -1, "test"), [frames])) == [Gap(10, 20, "invalid")]
-    np.testing.assert_array_equal(joined(fed(Converter(SAMPLE_RATE, 0, "test"), [frames])), frames[:, 0])
+    assert gaps(fed(Resampler(SAMPLE_RATE, -1, "test"), [frames])) == [Gap(10, 20, "invalid")]
+    np.testing.assert_array_equal(joined(fed(Resampler(SAMPLE_RATE, 0, "test"), [frames])), frames[:, 0])
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.binary(min_size=8, max_size=800))
 def test_any_bytes_read_as_floats_give_numbers_and_gaps_only(data: bytes) -> None:
     frames = np.frombuffer(data[: len(data) // 8 * 8], np.float32).reshape(-1, 2)
-    items = fed(Converter(SAMPLE_RATE, -1, "test"), [frames])
+    items = fed(Resampler(SAMPLE_RATE, -1, "test"), [frames])
     check_tiling(items, 0, len(frames))
     assert all(np.abs(item.samples).max() <= 8.0 for item in items if isinstance(item, Chunk))
 
@@ -200,29 +200,29 @@ def test_clipped_samples_of_the_channels_in_use_are_counted_before_conversion() 
     frames[13, 0] = 32766 / 32768
     frames[20:25, 1] = 1.0
     for channel, expected in ((0, 3), (1, 5), (-1, 8)):
-        converter = Converter(48_000, channel, "test")
-        fed(converter, blocks(frames, cycle([7])))
-        assert converter.clipped == expected
+        resampler = Resampler(48_000, channel, "test")
+        fed(resampler, blocks(frames, cycle([7])))
+        assert resampler.clipped == expected
 
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 48_000])
 def test_a_full_live_queue_leaves_a_gap_exactly_where_the_audio_is_missing(rate: int) -> None:
     size = rate // 100
-    live = LiveQueue(rate, capacity=30 * 160, clock=lambda: 0.0)
+    live = FrameQueue(rate, capacity=30 * 160, clock=lambda: 0.0)
     whole = tone(0, 100 * size, rate)[:, None]
     parts = list(blocks(whole, cycle([size])))
-    items: list[Block | Hole] = []
+    items: list[FrameBlock | FrameGap] = []
     for part in parts[:50]:  # 20 of them do not fit.
-        live.offer(part)
+        live.push(part)
     items += [live.get(0) for _ in range(31)]
     for part in parts[50:70]:
-        live.offer(part)
-    live.miss(10 * size, "device")
+        live.push(part)
+    live.skip(10 * size, "device")
     items += [live.get(0) for _ in range(21)]
     for part in parts[80:]:
-        live.offer(part)
+        live.push(part)
     live.close()
-    out = one(taken(Converter(rate, 0, "test", start=160), [*items, *live]))
+    out = one(taken(Resampler(rate, 0, "test", start=160), [*items, *live]))
     assert gaps(out) == [Gap(160 * 31, 160 * 51, "overflow"), Gap(160 * 71, 160 * 81, "device")]
     check_tiling(out, 160, 160 * 101)
     for chunk in out:
@@ -232,10 +232,10 @@ def test_a_full_live_queue_leaves_a_gap_exactly_where_the_audio_is_missing(rate:
 
 
 def test_neighbouring_losses_are_one_gap_per_reason() -> None:
-    converter = Converter(48_000, 0, "test")
-    holes = [Hole(0, 50, "overflow"), Hole(50, 100, "overflow"), Hole(100, 200, "device")]
-    bad = Block(200, np.full((101, 1), np.nan, np.float32), 0.0)
-    assert taken(converter, [*holes, bad]) == [
+    resampler = Resampler(48_000, 0, "test")
+    holes = [FrameGap(0, 50, "overflow"), FrameGap(50, 100, "overflow"), FrameGap(100, 200, "device")]
+    bad = FrameBlock(200, np.full((101, 1), np.nan, np.float32), 0.0)
+    assert taken(resampler, [*holes, bad]) == [
         Gap(0, 33, "overflow"),
         Gap(33, 66, "device"),
         Gap(66, 100, "invalid"),
@@ -243,9 +243,10 @@ def test_neighbouring_losses_are_one_gap_per_reason() -> None:
 
 
 def test_a_loss_shorter_than_a_sample_is_no_gap() -> None:
-    converter = Converter(48_000, 0, "test")
+    resampler = Resampler(48_000, 0, "test")
     items = taken(
-        converter, [Block(0, noise(300), 0.0), Hole(300, 301, "overflow"), Block(301, noise(299), 0.0)]
+        resampler,
+        [FrameBlock(0, noise(300), 0.0), FrameGap(300, 301, "overflow"), FrameBlock(301, noise(299), 0.0)],
     )
     assert gaps(items) == []
     check_tiling(items, 0, 200)
@@ -255,31 +256,31 @@ kinds = st.sampled_from(["audio", "audio", "nan", "overflow", "device"])
 pieces = st.lists(st.tuples(kinds, st.integers(1, 2500)), max_size=25)
 
 
-def scripted(script: list[tuple[str, int]], clock: Callable[[int], float]) -> Iterator[Block | Hole]:
+def scripted(script: list[tuple[str, int]], clock: Callable[[int], float]) -> Iterator[FrameBlock | FrameGap]:
     first = 0
     for kind, count in script:
         last = first + count
         if kind == "audio":
-            yield Block(first, noise(count, seed=first), clock(last))
+            yield FrameBlock(first, noise(count, seed=first), clock(last))
         elif kind == "nan":
-            yield Block(first, np.full((count, 1), np.nan, np.float32), clock(last))
+            yield FrameBlock(first, np.full((count, 1), np.nan, np.float32), clock(last))
         elif kind == "overflow":
-            yield Hole(first, last, "overflow")
+            yield FrameGap(first, last, "overflow")
         else:
-            yield Hole(first, last, "device")
+            yield FrameGap(first, last, "device")
         first = last
 
 
 @settings(max_examples=60, deadline=None)
 @given(pieces, st.sampled_from(RATES), st.integers(0, 10**9))
 def test_chunks_and_gaps_tile_the_clock(script: list[tuple[str, int]], rate: int, start: int) -> None:
-    out = taken(Converter(rate, 0, "test", start), scripted(script, lambda last: 0.0))
+    out = taken(Resampler(rate, 0, "test", start), scripted(script, lambda last: 0.0))
     total = sum(count for _, count in script)
-    check_tiling(out, start, start + on_clock(total, rate))
+    check_tiling(out, start, start + samples_after(total, rate))
     expected, first = [], 0
     for kind, group in groupby(script, key=lambda piece: piece[0]):
         last = first + sum(count for _, count in group)
-        gap = (start + on_clock(first, rate), start + on_clock(last, rate))
+        gap = (start + samples_after(first, rate), start + samples_after(last, rate))
         if kind != "audio" and gap[1] > gap[0]:
             expected.append((*gap, "invalid" if kind == "nan" else kind))
         first = last
@@ -301,8 +302,8 @@ def test_neither_samples_nor_gaps_depend_on_the_cuts(
         if not valid:
             frames[first : first + count, first % 2] = NOT_AUDIO[first % 4]
         first += count
-    whole = fed(Converter(rate, -1, "test"), [frames])
-    assert merged(fed(Converter(rate, -1, "test"), blocks(frames, cycle(sizes)))) == merged(whole)
+    whole = fed(Resampler(rate, -1, "test"), [frames])
+    assert merged(fed(Resampler(rate, -1, "test"), blocks(frames, cycle(sizes)))) == merged(whole)
 
 
 @settings(max_examples=60, deadline=None)
@@ -312,13 +313,13 @@ def test_chunks_are_stamped_with_the_arrival_of_their_last_sample(
 ) -> None:
     """When blocks arrive steadily: neither the resampler's lag nor broken frames within a block matter."""
 
-    def spoil(item: Block | Hole) -> Block | Hole:
-        if isinstance(item, Block):
+    def spoil(item: FrameBlock | FrameGap) -> FrameBlock | FrameGap:
+        if isinstance(item, FrameBlock):
             item.frames[[index for index in spoilt if index < len(item.frames)]] = np.nan
         return item
 
     items = (spoil(item) for item in scripted(script, lambda last: 100.0 + last / rate))
-    chunks = [item for item in taken(Converter(rate, 0, "test"), items) if isinstance(item, Chunk)]
+    chunks = [item for item in taken(Resampler(rate, 0, "test"), items) if isinstance(item, Chunk)]
     stamps = [chunk.arrived for chunk in chunks if chunk.arrived is not None]
     assert len(stamps) == len(chunks)
     due = [100.0 + chunk.end / SAMPLE_RATE for chunk in chunks]
@@ -327,5 +328,5 @@ def test_chunks_are_stamped_with_the_arrival_of_their_last_sample(
 
 
 def test_audio_that_is_not_live_has_no_arrival() -> None:
-    items = fed(Converter(48_000, 0, "test"), [noise(4800)])
+    items = fed(Resampler(48_000, 0, "test"), [noise(4800)])
     assert [item.arrived for item in items if isinstance(item, Chunk)] == [None] * len(items)

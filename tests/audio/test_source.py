@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.audio.frame_queue import Frames
+from stream_emo.audio.base import Frames, Reader, Source, SourceCounts
 from stream_emo.audio.microphone import Microphone
 from stream_emo.audio.pcm import PcmFormat, PcmReader
-from stream_emo.audio.source import PacedSource, Reader, ReaderSource, Source, SourceCounts, open_source
+from stream_emo.audio.reader_source import PacedSource, ReaderSource
+from stream_emo.audio.source import open_source
 from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Samples, SourceItem

@@ -1,0 +1,93 @@
+"""What every source of audio offers to the pipeline, and every reader to a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_emo.types import SourceItem
+
+Frames = NDArray[np.float32]
+"""Audio as a device or file gives it: float32 [frames, channels], nominal range [-1, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCounts:
+    """Samples at 16 kHz, exact: offered = taken + dropped + queued."""
+
+    offered: int = 0
+    taken: int = 0
+    dropped: int = 0
+    queued: int = 0
+    status_flags: int = 0
+    """Overflows that the audio driver reported."""
+    clipped: int = 0
+    """Samples at or beyond full scale, before resampling."""
+
+
+class Source(Protocol):
+    """Audio on the 16 kHz clock. Used once: `open`, iterate to the end, `close`."""
+
+    @property
+    def name(self) -> str:
+        """What the source is called in messages."""
+
+    @property
+    def live(self) -> bool:
+        """Whether time goes on by itself: a live source never waits for the pipeline."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called before the audio ended by itself."""
+
+    def open(self) -> None:
+        """Raises `SourceError` when there is nothing to read."""
+
+    def __iter__(self) -> Iterator[SourceItem]:
+        """Until the end or `stop`. Raises `SourceError` when it ends badly, after all that could be read."""
+
+    def coalesce(self, samples: int) -> None:
+        """Hint that so many samples may be collected before they are given on; 0: give them on at once."""
+
+    def pause(self) -> None:
+        """Take no audio until `resume`: a live source has a gap then; a file or pipe waits."""
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+
+    def stop(self) -> None:
+        """Let the iteration end soon. May be called from any thread or signal handler."""
+
+    def close(self) -> None:
+        """Release what `open` took."""
+
+    def counts(self) -> SourceCounts:
+        """Return the counters now."""
+
+
+class Reader(Protocol):
+    """Audio that waits until it is read, in its own rate and channels."""
+
+    @property
+    def name(self) -> str:
+        """What the reader is called in messages."""
+
+    @property
+    def rate(self) -> int:
+        """Frames per second; known once open."""
+
+    def open(self) -> None:
+        """Raises `SourceError` when there is nothing to read."""
+
+    def read(self, count: int) -> Frames:
+        """Return the next frames, float32 [up to `count`, channels]; none: the end. Raises `SourceError`."""
+
+    def stop(self) -> None:
+        """Let a waiting `read` return."""
+
+    def close(self) -> None:
+        """Release what `open` took."""

@@ -1,0 +1,177 @@
+"""One opening of an input device: its stream, and the frames that the driver's callback delivers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, product
+
+from stream_emo.audio.base import Frames, SourceCounts
+from stream_emo.audio.frame_queue import Clock, FrameBlock, FrameItem
+from stream_emo.audio.portaudio import InputDevice, PortAudio, UnsupportedError
+from stream_emo.audio.queued import FrameStream
+from stream_emo.config import AudioConfig
+from stream_emo.errors import DeviceError
+from stream_emo.runtime.bounded_queue import Closed
+from stream_emo.types import SAMPLE_RATE, Chunk, Gap
+
+_COMMON_RATES = (48_000, 44_100, 16_000)
+_CLOCK_SLACK_S = 0.25
+"""How far the driver's clock and ours may disagree about one block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long the microphone waits, s."""
+
+    first_block_s: float = 5.0
+    """For the first block of a stream; PulseAudio takes up to 2 s for it."""
+    next_block_s: float = 1.5
+    """For the next block, before the device counts as lost."""
+    retry_s: float = 0.5
+    """Between two attempts to open it again."""
+    same_device_s: float = 2.0
+    """For the lost device to come back, before the default is taken."""
+
+
+class DeviceCapture(FrameStream):
+    """A stream of a device at one rate, from its opening to its loss, a pause or the end."""
+
+    def __init__(
+        self,
+        portaudio: PortAudio,
+        device: InputDevice,
+        rate: int,
+        channels: int,
+        config: AudioConfig,
+        timeouts: Timeouts,
+        clock: Clock,
+    ) -> None:
+        """Open the device. Raises `DeviceError`."""
+        super().__init__(device.name, rate, config, clock)
+        self.device = device
+        self.paused = False
+        """Whether it was ended by a pause."""
+        self.begun = clock()
+        """When the first frame was recorded: seconds of `clock`."""
+        self._timeouts, self._clock = timeouts, clock
+        self._arriving = self._until_lost()
+        self._failure: Exception | None = None
+        self._overflows = 0
+        self._recorded = 0.0
+        """End of the last block on the driver's clock, s; 0: unknown."""
+        self._last_arrival: float | None = None
+        """When the last block arrived: seconds of `clock`."""
+        self._start = 0
+        self._device_stream = portaudio.open(device, rate, channels, self._receive, self.end)
+
+    def position_at(self, moment: float) -> int:
+        """Return the position that the 16 kHz clock should have at this time (seconds of `clock`)."""
+        position, then = self._resampler.newest or (self._start, self.begun)
+        return position + round((moment - then) * SAMPLE_RATE)
+
+    def wait(self) -> bool:
+        """Wait for the first block. Returns whether it came."""
+        first = next(self._arriving, None)
+        if not isinstance(first, FrameBlock):
+            return False
+        self.begun = first.arrived - len(first.frames) / self.rate
+        self._arriving = chain([first], self._arriving)
+        return True
+
+    def items(self, start: int = 0) -> Iterator[Chunk | Gap]:
+        """Yield the audio until the device is lost or the stream ended; the first frame is at `start`."""
+        self._start = start
+        return super().items(start)
+
+    def frame_items(self) -> Iterator[FrameItem]:
+        """Yield the blocks that arrive and the gaps between them, until nothing comes for too long."""
+        return self._arriving
+
+    def pause(self) -> None:
+        """End the stream because of a pause."""
+        self.paused = True
+        self.end()
+
+    def close(self) -> None:
+        """Release the device; what has not been yielded is dropped."""
+        self._device_stream.close()
+        super().close()
+
+    def counts(self) -> SourceCounts:
+        """Return the counters now."""
+        return replace(super().counts(), status_flags=self._overflows)
+
+    def _until_lost(self) -> Iterator[FrameItem]:
+        while True:
+            try:
+                item = self.queue.get(max(0.0, self._deadline() - self._clock()))
+            except Closed:
+                if self._failure is not None:
+                    raise self._failure from None
+                return
+            except TimeoutError:
+                if self._clock() >= self._deadline():
+                    return
+                continue
+            yield item
+
+    def _deadline(self) -> float:
+        last = self._last_arrival
+        if last is None:
+            return self.begun + self._timeouts.first_block_s
+        return last + self._timeouts.next_block_s
+
+    def _receive(self, block: Frames, recorded: float, overflow: bool) -> None:
+        """Queue a block. Runs on PortAudio's thread, which would only print what this raises."""
+        try:
+            now = self._clock()
+            if overflow:
+                self._overflows += 1
+                missed = self._missed(recorded, now)
+                if missed:
+                    self.queue.skip(missed, "overflow")
+            self.queue.push(block.copy())
+            self._recorded = recorded + len(block) / self.rate if recorded > 0 else 0.0
+            self._last_arrival = now
+        except Closed:
+            pass  # The stream was ended meanwhile.
+        except Exception as error:
+            self._failure = error  # Raised by the iteration.
+            self.end()
+
+    def _missed(self, recorded: float, now: float) -> int:
+        """Return how many frames were lost before a block, if the driver's clock can be believed; else 0."""
+        if self._last_arrival is None or self._recorded == 0 or recorded <= 0:
+            return 0
+        lost = recorded - self._recorded
+        longest = now - self._last_arrival + _CLOCK_SLACK_S
+        return round(lost * self.rate) if 0 < lost <= longest else 0
+
+
+def open_device(
+    portaudio: PortAudio, device: InputDevice, config: AudioConfig, timeouts: Timeouts, clock: Clock
+) -> DeviceCapture:
+    """Open a device at its native rate or a common one, with as few channels as it allows.
+
+    Raises:
+        DeviceError: there is no such channel, or the device cannot be opened.
+    """
+    channel = config.channel
+    if channel >= device.channels:
+        raise DeviceError(
+            f"audio.channel = {channel}, but {device.name} has {device.channels} channels, "
+            f"counted from 0; -1 mixes them"
+        )
+    # Never only the first: a sound server makes its one channel by mixing. Never all of the 32 it claims.
+    few = max(channel + 1, min(2, device.channels))
+    rates = dict.fromkeys((device.rate, *_COMMON_RATES))
+    for rate, channels in product(rates, dict.fromkeys((few, device.channels))):
+        try:
+            return DeviceCapture(portaudio, device, rate, channels, config, timeouts, clock)
+        except UnsupportedError as error:
+            reason = error
+    tried = ", ".join(map(str, rates))
+    raise DeviceError(
+        f"{device.name} ({device.host}) records at none of {tried} Hz; choose another audio.device"
+    ) from reason

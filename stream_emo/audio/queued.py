@@ -1,0 +1,165 @@
+"""Sources whose audio arrives on a clock of its own, behind a bounded queue.
+
+producer (device callback, pacing thread, your code) =[frame queue]=> resampler -> chunks, gaps
+
+The producer never waits: what does not fit into the queue is dropped, counted, and becomes a `Gap`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import astuple
+
+from stream_emo.audio.base import SourceCounts
+from stream_emo.audio.frame_queue import Clock, FrameItem, FrameQueue
+from stream_emo.audio.resample import Resampler
+from stream_emo.config import AudioConfig
+from stream_emo.types import SAMPLE_RATE, Chunk, Gap, SourceItem
+
+
+class FrameStream:
+    """Frames of one rate: the queue that a producer fills, and the resampler that empties it."""
+
+    def __init__(self, name: str, rate: int, config: AudioConfig, clock: Clock = time.monotonic) -> None:
+        """`name`: for errors. `rate`: of the frames, Hz. `clock`: tells when frames arrive."""
+        self.name = name
+        self.rate = rate
+        self.queue = FrameQueue(rate, 0, clock)
+        self._resampler = Resampler(rate, config.channel, name)
+        self.configure(config)
+
+    def configure(self, config: AudioConfig) -> None:
+        """Take the channel and the size of the buffer from `config`; before `items`."""
+        self._channel = config.channel
+        self.queue.capacity = round(config.buffer_s * SAMPLE_RATE)
+
+    @property
+    def position(self) -> int:
+        """End of the samples and gaps that `items` has yielded."""
+        return self._resampler.position
+
+    def items(self, start: int = 0) -> Iterator[Chunk | Gap]:
+        """Yield the audio until the queue is closed; the first frame is at position `start`.
+
+        Raises:
+            SourceError: the configured channel is not there.
+        """
+        self._resampler = Resampler(self.rate, self._channel, self.name, start)
+        for item in self.frame_items():
+            yield from self._resampler.feed_item(item)
+        yield from self._resampler.flush()
+
+    def frame_items(self) -> Iterator[FrameItem]:
+        """Yield what the producer delivers, until the queue is closed."""
+        return iter(self.queue)
+
+    def end(self) -> None:
+        """Accept no more frames; what has arrived is still yielded."""
+        self.queue.close()
+
+    def close(self) -> None:
+        """Release what the stream holds; what has not been yielded is dropped."""
+        self.queue.cancel()
+
+    def counts(self) -> SourceCounts:
+        """Return the counters now."""
+        counts = self.queue.counts
+        return SourceCounts(
+            counts.offered, counts.taken, counts.dropped, counts.queued, clipped=self._resampler.clipped
+        )
+
+
+class QueuedSource(ABC):
+    """Base of the live sources.
+
+    A source has one `FrameStream` at a time (a microphone has a new one each time its device is opened);
+    their counts are added up.
+    """
+
+    live = True
+
+    def __init__(self, config: AudioConfig) -> None:
+        self._config = config
+        self._ended = threading.Event()
+        """Set when no more audio is to come."""
+        self._stopped = False
+        self._resumed = threading.Event()
+        """Cleared while paused."""
+        self._resumed.set()
+        self._lock = threading.Lock()
+        self._stream: FrameStream | None = None
+        self._past = SourceCounts()
+        """Counts of the streams before this one."""
+        self._min_batch = 0
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What the source is called in messages."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called before the audio ended by itself."""
+        return self._stopped
+
+    @abstractmethod
+    def open(self) -> None:
+        """Let audio arrive. Raises `SourceError` when there is none to be had."""
+
+    def __iter__(self) -> Iterator[SourceItem]:
+        """Yield the audio until the end or `stop`."""
+        assert self._stream is not None, "open first"
+        yield from self._stream.items()
+
+    def coalesce(self, samples: int) -> None:
+        """Let so many samples at 16 kHz arrive before they are yielded, to wake less often; 0: none."""
+        self._min_batch = samples
+        if self._stream is not None:
+            self._stream.queue.set_min_batch(samples)
+
+    def pause(self) -> None:
+        """Take no audio until `resume`."""
+        self._resumed.clear()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._resumed.set()
+
+    def stop(self) -> None:
+        """Let the iteration end after what has arrived. May be called from any thread or signal handler."""
+        self._stopped = self._stopped or not self._ended.is_set()
+        self._end()
+
+    def close(self) -> None:
+        """Stop, and release what `open` took; what has not been yielded is dropped. May be repeated."""
+        self.stop()
+        if self._stream is not None:
+            self._stream.close()
+
+    def counts(self) -> SourceCounts:
+        """Return the counters now, in samples at 16 kHz: offered = taken + dropped + queued."""
+        with self._lock:
+            return self._past if self._stream is None else _sum(self._past, self._stream.counts())
+
+    def _use(self, stream: FrameStream) -> None:
+        """Make `stream` the current one."""
+        with self._lock:
+            self._past = self._past if self._stream is None else _sum(self._past, self._stream.counts())
+            self._stream = stream
+        stream.queue.set_min_batch(self._min_batch)
+        if self._ended.is_set():
+            stream.end()  # `stop` may not have seen this one.
+
+    def _end(self) -> None:
+        """Expect no more audio, and end all waiting. Without the lock: a signal handler may hold it."""
+        self._ended.set()
+        self._resumed.set()
+        if self._stream is not None:
+            self._stream.end()
+
+
+def _sum(first: SourceCounts, second: SourceCounts) -> SourceCounts:
+    return SourceCounts(*map(sum, zip(astuple(first), astuple(second), strict=True)))

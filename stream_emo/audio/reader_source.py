@@ -1,0 +1,171 @@
+"""Sources that read: as fast as the pipeline takes it, or paced like a microphone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from stream_emo.audio.base import Reader, SourceCounts
+from stream_emo.audio.queued import FrameStream, QueuedSource
+from stream_emo.audio.resample import Resampler
+from stream_emo.config import AudioConfig
+from stream_emo.errors import SourceError
+from stream_emo.runtime.bounded_queue import Closed
+from stream_emo.types import SourceItem
+
+_AHEAD = 16  # Blocks that a paced reader decodes at a time.
+_BLOCK_S = 0.032  # What a paced reader delivers at a time, like a sound card.
+
+
+class ReaderSource:
+    """A reader, as fast as the pipeline takes it. It waits, and loses nothing."""
+
+    live = False
+
+    def __init__(self, reader: Reader, config: AudioConfig) -> None:
+        self._reader = reader
+        self._channel = config.channel
+        self._stopped = False
+        self._resumed = threading.Event()
+        """Cleared while paused."""
+        self._resumed.set()
+        self._resampler: Resampler | None = None
+
+    @property
+    def name(self) -> str:
+        """What the reader is called."""
+        return self._reader.name
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
+    def open(self) -> None:
+        """Open the reader. Raises `SourceError`."""
+        self._reader.open()
+
+    def __iter__(self) -> Iterator[SourceItem]:
+        """Yield the audio until its end or `stop`. Raises `SourceError`, after all that could be read."""
+        rate = self._reader.rate
+        resampler = self._resampler = Resampler(rate, self._channel, self.name)
+        try:
+            while self._resumed.wait() and not self._stopped:
+                frames = self._reader.read(rate // 2)
+                if len(frames) == 0:
+                    break
+                yield from resampler.feed(frames)
+        except SourceError:
+            yield from resampler.flush()
+            raise
+        yield from resampler.flush()
+        if not self._stopped:
+            _check_any(self.name, resampler.position)
+
+    def coalesce(self, samples: int) -> None:
+        """Do nothing: audio comes as fast as it is taken."""
+
+    def pause(self) -> None:
+        """Read nothing until `resume`."""
+        self._resumed.clear()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._resumed.set()
+
+    def stop(self) -> None:
+        """Let the iteration end after what has been read."""
+        self._stopped = True
+        self._reader.stop()
+        self._resumed.set()
+
+    def close(self) -> None:
+        """Close the reader."""
+        self._reader.close()
+
+    def counts(self) -> SourceCounts:
+        """Return the counters now, in samples at 16 kHz; nothing is ever dropped."""
+        resampler = self._resampler
+        if resampler is None:
+            return SourceCounts()
+        taken = resampler.end
+        return SourceCounts(offered=taken, taken=taken, clipped=resampler.clipped)
+
+
+class PacedSource(QueuedSource):
+    """A reader at the pace of a microphone: what is not taken in time is lost. A pause loses nothing."""
+
+    def __init__(self, reader: Reader, config: AudioConfig) -> None:
+        super().__init__(config)
+        self._reader = reader
+        self._failure: Exception | None = None
+
+    @property
+    def name(self) -> str:
+        """What the reader is called."""
+        return self._reader.name
+
+    def open(self) -> None:
+        """Open the reader. Raises `SourceError`."""
+        self._reader.open()
+        self._use(FrameStream(self.name, self._reader.rate, self._config))
+
+    def __iter__(self) -> Iterator[SourceItem]:
+        """Yield the audio until its end or `stop`. Raises `SourceError`, after all that could be read."""
+        stream = self._stream
+        assert stream is not None, "open first"
+        pacer = threading.Thread(target=self._pace, args=(stream,), name="stream_emo-pace", daemon=True)
+        pacer.start()
+        try:
+            yield from stream.items()
+        finally:
+            self.stop()
+            pacer.join()
+        if self._failure is not None:
+            raise self._failure
+        if not self._stopped:
+            _check_any(self.name, stream.position)
+
+    def stop(self) -> None:
+        """Let the iteration end after what has arrived."""
+        super().stop()
+        self._reader.stop()
+
+    def close(self) -> None:
+        """Stop, and close the reader."""
+        super().close()
+        self._reader.close()
+
+    def _pace(self, stream: FrameStream) -> None:
+        rate = stream.rate
+        block = round(rate * _BLOCK_S)
+        begun, frames_read = time.monotonic(), 0
+        try:
+            while not self._ended.is_set():
+                ahead = self._reader.read(_AHEAD * block)
+                if len(ahead) == 0:
+                    break
+                for first in range(0, len(ahead), block):
+                    frames = ahead[first : first + block]
+                    frames_read += len(frames)
+                    # A block has arrived when its last sample has been spoken.
+                    self._ended.wait(begun + frames_read / rate - time.monotonic())
+                    if not self._resumed.is_set():
+                        paused = time.monotonic()
+                        self._resumed.wait()
+                        begun += time.monotonic() - paused
+                    if self._ended.is_set():
+                        return
+                    stream.queue.push(frames)
+        except Closed:
+            pass  # Stopped meanwhile.
+        except Exception as error:
+            self._failure = error  # Raised by the iteration.
+        finally:
+            self._end()
+
+
+def _check_any(name: str, position: int) -> None:
+    if position == 0:
+        raise SourceError(f"{name}: no audio in it")
