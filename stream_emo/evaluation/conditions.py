@@ -1,5 +1,7 @@
-"""What may happen to a recording before it is heard. What is random depends on the recording alone, whatever
-is heard before; noises, rooms and speakers are those that `training.augment_audio` leaves alone.
+"""Acoustic conditions for the evaluation of robustness: codecs, noise, babble, rooms, clipping, short clips.
+
+What is random follows from the clip alone, whatever was processed before; noises, rooms and speakers are
+those that training leaves alone. Not by audiomentations, whose transforms draw from a global random state.
 """
 
 from __future__ import annotations
@@ -14,10 +16,9 @@ import av
 import numpy as np
 import soxr
 
-from stream_emo.audio.samples import read
 from stream_emo.config import GateConfig
-from stream_emo.errors import SourceError
-from stream_emo.training.augment_audio import telephone, with_noise
+from stream_emo.training.augment_audio import convolved, readable, telephone, with_noise
+from stream_emo.training.corpora.registry import CORPORA, ESC_10, SPEECHBRAIN, DataSet
 from stream_emo.training.features import speech_span
 from stream_emo.types import SAMPLE_RATE, Samples
 
@@ -29,53 +30,60 @@ _OPUS_RATE = 48_000  # Hz, of its decoder.
 _OPUS_BITS = 16_000  # Per second.
 _SNRS = (20, 10, 5)  # dB
 _CUTS = (1, 2, 3)  # s
-_OVERDRIVEN = 12.0  # dB
-_TALKERS = 5  # In a babble...
-_VOICES = 40  # ...drawn from so many speakers.
+_CLIPPED = 12.0  # dB over full scale.
+_TALKERS = 5  # At once in babble.
+_SPEAKERS = 40  # That talkers are drawn from.
 _SILENT = 1e-9  # Mean square.
 
 Transform = Callable[[Samples], Samples]
-Drawn = Callable[[Samples, np.random.Generator], Samples]
-"""With the source of what is random in it."""
+RandomTransform = Callable[[Samples, np.random.Generator], Samples]
+"""A transform with the generator of what is random in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """Heard in place of `augment_audio.AugmentationChain`, the same by every speaker."""
+    """A transform of clips in the place of an `AugmentationChain`, the same for all speakers."""
 
     name: str
-    transform: Drawn
+    """Short, for reports and cache files."""
+    transform: RandomTransform
     made_by: list[str]
-    """See `features.Hearing`."""
+    """What makes its samples differ from others, for the names of cache files."""
 
     def heard(self, samples: Samples, speaker: str) -> Samples:
+        """Return the clip in this condition; random draws follow from its samples alone."""
         return self.transform(samples, np.random.default_rng(zlib.crc32(samples.tobytes())))
 
 
 def conditions(data: Path) -> list[Condition]:
-    """All. Raises `SourceError`: no LibriSpeech, ESC-10 or rooms in `data`."""
-    noises = _paths(data, "esc10/**/*.*")[1::2]
-    rooms = _paths(data, "speechbrain_samples/RIRs/*.wav")[1::2]
-    talkers = {path.stem.split("-")[0]: path for path in _paths(data, "librispeech_sample/**/*-*-*.*")}
-    # Those with even numbers may be learnt from.
-    speaking = [path for speaker, path in talkers.items() if int(speaker) % 2][:_VOICES]
-    noise, babble = _loud(noises), _loud(speaking)
-    found = [Condition(name, _certain(line), _made_by(name)) for name, line in CODECS.items()]
+    """Return all conditions, from the recordings in the folder `data`.
+
+    Raises:
+        SourceError: LibriSpeech, ESC-10 or the room impulse responses are missing in `data`.
+    """
+    noises = _paths(data, ESC_10, "**/*.*")[1::2]
+    rooms = _paths(data, SPEECHBRAIN, "RIRs/*.wav")[1::2]
+    utterances = _paths(data, CORPORA["librispeech"], "**/*-*-*.*")
+    talkers = {path.stem.split("-")[0]: path for path in utterances}
+    # Training may use the speakers with even numbers.
+    speech = [path for speaker, path in talkers.items() if int(speaker) % 2][:_SPEAKERS]
+    noise, babble = readable(noises), readable(speech)
+    found = [Condition(name, _fixed(codec), _made_by(name)) for name, codec in CODECS.items()]
     for snr in _SNRS:
         for kind, disturbance, paths in (
-            ("babble", Babble(babble), speaking),
+            ("babble", Babble(babble), speech),
             ("noise", Noise(noise), noises),
         ):
             name = f"{kind}-{snr}dB"
             found.append(Condition(name, added(disturbance.draw, snr), _made_by(name, paths)))
-    found.append(Condition("room", Rooms(_loud(rooms)), _made_by("room", rooms)))
-    found.append(Condition("clipping", _certain(clipped), _made_by("clipping")))
+    found.append(Condition("room", Rooms(readable(rooms)), _made_by("room", rooms)))
+    found.append(Condition("clipping", _fixed(clipped), _made_by("clipping")))
     found += [Condition(name := f"cut-{length}s", Cut(length), _made_by(name)) for length in _CUTS]
     return found
 
 
 def opus(samples: Samples) -> Samples:
-    """Through the Opus codec (RFC 6716) at 16 kbit/s, and back."""
+    """Return samples [n] coded with Opus (RFC 6716) at 16 kbit/s and decoded."""
     stored = io.BytesIO()
     with av.open(stored, "w", format="ogg") as container:
         stream = container.add_stream("libopus", rate=SAMPLE_RATE)
@@ -97,13 +105,16 @@ CODECS: Mapping[str, Transform] = {"8k-mulaw": telephone, "opus-16k": opus}
 
 
 def clipped(samples: Samples) -> Samples:
-    """Overdriven by 12 dB: what is above a quarter of the peak is cut off."""
-    top = float(np.abs(samples).max(initial=0.0)) * 10 ** (-_OVERDRIVEN / 20)
+    """Return samples overdriven by 12 dB: what is above a quarter of the peak is cut off."""
+    top = float(np.abs(samples).max(initial=0.0)) * 10 ** (-_CLIPPED / 20)
     return np.clip(samples, -top, top)
 
 
-def added(draw: Callable[[int, np.random.Generator], Samples], snr_db: float) -> Drawn:
-    """A disturbance of the clip's length, at this ratio of mean powers over the whole clip."""
+def added(draw: Callable[[int, np.random.Generator], Samples], snr_db: float) -> RandomTransform:
+    """Return a transform that adds a disturbance at this ratio of mean powers over the whole clip.
+
+    `draw` makes a disturbance of a given length.
+    """
     return lambda samples, random: with_noise(samples, draw(len(samples), random), snr_db)
 
 
@@ -111,9 +122,11 @@ class Noise:
     """Pieces of recorded noises, repeated as long as needed."""
 
     def __init__(self, recordings: Sequence[Samples]) -> None:
+        """Take the recordings to cut from, each [n] at 16 kHz."""
         self._recordings = recordings
 
     def draw(self, length: int, random: np.random.Generator) -> Samples:
+        """Return a piece [length] that is not silent."""
         while True:
             recording = self._recordings[int(random.integers(len(self._recordings)))]
             piece = _piece(recording, length, random)
@@ -122,49 +135,53 @@ class Noise:
 
 
 class Babble:
-    """Several people who read at once, all as loud."""
+    """Several people who read aloud at once, all at the same level."""
 
-    def __init__(self, voices: Sequence[Samples]) -> None:
-        self._voices = [voice / np.sqrt(np.mean(np.square(voice))) for voice in voices]
+    def __init__(self, recordings: Sequence[Samples]) -> None:
+        """Take a recording of each speaker, [n] at 16 kHz."""
+        self._recordings = [speech / np.sqrt(np.mean(np.square(speech))) for speech in recordings]
 
     def draw(self, length: int, random: np.random.Generator) -> Samples:
-        count = min(_TALKERS, len(self._voices))
-        talkers = random.choice(len(self._voices), count, replace=False)
-        pieces = [_piece(self._voices[talker], length, random) for talker in talkers]
+        """Return the sum [length] of up to five speakers."""
+        count = min(_TALKERS, len(self._recordings))
+        talkers = random.choice(len(self._recordings), count, replace=False)
+        pieces = [_piece(self._recordings[talker], length, random) for talker in talkers]
         return np.asarray(np.sum(pieces, 0), np.float32)
 
 
 class Rooms:
-    """A recorded room, one of several: convolved with its impulse response from the direct sound on."""
+    """Reverberation by one of several recorded rooms."""
 
     def __init__(self, responses: Sequence[Samples]) -> None:
+        """Take impulse responses, [n] at 16 kHz; each is used from the direct sound on."""
         self._responses = [response[int(np.abs(response).argmax()) :] for response in responses]
 
     def __call__(self, samples: Samples, random: np.random.Generator) -> Samples:
+        """Return samples [n] as they sound in one of the rooms."""
         response = self._responses[int(random.integers(len(self._responses)))]
-        length = len(samples) + len(response) - 1
-        spectrum = np.fft.rfft(samples, length) * np.fft.rfft(response / np.linalg.norm(response), length)
-        return np.asarray(np.fft.irfft(spectrum, length)[: len(samples)], np.float32)
+        return convolved(samples, response / np.linalg.norm(response))
 
 
 class Cut:
-    """So many seconds of the clip's speech, from a random place on; all of it when there is less."""
+    """A short clip: some seconds of its speech from a random place on; all of it when there is less."""
 
     def __init__(self, seconds: float) -> None:
+        """Take the length of what is kept."""
         self._length = round(seconds * SAMPLE_RATE)
 
     def __call__(self, samples: Samples, random: np.random.Generator) -> Samples:
+        """Return the piece that is kept."""
         start, end = speech_span(GateConfig(), samples)
         first = start + int(random.integers(max(0, end - start - self._length) + 1))
         return samples[first : min(end, first + self._length)]
 
 
-def _certain(transform: Transform) -> Drawn:
+def _fixed(transform: Transform) -> RandomTransform:
     return lambda samples, random: transform(samples)
 
 
 def _piece(recording: Samples, length: int, random: np.random.Generator) -> Samples:
-    """`length` samples from a random place on, around the end as often as needed."""
+    """Return `length` samples from a random place on, around the end as often as needed."""
     first = int(random.integers(len(recording)))
     return np.take(recording, np.arange(first, first + length), mode="wrap")
 
@@ -177,21 +194,8 @@ def _made_by(name: str, paths: Sequence[Path] = ()) -> list[str]:
     return [f"condition {name} {CONDITIONS_VERSION}", *map(str, paths)]
 
 
-def _paths(data: Path, pattern: str) -> list[Path]:
-    found = sorted(path for path in data.glob(pattern) if path.is_file())
+def _paths(data: Path, data_set: DataSet, pattern: str) -> list[Path]:
+    found = sorted(path for path in (data / data_set.folder).glob(pattern) if path.is_file())
     if not found:
-        raise SourceError(f"no {pattern} in {data}; --data must name the folder with the data sets")
+        raise data_set.missing(data)
     return found
-
-
-def _loud(paths: Sequence[Path]) -> list[Samples]:
-    """The readable recordings that are not silence."""
-    recordings = []
-    for path in paths:
-        try:
-            samples = read(path)
-        except SourceError:
-            continue  # Some published sets hold broken files.
-        if np.mean(np.square(samples)) > _SILENT:
-            recordings.append(samples)
-    return recordings

@@ -1,11 +1,16 @@
-"""What happens to a voice on its way into the window: rooms, noise, telephones. The labels stay true.
+"""Augmentation of recordings: speed, rooms, noise, microphones, levels, clipping and telephones.
 
 A speaker keeps one setting per copy of a corpus, as a caller keeps a telephone; levels and cuts of noise vary
-from clip to clip. Every second noise and room is kept for tests of robustness.
+from clip to clip. Every second noise and room is left to the evaluation of robustness.
+
+Not by audiomentations: its transforms draw anew for every clip from a global random state, whereas a setting
+here belongs to a speaker and follows from a seed, whatever else is drawn; and the shipped weights were
+trained with these very distributions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,48 +20,55 @@ import soxr
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.samples import read
 from stream_emo.errors import SourceError
+from stream_emo.training.corpora.registry import CORPORA, ESC_10, SPEECHBRAIN
 from stream_emo.types import SAMPLE_RATE, Samples
 
 AUGMENT_VERSION = 1
 """Raise it when the same seed gives other samples than before: features kept on disk are named after it."""
 
 _NOISES = (
-    "esc10/**/*.*",
-    "speechbrain_samples/noise/*.wav",
-    "indian_emospeech/**/background*.opus",
+    f"{ESC_10.folder}/**/*.*",
+    f"{SPEECHBRAIN.folder}/noise/*.wav",
+    f"{CORPORA['indian_emospeech'].folder}/**/background*.opus",
 )
-_ROOMS = "speechbrain_samples/RIRs/*.wav"
+_ROOMS = f"{SPEECHBRAIN.folder}/RIRs/*.wav"
 _SYNTHETIC_ROOMS = 20
 _TELEPHONE = 8_000  # Hz
+_SILENT = 1e-9  # Mean square.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
-    """Where and through what one speaker is heard."""
+    """The room, microphone and line of one speaker."""
 
     speed: float
-    """Of the recording: faster is higher, too."""
+    """Factor of playback speed; the pitch changes with it."""
     tilt_db: float
-    """dB per octave around 1 kHz: the microphone's colour."""
+    """Spectral tilt in dB per octave around 1 kHz: the microphone's colour."""
     room: Samples | None
+    """Impulse response; None: dry."""
     noise: Samples | None
+    """A recording; None: coloured noise."""
     snr_db: float | None
-    """None: no noise."""
+    """Signal-to-noise ratio in dB; None: no noise."""
     level_db: float
-    """Of the loudest sample, dB below full scale."""
+    """Gain in dB before the level is compressed."""
     clip_db: float
-    """Overdriven by so much."""
+    """How far the loudest sample is driven over full scale, in dB."""
     cutoff: float | None
-    """Hz, of a low pass; None: open."""
+    """Of a low pass, in Hz; None: none."""
     telephone: bool
-    """8 kHz, mu-law."""
+    """Coded at 8 kHz in mu-law."""
 
 
 class AugmentationChain:
-    """Draws settings from recorded noises and rooms. Seeded: the same draws again."""
+    """Draws a setting per speaker from recorded noises and rooms, and applies it to their clips.
+
+    The same seed and the same clips in the same order give the same samples.
+    """
 
     def __init__(self, data: Path, seed: int) -> None:
-        """Raises `SourceError`: no noises in `data`."""
+        """Load noises and rooms from the folder `data`. Raises `SourceError`: there are no noises."""
         self._random = np.random.default_rng(seed)
         drawn_from = [path for pattern in (*_NOISES, _ROOMS) for path in sorted(data.glob(pattern))[::2]]
         self.made_by = [f"augment {AUGMENT_VERSION}", *map(str, drawn_from)]
@@ -66,12 +78,13 @@ class AugmentationChain:
         self._settings: dict[str, Setting] = {}
 
     def heard(self, samples: Samples, speaker: str) -> Samples:
-        """The samples as this speaker is heard; the same setting every time."""
+        """Return a clip [n] in the setting of this speaker, float32 between -1 and 1, [n / speed]."""
         if speaker not in self._settings:
             self._settings[speaker] = self._draw()
-        return self._through(samples, self._settings[speaker])
+        return self._apply(samples, self._settings[speaker])
 
     def _draw(self) -> Setting:
+        """Draw a setting; the distributions are those that the shipped weights were trained with."""
         random = self._random
         line = random.random()
         return Setting(
@@ -86,12 +99,13 @@ class AugmentationChain:
             telephone=line < 0.3,
         )
 
-    def _through(self, samples: Samples, setting: Setting) -> Samples:
+    def _apply(self, samples: Samples, setting: Setting) -> Samples:
+        """Return the clip in this setting; noise is cut and the level is varied anew each time."""
         random = self._random
         if setting.speed != 1.0:
             samples = soxr.resample(samples, SAMPLE_RATE, round(SAMPLE_RATE * setting.speed))
         if setting.room is not None:
-            samples = _convolved(samples, setting.room)
+            samples = convolved(samples, setting.room)
         if setting.tilt_db or setting.cutoff:
             samples = _filtered(samples, setting.tilt_db, setting.cutoff)
         if setting.snr_db is not None:
@@ -108,6 +122,7 @@ class AugmentationChain:
         return np.ascontiguousarray(np.clip(samples, -1, 1), np.float32)
 
     def _noise(self, length: int, recorded: Samples | None) -> Samples:
+        """Return `length` samples of the recording from a random place on, or of coloured noise."""
         random = self._random
         if recorded is None:  # White to pink.
             spectrum = np.fft.rfft(random.standard_normal(length))
@@ -118,7 +133,7 @@ class AugmentationChain:
         return repeated[first : first + length]
 
     def _synthetic_room(self) -> Samples:
-        """Exponentially fading noise after the direct sound; reverberation time 0.15 to 0.7 s."""
+        """Return exponentially decaying noise after the direct sound; reverberation time 0.15 to 0.7 s."""
         random = self._random
         length = int(random.uniform(0.15, 0.7) * SAMPLE_RATE)
         fading = 10 ** (-3 * np.arange(length) / length)
@@ -128,21 +143,25 @@ class AugmentationChain:
 
 
 def noises(data: Path) -> list[Samples]:
-    """Every second recorded noise in `data`; the others are for evaluation. Raises `SourceError`: none."""
+    """Return every second recorded noise in the folder `data`; the others are left to evaluation.
+
+    Raises:
+        SourceError: there are none.
+    """
     found = [noise for pattern in _NOISES for noise in _load(data, pattern)]
     if not found:
-        raise SourceError(f"{data}: no noises ({', '.join(_NOISES)}) to augment with")
+        raise ESC_10.missing(data)
     return found
 
 
 def with_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
-    """`noise` added at this ratio of mean powers."""
+    """Return `samples` with `noise` of the same length added at this ratio of mean powers."""
     power, disturbance = (float(np.mean(np.square(part))) + 1e-10 for part in (samples, noise))
     return np.asarray(samples + noise * (power / disturbance) ** 0.5 * 10 ** (-snr_db / 20), np.float32)
 
 
 def telephone(samples: Samples) -> Samples:
-    """8 kHz, 8 bits mu-law (ITU-T G.711), and back."""
+    """Return samples [n] coded at 8 kHz in mu-law (ITU-T G.711) and decoded, at 16 kHz again."""
     narrow = soxr.resample(samples, SAMPLE_RATE, _TELEPHONE)
     pcm = PcmFormat(_TELEPHONE, 1, "mulaw")
     levels = pcm.decode(bytes(range(256)))[:, 0]
@@ -154,6 +173,7 @@ def telephone(samples: Samples) -> Samples:
 
 
 def _filtered(samples: Samples, tilt_db: float, cutoff: float | None) -> Samples:
+    """Return the samples with a spectral tilt (dB per octave) and a low pass (Hz), both without phase."""
     hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     gain = 10 ** (tilt_db / 20 * np.log2(np.clip(hertz, 80, 8000) / 1000))
     if cutoff is not None:
@@ -161,27 +181,35 @@ def _filtered(samples: Samples, tilt_db: float, cutoff: float | None) -> Samples
     return np.asarray(np.fft.irfft(np.fft.rfft(samples) * gain, len(samples)), np.float32)
 
 
-def _convolved(samples: Samples, room: Samples) -> Samples:
+def convolved(samples: Samples, room: Samples) -> Samples:
+    """Return samples [n] convolved with an impulse response, cut to n; SciPy's is not a dependency."""
     length = len(samples) + len(room) - 1
     product = np.fft.rfft(samples, length) * np.fft.rfft(room, length)
     return np.asarray(np.fft.irfft(product, length)[: len(samples)], np.float32)
 
 
 def _direct(room: Samples) -> Samples:
-    """From the direct sound on, at unit energy, a second at most."""
+    """Return an impulse response from the direct sound on, at unit energy, a second at most."""
     first = int(np.abs(room).argmax())
     room = room[first : first + SAMPLE_RATE]
     return np.asarray(room / np.sqrt(np.sum(np.square(room))), np.float32)
 
 
-def _load(data: Path, pattern: str) -> list[Samples]:
-    """Every second readable recording that is not silence."""
+def readable(paths: Iterable[Path]) -> list[Samples]:
+    """Return the recordings at 16 kHz, but for those that cannot be decoded and those that are silence."""
     recordings = []
-    for path in sorted(data.glob(pattern))[::2]:
+    for path in paths:
         try:
             samples = read(path)
         except SourceError:
             continue  # Some published sets hold broken files; noise is noise.
-        if len(samples) > SAMPLE_RATE // 4 and np.mean(np.square(samples)) > 1e-9:
+        if len(samples) and np.mean(np.square(samples)) > _SILENT:
             recordings.append(samples)
     return recordings
+
+
+def _load(data: Path, pattern: str) -> list[Samples]:
+    """Return every second readable recording of a quarter of a second or more."""
+    return [
+        samples for samples in readable(sorted(data.glob(pattern))[::2]) if len(samples) > SAMPLE_RATE // 4
+    ]

@@ -1,7 +1,7 @@
-"""Other voices, rooms and lines for a spectrogram: cheap enough to draw anew each time a clip is learnt from.
+"""Augmentation of spectrograms: cheap enough to be drawn anew each time a clip is seen in fine-tuning.
 
-All work on the logarithm, base 10, of mel band powers (see `perception.mel`). What they change leaves the
-emotion true: a little faster, a little higher, from afar, through a telephone, beside a dog.
+All steps work on log10 of mel band powers (see `perception.mel`), where audiomentations has only masks.
+They keep the emotion: a little faster, a little higher, from afar, through a telephone, beside a barking dog.
 """
 
 from __future__ import annotations
@@ -14,33 +14,36 @@ from numpy.typing import NDArray
 from stream_emo.perception.mel import BANDS
 
 Mel = NDArray[np.float32]
-"""[80, columns]"""
+"""[80, columns]: log10 of mel band powers, a column for each 10 ms."""
 
 _LN10 = np.float32(np.log(10))
 _HERTZ = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 2)[1:-1] / 2595) - 1)
-_SHORTEST = 100  # Columns below which nothing is cut away.
+_SHORTEST = 100  # Columns; shorter clips are not cropped.
 
 
 SPECTROGRAM_VERSION = 1
-"""Raise it when the same generator state gives other spectrograms than before."""
+"""Raise it when the same generator state gives other spectrograms: encoders on disk are named after it."""
 
 
 class SpectrogramAugmentation:
-    """Draws them; the same generator state draws the same ones."""
+    """Tempo, pitch, cropping, gain, colour, noise, band limits and SpecAugment's masks, each at random.
+
+    The same generator state gives the same spectrograms.
+    """
 
     def __init__(self, noises: Sequence[Mel], generator: np.random.Generator) -> None:
-        """`noises`: spectrograms of whatever may be heard beside a voice."""
+        """Take spectrograms of noises to mix in, and the generator of all that is random."""
         self._noises = noises
         self._random = generator
 
     def __call__(self, mel: Mel) -> Mel:
-        """[80, 2 n]"""
+        """Return an augmented copy of `mel` [80, 2 n], with an even number of columns that may differ."""
         random = self._random
         mel = np.asarray(mel, np.float32)
         if random.random() < 0.5:
-            mel = _faster(mel, random.uniform(0.88, 1.14))
+            mel = _stretched(mel, random.uniform(0.88, 1.14))
         if random.random() < 0.4:
-            mel = _higher(mel, int(random.integers(-2, 3)))
+            mel = _shifted(mel, int(random.integers(-2, 3)))
         if mel.shape[1] > _SHORTEST and random.random() < 0.5:
             columns = int(random.uniform(0.5, 1) * mel.shape[1]) // 2 * 2
             first = int(random.integers(mel.shape[1] - columns + 1))
@@ -49,22 +52,22 @@ class SpectrogramAugmentation:
         if random.random() < 0.6:
             mel = mel + self._curve(0.35)
         if random.random() < 0.6:
-            mel = self._beside_noise(mel)
+            mel = self._noisy(mel)
         if random.random() < 0.3:
             low, high = (300, 3400) if random.random() < 0.6 else (0, random.uniform(3000, 7000))
             mel = np.where(((low > _HERTZ) | (high < _HERTZ))[:, None], mel - random.uniform(2, 5), mel)
         if random.random() < 0.5:
-            mel = self._masked(mel)
+            mel = self._spec_augment(mel)
         return np.asarray(mel, np.float32)
 
     def _curve(self, deviation: float) -> Mel:
-        """[80, 1]: a smooth colouring by a room, a microphone, a line."""
+        """Return gains [80, 1] that vary smoothly over the bands, as of a room, a microphone, a line."""
         points = self._random.normal(0, deviation, 5)
         curve = np.interp(np.linspace(0, 4, BANDS), np.arange(5), points)
         return curve.astype(np.float32)[:, None]
 
-    def _beside_noise(self, mel: Mel) -> Mel:
-        """With noise 5 to 30 dB below it."""
+    def _noisy(self, mel: Mel) -> Mel:
+        """Return `mel` with noise 5 to 30 dB below it."""
         random = self._random
         columns = mel.shape[1]
         if random.random() < 0.3:
@@ -76,8 +79,8 @@ class SpectrogramAugmentation:
         level = np.log10(np.mean(10**mel)) - np.log10(np.mean(10**noise)) - random.uniform(0.5, 3)
         return np.asarray(np.logaddexp(mel * _LN10, (noise + np.float32(level)) * _LN10) / _LN10)
 
-    def _masked(self, mel: Mel) -> Mel:
-        """Park et al. (2019), "SpecAugment", without warping."""
+    def _spec_augment(self, mel: Mel) -> Mel:
+        """Return `mel` with two masks in frequency and two in time: SpecAugment (Park et al. 2019)."""
         random = self._random
         mel = mel.copy()
         mean = mel.mean()
@@ -90,7 +93,8 @@ class SpectrogramAugmentation:
         return mel
 
 
-def _faster(mel: Mel, factor: float) -> Mel:
+def _stretched(mel: Mel, factor: float) -> Mel:
+    """Return `mel` faster by `factor`, interpolated linearly between columns."""
     columns = max(20, int(mel.shape[1] / factor) // 2 * 2)
     at = np.clip((np.arange(columns) + 0.5) * mel.shape[1] / columns - 0.5, 0, mel.shape[1] - 1)
     left = np.minimum(at.astype(np.int64), mel.shape[1] - 2)
@@ -98,7 +102,7 @@ def _faster(mel: Mel, factor: float) -> Mel:
     return np.asarray(mel[:, left] * (1 - share) + mel[:, left + 1] * share)
 
 
-def _higher(mel: Mel, bands: int) -> Mel:
-    """Moved along the mel axis; the outermost band fills what becomes free."""
+def _shifted(mel: Mel, bands: int) -> Mel:
+    """Return `mel` moved up by `bands` along the mel axis; the outermost band fills what becomes free."""
     source = np.clip(np.arange(BANDS) - bands, 0, BANDS - 1)
     return mel[source]

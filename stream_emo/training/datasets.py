@@ -1,4 +1,4 @@
-"""The corpora of one data folder, with features and targets."""
+"""The corpora of one data folder, as clips and sentences and as features with targets."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_emo.errors import SourceError
 from stream_emo.fusion.batch import Window
 from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.perception.text_encoder import Pieces
 from stream_emo.progress import NO_PROGRESS, Progress
-from stream_emo.training import corpora
 from stream_emo.training.augment_audio import AugmentationChain
 from stream_emo.training.corpora import Clip, Sentence
+from stream_emo.training.corpora.registry import CORPORA, TEXT_CORPORA
 from stream_emo.training.examples import Texts, Voices, spoken
 from stream_emo.training.features import texts, voices
 from stream_emo.training.labels import target
@@ -24,54 +23,70 @@ from stream_emo.types import EMOTIONS
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A folder with corpora as published, named like the methods (`librispeech_sample`); texts in `text`.
+    """A data folder, with the corpora in the folders that `corpora.registry` names.
 
     Every method raises `SourceError` when its corpus is missing or in another layout.
     """
 
     folder: Path
+    """The data folder."""
     cache: Path
+    """Where features are kept."""
     voice: Path = field(default_factory=lambda: Checkpoint.open().audio_encoder)
-    """The voice encoder, and..."""
+    """The audio encoder that features are made with."""
     adapter: Path = field(default_factory=lambda: Checkpoint.open().text_adapter)
-    """...the changes to MiniLM that features are made with."""
+    """The text encoder's adapter that features are made with."""
     progress: Progress = field(default=NO_PROGRESS, compare=False)
     """Where long work on these corpora reports how far it has come."""
 
     def ravdess(self) -> list[Clip]:
-        return corpora.ravdess(self._corpus("ravdess"))
+        """Return the clips of RAVDESS."""
+        return self._clips("ravdess")
 
     def nemo(self) -> list[Clip]:
-        return corpora.nemo(self._corpus("nemo"))
+        """Return the clips of nEMO."""
+        return self._clips("nemo")
 
     def indian_emospeech(self) -> list[Clip]:
-        return corpora.indian_emospeech(self._corpus("indian_emospeech"))
+        """Return the clips of Indian EmoSpeech."""
+        return self._clips("indian_emospeech")
 
     def turev(self) -> list[Clip]:
-        return corpora.turev(self._corpus("turev"))
+        """Return the clips of TurEV-DB."""
+        return self._clips("turev")
 
     def librispeech(self) -> list[Clip]:
-        return corpora.librispeech(self._corpus("librispeech_sample"))
+        """Return the clips of LibriSpeech, all labelled neutral."""
+        return self._clips("librispeech")
 
     def meld(self, split: str) -> list[Sentence]:
-        return corpora.meld(self._corpus("text/meld"), split)
+        """Return the utterances of a split of MELD, with their context."""
+        return self._sentences("meld", split)
 
     def goemotions(self, split: str) -> list[Sentence]:
-        return corpora.goemotions(self._corpus("text/goemotions"), split)
+        """Return the comments of a split of GoEmotions, several labels each."""
+        return self._sentences("goemotions", split)
 
     def emobank(self, split: str) -> list[Sentence]:
-        return corpora.emobank(self._corpus("text/emobank"), split)
+        """Return the sentences of a split of EmoBank, with valence and arousal."""
+        return self._sentences("emobank", split)
 
     def xed(self) -> list[Sentence]:
-        return corpora.xed(self._corpus("text/xed"))
+        """Return the lines of XED, which has no splits."""
+        return self._sentences("xed")
 
     def brighter(self, split: str) -> list[Sentence]:
-        return corpora.brighter(self._corpus("text/brighter"), split)
+        """Return the comments of a split of BRIGHTER."""
+        return self._sentences("brighter", split)
 
     def voices(
         self, clips: Sequence[Clip], emotions: Sequence[str] = EMOTIONS, share: float = 1.0, copies: int = 1
     ) -> Voices:
-        """`copies`: how often each clip is heard besides as it is, each time in other chain."""
+        """Return the features of clips, with targets over `emotions`.
+
+        `share`: how often the corpus is drawn from, relative to others. `copies`: augmented copies of each
+        clip besides the clean one, which comes first; each copy has an `AugmentationChain` of its own.
+        """
         known = sorted({clip.text for clip in clips if clip.text is not None})
         pieces: dict[str | None, Pieces | None] = {None: None}
         if known:
@@ -87,16 +102,20 @@ class Data:
         return Voices(share, heard, np.tile(targets, (1 + copies, 1)), words, speakers)
 
     def texts(self, sentences: Sequence[Sentence]) -> Texts:
+        """Return the features of sentences, with targets."""
         targets = np.stack([target(sentence.labels, affect=sentence.affect) for sentence in sentences])
         return Texts(1.0, texts(sentences, self.adapter, self.cache), targets)
 
-    def _corpus(self, name: str) -> Path:
-        if not (self.folder / name).is_dir():
-            raise SourceError(f"{self.folder / name}: missing; --data names the folder that holds {name}")
-        return self.folder / name
+    def _clips(self, name: str) -> list[Clip]:
+        corpus = CORPORA[name]
+        return corpus.read(corpus.within(self.folder))
+
+    def _sentences(self, name: str, *split: str) -> list[Sentence]:
+        corpus = TEXT_CORPORA[name]
+        return corpus.read(corpus.within(self.folder), *split)
 
 
 def written(corpus: Texts) -> list[Window]:
-    """Each sentence as if spoken, without a voice."""
+    """Return a window for each sentence: its text on the time axis as if spoken, without audio."""
     generator = np.random.default_rng(0)
     return [Window(None, spoken(pieces, 0, generator), 0) for pieces in corpus.pieces]

@@ -1,4 +1,4 @@
-"""How the labels of each corpus map to ours, and where each lies in valence and arousal."""
+"""The label codes of each corpus as labels of `EMOTIONS`, and the valence and arousal of each label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stream_emo.types import EMOTIONS
 
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-"""In the order of the codes 01 to 08 in its file names."""
+"""The labels of RAVDESS, in the order of the codes 01 to 08 in its file names."""
 
 _EKMAN = {
     "neutral": "neutral",
@@ -129,7 +129,7 @@ CODES: Mapping[str, Mapping[str, str | None]] = {
         "scared": "fearful",
     },
 }
-"""What the codes of each corpus mean among our labels; None: known, but none of ours, so it is left out."""
+"""Per corpus, the label of each code; None is a known code without a label here, whose clips are left out."""
 
 AFFECT: Mapping[str, tuple[float, float]] = {
     "neutral": (0.0, 0.0),
@@ -141,22 +141,25 @@ AFFECT: Mapping[str, tuple[float, float]] = {
     "surprised": (0.40, 0.67),
     "calm": (0.0, -0.27),
 }
-"""Valence and arousal: Russell and Mehrabian (1977), "Evidence for a three-factor theory of emotions".
-Neutral is the origin by definition; calm, which is not in their table as acted in RAVDESS, is our choice:
-no valence and the arousal of sadness."""
+"""Valence and arousal of each label, each -1 to 1.
+
+Russell and Mehrabian (1977), "Evidence for a three-factor theory of emotions". Neutral is the origin by
+definition; calm as acted in RAVDESS, which their table lacks, has no valence and the arousal of sadness here.
+"""
 
 
 def merged(label: str, emotions: Sequence[str] = EMOTIONS) -> str:
-    """The label among `emotions`: calm counts as neutral where there is no calm."""
+    """Return the label among `emotions`: calm becomes neutral where there is no calm."""
     return "neutral" if label == "calm" and "calm" not in emotions else label
 
 
 def target(
     labels: Sequence[str], emotions: Sequence[str] = EMOTIONS, affect: tuple[float, float] | None = None
 ) -> NDArray[np.float32]:
-    """float32 [emotions + 2]: a distribution, shared by several labels alike, then valence and arousal.
+    """Return the target float32 [emotions + 2]: a distribution over the emotions, then valence and arousal.
 
-    Without labels the distribution is all zeros. Valence and arousal are `affect` where it was rated.
+    Several labels share the distribution equally; without labels it is all zeros. Valence and arousal are
+    `affect` where that was rated, else the mean of those of the labels.
     """
     row = np.zeros(len(emotions) + 2, np.float32)
     for label in labels:

@@ -1,4 +1,4 @@
-"""Splits by speaker, and proof that nothing tested was learnt from."""
+"""Speaker-independent splits, and the check that no tested speaker or file was trained on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream_emo.training.corpora import Clip
 
 
 def speaker_folds(clips: Sequence[Clip], folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each clip, 0 to `folds` - 1: all of a speaker in one, about as many speakers in each.
+    """Return the fold of each clip [clips], 0 to `folds` - 1: each speaker in one, about as many in each.
 
     Raises:
         SourceError: fewer speakers than folds.
@@ -27,19 +27,19 @@ def speaker_folds(clips: Sequence[Clip], folds: int, seed: int) -> NDArray[np.in
 
 
 def check_leaks(train: Sequence[Clip], test: Sequence[Clip]) -> None:
-    """Raises `SourceError` if a speaker, or a file by its content, is on both sides.
+    """Raise `SourceError` if a speaker, or a file by its content, is on both sides.
 
     Speakers are told apart by name, so two corpora that give one name to different people do not pass.
     """
     shared = sorted({clip.speaker for clip in train} & {clip.speaker for clip in test})
     if shared:
-        raise SourceError(f"speakers both learnt from and tested: {', '.join(shared)}; split by speaker")
+        raise SourceError(f"speakers both trained on and tested: {', '.join(shared)}; split by speaker")
     # Only files of like size can be the same: few are read.
     sizes = {clip.path.stat().st_size for clip in train} & {clip.path.stat().st_size for clip in test}
-    learnt = _by_content(train, sizes)
+    trained = _by_content(train, sizes)
     for content, path in _by_content(test, sizes).items():
-        if content in learnt:
-            raise SourceError(f"{path}: tested, but the same as {learnt[content]}, which is learnt from")
+        if content in trained:
+            raise SourceError(f"{path}: tested, but the same as {trained[content]}, which is trained on")
 
 
 def _by_content(clips: Iterable[Clip], sizes: set[int]) -> dict[bytes, Path]:

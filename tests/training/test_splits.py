@@ -34,7 +34,7 @@ def test_more_folds_than_speakers() -> None:
 
 
 def test_a_speaker_on_both_sides() -> None:
-    with pytest.raises(SourceError, match="speakers both learnt from and tested: 1, 2; split by speaker"):
+    with pytest.raises(SourceError, match="speakers both trained on and tested: 1, 2; split by speaker"):
         check_leaks(clips(3), clips(5)[1:3])
 
 
@@ -43,7 +43,7 @@ def test_a_file_on_both_sides_under_another_name(tmp_path: Path) -> None:
     copied = Clip(touch(tmp_path / "b.wav", "same"), "Bob", "sad")
     other = Clip(touch(tmp_path / "c.wav", "else"), "Eve", "sad")
     check_leaks([learnt], [other])
-    with pytest.raises(SourceError, match=r"b\.wav: tested, but the same as .*a\.wav, which is learnt from"):
+    with pytest.raises(SourceError, match=r"b\.wav: tested, but the same as .*a\.wav, which is trained on"):
         check_leaks([learnt], [other, copied])
 
 

@@ -1,8 +1,11 @@
-"""Adapters: what a corpus, in the layout it was published in, says about each clip or sentence.
+"""Corpora: adapters that read each in the layout it was published in, as clips or sentences.
 
-The audio may have been converted: every ending that libsndfile reads is found. A folder without clips, an
-audio file that does not fit the corpus' scheme and a label that it does not have are a `SourceError` that
-names the file. Labels that are none of ours are left out (see `labels.CODES`), and so are clips that a table
+`registry` lists all of them. Acted and prompted speech is in `acted`, conversations and read speech are in
+`natural`, text is in `written`, and anybody's own recordings are read by `manifest`.
+
+The audio may have been converted: every file that libsndfile reads is found. A folder without clips, an
+audio file that does not fit the corpus' scheme and an unknown label code are a `SourceError` that names the
+file. Codes without a label here are left out (see `labels.CODES`), and so are clips that a table
 lists but that are not there, as in a part of a large corpus.
 """
 

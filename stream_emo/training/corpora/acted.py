@@ -1,4 +1,4 @@
-"""Corpora of actors, or others, who say given words as if they felt something."""
+"""Adapters of corpora of acted and prompted emotional speech."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def emovo(folder: Path) -> list[Clip]:
 
 
 def nemo(folder: Path) -> list[Clip]:
-    """nEMO (Christop 2024), Polish: audio in `samples`, about which `data.tsv` tells."""
+    """nEMO (Christop 2024), Polish: audio in `samples`, its labels and speakers in `data.tsv`."""
     found = audio_by_name(folder, "samples/*")
     clips = []
     columns = ("file_id", "emotion", "speaker_id", "gender", "age")

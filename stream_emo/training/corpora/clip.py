@@ -1,4 +1,4 @@
-"""What an adapter yields."""
+"""What adapters return: clips of speech, and sentences of text."""
 
 from __future__ import annotations
 
@@ -8,32 +8,35 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recorded sentence."""
+    """One recorded utterance."""
 
     path: Path
+    """The sound file."""
     speaker: str
-    """As the corpus calls them: two corpora may mean different people by the same name."""
+    """Name in the corpus: two corpora may give different people the same name."""
     label: str
-    """One of ours, or calm."""
+    """One of `EMOTIONS`, or calm."""
     text: str | None = None
-    """What is said, where it is known and English: the network reads no other words."""
+    """The transcript, where it is known and English: the text encoder reads no other language."""
     language: str | None = None
-    """ISO 639-1."""
+    """ISO 639-1 code, where it is known."""
     gender: str | None = None
-    """Female or male."""
+    """female or male, where it is known."""
     age: int | None = None
-    """Years."""
+    """In years, where it is known."""
     split: str | None = None
-    """As published: train, dev, or a test set."""
+    """As published: train, dev, or a test set; None where there are no splits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One written sentence: labels, among ours, or a rating, or both."""
+    """One written or transcribed sentence, with labels or ratings or both."""
 
     text: str
+    """As a transcript writes it."""
     labels: tuple[str, ...]
+    """Of `EMOTIONS`; empty where there are only ratings."""
     context: str = ""
-    """What was said before in the same dialogue, by anyone, oldest first."""
+    """The utterances before it in the same dialogue, by any speaker, oldest first."""
     affect: tuple[float, float] | None = None
     """Valence and arousal as rated, each -1 to 1."""

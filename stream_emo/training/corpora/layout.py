@@ -1,4 +1,4 @@
-"""Files, tables and codes as corpora publish them; what does not fit is a `SourceError`."""
+"""File names, tables and label codes as corpora publish them; what does not fit is a `SourceError`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ _AUDIO = (".wav", ".flac", ".opus", ".ogg", ".mp3")
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How a corpus names its clips; a group of `pattern` is the `emotion`, as in `CODES[corpus]`."""
+    """How a corpus names its clips; the group `emotion` of the pattern is a code of `CODES[corpus]`."""
 
     corpus: str
+    """Its key in `CODES`."""
     title: str
-    """With its article."""
+    """Its name with an article, for messages."""
     pattern: re.Pattern[str]
+    """Of the whole file name without its ending."""
     reads: str
-    """The scheme in words."""
+    """The scheme in words, for messages."""
 
     def read(self, path: Path) -> tuple[str | None, Mapping[str, str]]:
-        """Our label, None if it is to be left out, and the parts of the name."""
+        """Return the label, None if the clip is to be left out, and the groups of the pattern."""
         match = self.pattern.fullmatch(path.stem)
         if match is None or match["emotion"] not in CODES[self.corpus]:
             raise SourceError(f"{path}: not {self.title} file name ({self.reads})")
@@ -35,14 +37,14 @@ class Naming:
 
 
 def coded(corpus: str, code: str, where: str) -> str | None:
-    """Our label for a corpus' code, None: to be left out. An error names where the code stands."""
+    """Return the label of a corpus' code, None if it is to be left out; an error names `where` it stands."""
     if code not in CODES[corpus]:
         raise SourceError(f"{where}: unknown emotion {code!r}; known: {', '.join(CODES[corpus])}")
     return CODES[corpus][code]
 
 
 def audio_files(folder: Path, pattern: str) -> list[Path]:
-    """Sorted; hidden files, such as macOS leaves in archives, are none."""
+    """Return the audio files that match, sorted, without hidden ones such as macOS leaves in archives."""
     files = sorted(
         path
         for path in folder.glob(pattern)
@@ -54,12 +56,12 @@ def audio_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def audio_by_name(folder: Path, pattern: str) -> dict[str, Path]:
-    """Audio files by their names without ending."""
+    """Return the audio files that match by their names without ending."""
     return {path.stem: path for path in audio_files(folder, pattern)}
 
 
 def table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[dict[str, str]]:
-    """Rows by column, blanks around values removed; other `columns` may be there too."""
+    """Yield the rows of a table as the values of `columns`, without blanks around them."""
     rows = csv.DictReader(io.StringIO(text(path), newline=""), delimiter=delimiter, restval="")
     missing = [name for name in columns if name not in (rows.fieldnames or ())]
     if missing:
@@ -72,7 +74,7 @@ def table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[
 
 
 def text(path: Path) -> str:
-    """UTF-8, line ends as they are."""
+    """Return the content of a UTF-8 file, line ends as they are."""
     try:
         content = path.read_bytes()
     except OSError as error:

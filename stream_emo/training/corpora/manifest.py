@@ -1,4 +1,4 @@
-"""The project's own corpus: a table of sound files and their emotions."""
+"""Manifests: anybody's own recordings, as a table of sound files and their emotions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _HEADER = "path,emotion[,speaker][,text][,language][,split]"
 
 
 def manifest(path: Path) -> list[Clip]:
-    """Clips from a CSV with the header `path,emotion[,speaker][,text][,language][,split]`, in any order.
+    """Return the clips of a CSV file, whose header has the columns path and emotion, and perhaps others.
 
-    Paths are relative to the manifest. An emotion is one of ours or a usual synonym (`labels.CODES`). A file
-    without a speaker counts as its own. Words are kept if their language is English or not given.
+    These are speaker, text, language and split; any order will do. Paths are relative to the manifest. An
+    emotion is one of `EMOTIONS`, calm, or a usual synonym (`labels.CODES`). A file without a speaker counts
+    as its own speaker. The text is kept if the language is English or not given.
 
     Raises:
         SourceError: names the line at which the manifest is wrong, and the remedy.
@@ -67,7 +68,7 @@ def _clip(folder: Path, values: Mapping[str, str], where: str) -> Clip:
     name, language = values["path"], values.get("language", "").lower()
     label = coded("manifest", values["emotion"].lower(), where)
     if label is None:
-        raise SourceError(f"{where}: {values['emotion']!r} is none of our emotions; leave the line out")
+        raise SourceError(f"{where}: {values['emotion']!r} is none of the emotions; leave the line out")
     # Not Path.is_file, which raises for names that no file can have.
     if not os.path.isfile(folder / name):
         raise SourceError(f"{where}: {name!r}: no such file; paths are relative to {folder}")

@@ -1,4 +1,4 @@
-"""Corpora of conversations, real or played, and of people who read."""
+"""Adapters of corpora of conversations, real or played, and of read speech."""
 
 from __future__ import annotations
 
@@ -88,6 +88,6 @@ def librispeech(folder: Path) -> list[Clip]:
 
 
 def _transcript(path: Path) -> dict[str, str]:
-    """What is said in each turn of a dialogue."""
+    """Return the transcript of each turn of a dialogue."""
     said = (_SAID.fullmatch(line.strip()) for line in text(path).splitlines())
     return {match["turn"]: match["words"] for match in said if match is not None}

@@ -1,4 +1,4 @@
-"""Corpora of written or transcribed English, one sentence or comment at a time."""
+"""Adapters of corpora of written or transcribed English, one sentence or comment at a time."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _labels(corpus: str, codes: list[str], where: str) -> tuple[str, ...]:
 
 
 def _rating(value: str, source: Path, row: str) -> float:
-    """1 to 5, as -1 to 1."""
+    """Return a rating from 1 to 5 as one from -1 to 1."""
     try:
         rating = float(value)
     except ValueError:
@@ -132,6 +132,6 @@ def _rating(value: str, source: Path, row: str) -> float:
 
 
 def _joined(words: str) -> str:
-    """Without the blanks that a tokeniser put in."""
+    """Return the text without the blanks that a tokenizer put in."""
     words = _SPLIT_ENDING.sub("'", _SPLIT_WORD.sub(r"\1", words.translate(_PUNCTUATION)))
     return " ".join(_BEFORE_PUNCTUATION.sub("", words).split())
