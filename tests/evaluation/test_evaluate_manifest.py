@@ -38,7 +38,7 @@ class Listener:
 
     def hear(self, samples: Samples, baseline: BaselineState | None) -> Take:
         number = round(10 * float(samples.mean()))
-        before = 0.0 if baseline is None else float(baseline.heard[0])
+        before = 0.0 if baseline is None else float(baseline.recent[0])
         self.heard.append((number, before))
         return Take(
             self._finals[number], BaselineState(np.zeros((1, 1)), np.zeros(1), np.array([before + 1]))
@@ -159,4 +159,4 @@ def test_clips_are_scored_as_the_monitor_scores_them(engine: Engine) -> None:
     monitored = [score for score in Monitor(Config(), CLIP, engine=engine) if score.final]
     take = LiveEngine(Config(), engine).hear(read(CLIP))
     assert list(take.finals) == monitored
-    assert take.baseline.heard.sum() > 0
+    assert take.baseline.counts.sum() > 0
