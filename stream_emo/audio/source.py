@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from numpy.typing import NDArray
 
+from stream_emo.audio.arrays import ArrayReader, ChunksReader
 from stream_emo.audio.base import Reader, Source
 from stream_emo.audio.pcm import PcmFormat, PcmReader
 from stream_emo.audio.push import PushSource
@@ -76,7 +77,7 @@ def check_options(
         raise ConfigError(f"a rate belongs to an array or an iterable of arrays; it does not apply to {what}")
 
 
-def _reader(spec: SourceSpec, rate: int | None, pcm: PcmFormat | None) -> Reader:
+def _reader(spec: Any, rate: int | None, pcm: PcmFormat | None) -> Reader:
     if isinstance(spec, str) and spec == "-":
         return PcmReader(pcm or PcmFormat())
     if isinstance(spec, str | os.PathLike):
@@ -86,36 +87,31 @@ def _reader(spec: SourceSpec, rate: int | None, pcm: PcmFormat | None) -> Reader
     if _is_reader(spec):
         return spec
     kind = type(spec).__name__
-    is_array = hasattr(spec, "__array__")
+    is_array = hasattr(spec, "__array__") and not isinstance(spec, type)
     # Bytes and open files are iterables, too, but not of arrays.
-    if (
-        isinstance(spec, bytes | bytearray | memoryview)
-        or hasattr(spec, "read")
-        or not (is_array or isinstance(spec, Iterable))
-    ):
+    is_bytes = isinstance(spec, bytes | bytearray | memoryview) or hasattr(spec, "read")
+    if is_bytes or not (is_array or isinstance(spec, Iterable)):
         raise SourceError(
             f'source: {kind} cannot be listened to; give "mic", a path, an array or an iterable of arrays '
             f"with their rate, or a PushSource, which takes bytes"
         )
     if rate is None:
         raise SourceError(f"source: {kind} does not say its rate; give it too, for example rate=16000")
-    from stream_emo.audio.arrays import ArrayReader, ChunksReader
-
-    return ArrayReader(spec, rate) if is_array else ChunksReader(spec, rate)  # type: ignore[arg-type]
+    return ArrayReader(spec, rate) if is_array else ChunksReader(spec, rate)
 
 
 def _is_source(spec: object) -> TypeGuard[Source]:
-    return _offers(spec, Source)
+    return _has_members_of(Source, spec)
 
 
 def _is_reader(spec: object) -> TypeGuard[Reader]:
-    return _offers(spec, Reader)
+    return _has_members_of(Reader, spec)
 
 
-def _offers(spec: object, protocol: type) -> bool:
-    """Whether `spec` has every member of the protocol. Looked up statically: a rate is known once open."""
+def _has_members_of(protocol: type, spec: object) -> bool:
+    """Whether `spec` implements a protocol. Looks statically: some values are known only once it is open."""
+    if isinstance(spec, type):
+        return False
     missing = object()
     names = [name for name in vars(protocol) if not name.startswith("_")]
-    return not isinstance(spec, type) and all(
-        inspect.getattr_static(spec, name, missing) is not missing for name in names
-    )
+    return all(inspect.getattr_static(spec, name, missing) is not missing for name in names)

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
+import io
 import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from stream_emo.audio.base import Frames, Reader, Source, SourceCounts
+from stream_emo.audio.file import FileReader
 from stream_emo.audio.microphone import Microphone
 from stream_emo.audio.pcm import PcmFormat, PcmReader
+from stream_emo.audio.push import PushSource
 from stream_emo.audio.reader_source import PacedSource, ReaderSource
-from stream_emo.audio.source import open_source
+from stream_emo.audio.source import check_options, open_source
 from stream_emo.config import AudioConfig
-from stream_emo.errors import SourceError
+from stream_emo.errors import ConfigError, SourceError
 from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Samples, SourceItem
 from tests.sources import ListSource
 
@@ -134,6 +138,79 @@ def test_open_source_finds_the_kind(spec: str | Path, realtime: bool, kind: type
 def test_open_source_takes_a_source_as_it_is() -> None:
     source = ListSource([])
     assert open_source(source, CONFIG, realtime=True) is source
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [b"\0\0", bytearray(2), memoryview(b""), None, 7, 1.5, io.BytesIO(b"RIFF"), object(), PushSource, len],
+    ids=lambda spec: type(spec).__name__,
+)
+@pytest.mark.parametrize("rate", [None, SAMPLE_RATE])
+def test_anything_else_is_one_error_that_names_its_type_and_the_remedy(spec: Any, rate: int | None) -> None:
+    with pytest.raises(SourceError) as caught:
+        open_source(spec, CONFIG, rate=rate)
+    assert str(caught.value) == (
+        f"source: {type(spec).__name__} cannot be listened to; "
+        'give "mic", a path, an array or an iterable of arrays with their rate, '
+        "or a PushSource, which takes bytes"
+    )
+
+
+@pytest.mark.parametrize("spec", [np.zeros(4), [np.zeros(4)], iter([np.zeros(4)])])
+def test_an_array_without_a_rate_is_asked_for_it(spec: Any) -> None:
+    with pytest.raises(SourceError, match=r"does not say its rate; give it too, for example rate=16000$"):
+        open_source(spec, CONFIG)
+
+
+def test_a_reader_of_ones_own_is_a_source() -> None:
+    frames = noise(1000)
+    source = open_source(ArrayReader(frames), CONFIG)
+    assert isinstance(source, ReaderSource)
+    np.testing.assert_array_equal(joined(source), frames[:, 0])
+    assert isinstance(open_source(FileReader("a.wav"), CONFIG, realtime=True), PacedSource)
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        ("a.wav", {"pcm": PcmFormat()}, "describe PCM on standard input (-); they do not apply to a.wav"),
+        ("mic", {"pcm": PcmFormat()}, "describe PCM on standard input (-); they do not apply to mic"),
+        (np.zeros(4), {"pcm": PcmFormat()}, "they do not apply to ndarray"),
+        ("a.wav", {"device": "USB"}, "a device applies to the microphone (mic) only, not to a.wav"),
+        ("-", {"device": "USB"}, "a device applies to the microphone (mic) only, not to -"),
+        (Path("mic"), {"rate": 8000}, "does not apply to mic"),
+        ("-", {"rate": 8000}, "does not apply to -"),
+        (ListSource([]), {"rate": 8000}, "does not apply to ListSource"),
+        (FileReader("a.wav"), {"rate": 8000}, "does not apply to FileReader"),
+    ],
+)
+def test_an_option_that_does_not_apply_is_an_error(spec: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_options(spec, **options)
+    assert message in str(caught.value)
+    if "device" not in options:
+        with pytest.raises(ConfigError):
+            open_source(spec, CONFIG, **options)
+
+
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        ("mic", {"device": "USB"}),
+        ("-", {"pcm": PcmFormat()}),
+        (np.zeros(4), {"rate": 8000}),
+        ([], {"rate": 8000}),
+        ("a.wav", {}),
+    ],
+)
+def test_an_option_that_applies_is_accepted(spec: Any, options: dict[str, Any]) -> None:
+    check_options(spec, **options)
+
+
+@pytest.mark.parametrize("spec", ["a\0b.wav", "", "x" * 5000])
+def test_what_is_no_path_is_an_error_when_opened(spec: str) -> None:
+    with pytest.raises(SourceError):
+        open_source(spec, CONFIG).open()
 
 
 def test_a_file_comes_through_resampled_in_order_and_counted(tmp_path: Path) -> None:
