@@ -97,7 +97,7 @@ def test_the_gate_score_of_audio_depends_on_the_text() -> None:
 
 def test_a_window_with_one_modality_does_not_depend_on_the_rest_of_the_batch() -> None:
     alone, both = Window(audio(6), None, END), Window(audio(6), text(5), END)
-    np.testing.assert_allclose(rows(score(alone, both)), rows(score(alone)), atol=1e-5)
+    np.testing.assert_allclose(rows(score(alone, both)), rows(score(alone)), atol=1e-4)
 
 
 def test_no_offset_is_as_an_unknown_one_and_an_offset_is_taken_away() -> None:
