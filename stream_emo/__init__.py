@@ -7,7 +7,6 @@ with Monitor(Config.load("config.toml")) as monitor:
         print(score.label, score.rolling.label, score.text)
 """
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from stream_emo.config import Config
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from stream_emo.monitor import Monitor
 
 __all__ = ["EMOTIONS", "Config", "Engine", "Event", "Monitor", "PcmFormat", "Score", "StreamEmoError"]
-
-# ONNX Runtime tells its makers how it is used unless told not to before it is imported. Nothing leaves here.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _LAZY = {"Engine": "engine", "Monitor": "monitor", "PcmFormat": "audio.pcm"}
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from stream_emo.config import GateConfig
 from stream_emo.errors import WeightsError
-from stream_emo.runtime.onnx import network
+from stream_emo.runtime.onnx import import_onnxruntime, network
 from stream_emo.types import SAMPLE_RATE, Samples
 
 if TYPE_CHECKING:
@@ -129,8 +129,7 @@ def _silero_path() -> Path:
 
 @lru_cache
 def _silero_session(path: Path) -> InferenceSession:
-    from onnxruntime.capi import onnxruntime_pybind11_state as failures
-
+    failures = import_onnxruntime().capi.onnxruntime_pybind11_state
     if not path.is_file():
         raise WeightsError(
             f"gate.vad = silero: {path} is missing; pip install --upgrade 'faster-whisper>=1.2.1'"

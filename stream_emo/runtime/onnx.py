@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
+import threading
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import onnxruntime
+
+
+_importing = threading.Lock()
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import ONNX Runtime with its telemetry off, which it decides while it is first imported.
+
+    The environment is as before afterwards. Whoever imports it earlier decides for themselves.
+    """
+    with _importing:
+        if "onnxruntime" not in sys.modules:
+            before = os.environ.get(_TELEMETRY)
+            os.environ[_TELEMETRY] = "1"
+            try:
+                importlib.import_module("onnxruntime")
+            finally:
+                if before is None:
+                    del os.environ[_TELEMETRY]
+                else:
+                    os.environ[_TELEMETRY] = before
+        return importlib.import_module("onnxruntime")
 
 
 def network(model: bytes | Path, device: str = "cpu") -> onnxruntime.InferenceSession:
@@ -15,8 +43,7 @@ def network(model: bytes | Path, device: str = "cpu") -> onnxruntime.InferenceSe
     What a run needs comes from the heap that all networks share: an arena for each would be no faster, and
     keep what the most sessions at a time once needed (6 MB for each of nine instead of 1).
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False

@@ -8,9 +8,6 @@ numbers on every machine.
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.runtime.cache import default_cache
+from stream_emo.runtime.cache import cached_bytes, file_digest
 from stream_emo.runtime.onnx import network
 
 if TYPE_CHECKING:
     import onnx
     import onnxruntime
-
-_log = logging.getLogger(__name__)
 
 GRAPH_VERSION = 1
 """Of what `Graph` writes; raised with every change that alters a compiled network."""
@@ -45,29 +40,14 @@ Axes = tuple[str, int, Sequence[int | str]]
 def compiled(
     name: str, version: int, files: Sequence[Path], make: Callable[[], bytes]
 ) -> onnxruntime.InferenceSession:
-    """The network that `make` writes from these files; kept in the cache, if there is room.
+    """Load the network that `make` writes from the weights in `files`, or its copy in the cache.
 
-    `version`: of what `make` writes; raised with every change to it.
+    The copy is keyed by the content of the files, `GRAPH_VERSION` and `version`, which must be raised with
+    every change to what `make` writes. Raises `OSError`: a file cannot be read.
     """
-    # Content digests, not paths or times: what is installed again is the same.
-    made_from = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    versions = f"{name} {version} {GRAPH_VERSION}"
-    key = hashlib.sha256("\n".join([versions, *made_from]).encode()).hexdigest()
-    path = default_cache() / f"{name}-{key[:16]}.onnx"
-    try:
-        return network(path.read_bytes())
-    except Exception:  # Not there, or broken; ONNX Runtime's own errors share no base class. Made anew below.
-        _log.debug("making %s", path)
-    model = make()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            partial = Path(folder) / path.name
-            partial.write_bytes(model)
-            partial.replace(path)
-    except OSError as error:
-        _log.info("%s cannot be kept (%s): it will be made again next time", path, error.strerror)
-    return network(model)
+    made_from = [file_digest(path) for path in files]
+    key = "\n".join([f"{name} {version} {GRAPH_VERSION}", *made_from])
+    return network(cached_bytes(name, key, make))
 
 
 class Graph:

@@ -25,6 +25,7 @@ from stream_emo.errors import WeightsError
 from stream_emo.perception.mel import BANDS, scaled
 from stream_emo.perception.whisper.ct2_file import variables
 from stream_emo.progress import NO_PROGRESS, Progress, track
+from stream_emo.runtime.onnx import import_onnxruntime
 from stream_emo.training.augment_spectrogram import Mel, SpectrogramAugmentation
 
 AUDIO_TUNING_VERSION = 1
@@ -204,6 +205,8 @@ def fine_tune(
 def export(network: WhisperLayers, path: Path) -> None:
     """Write the layers to `path` as ONNX, matrices in 8 bits: input `mel`, output `states`, see `forward`."""
     import onnx
+
+    import_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     short = WhisperLayers(len(network.layers))
