@@ -15,12 +15,23 @@ from stream_emo.types import EMOTIONS, Event, Score
 
 if TYPE_CHECKING:
     from stream_emo.audio.pcm import PcmFormat
+    from stream_emo.audio.push import PushSource
     from stream_emo.engine import Engine
     from stream_emo.monitor import Monitor
 
-__all__ = ["EMOTIONS", "Config", "Engine", "Event", "Monitor", "PcmFormat", "Score", "StreamEmoError"]
+__all__ = [
+    "EMOTIONS",
+    "Config",
+    "Engine",
+    "Event",
+    "Monitor",
+    "PcmFormat",
+    "PushSource",
+    "Score",
+    "StreamEmoError",
+]
 
-_LAZY = {"Engine": "engine", "Monitor": "monitor", "PcmFormat": "audio.pcm"}
+_LAZY = {"Engine": "engine", "Monitor": "monitor", "PcmFormat": "audio.pcm", "PushSource": "audio.push"}
 
 
 def __getattr__(name: str) -> Any:

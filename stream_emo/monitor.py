@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from stream_emo.audio.base import Source
-from stream_emo.audio.endpointer import Gate
+from stream_emo.audio.endpointer import Endpointer
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.source import open_source
 from stream_emo.audio.vad import make_vad
@@ -113,7 +113,7 @@ class Monitor:
         try:
             self._engine = self._engine or shared_engine(config)
             self._session: Session = self._engine.session(self._channel)
-            self._gate = Gate(config.gate, make_vad(config.gate))
+            self._gate = Endpointer(config.gate, make_vad(config.gate))
         except BaseException:
             source.close()
             raise

@@ -83,7 +83,17 @@ print([name for name in ("torch", "transformers") if name in sys.modules])
 
 
 def test_public_names() -> None:
-    names = {"EMOTIONS", "Config", "Engine", "Event", "Monitor", "PcmFormat", "Score", "StreamEmoError"}
+    names = {
+        "EMOTIONS",
+        "Config",
+        "Engine",
+        "Event",
+        "Monitor",
+        "PcmFormat",
+        "PushSource",
+        "Score",
+        "StreamEmoError",
+    }
     assert set(stream_emo.__all__) == names
     for name in stream_emo.__all__:
         assert getattr(stream_emo, name) is not None

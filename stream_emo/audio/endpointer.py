@@ -1,4 +1,4 @@
-"""The gate: cuts the stream of samples into utterances.
+"""The endpointer: cuts the stream of samples into utterances.
 
 Everything is decided per VAD frame on the sample clock, so how the input is chunked changes nothing.
 """
@@ -28,22 +28,22 @@ from stream_emo.types import (
 )
 
 # Silence that an utterance keeps at its end, as in what the models were trained on.
-_TAIL_S = 0.2
+_TRAILING_PADDING_S = 0.2
 # A split for length looks for the quietest 80 ms, in steps of 10 ms, in the last 3 s.
-_SEARCH = 3 * SAMPLE_RATE
+_SPLIT_SEARCH = 3 * SAMPLE_RATE
 _STEP = SAMPLE_RATE // 100
 _QUIET_STEPS = 8
 
 
-class Gate:
-    """Turns what a source delivers into utterances. Pure: no thread, no clock but the samples'.
+class Endpointer:
+    """Turns what a source delivers into utterances. It has no thread, and no clock but the samples'.
 
     Between two utterances there is silence of at least `hangover_s`, a gap, or a split for length.
-    An utterance begins with speech above `threshold`; from there to its end all above `release` is speech
-    (hysteresis: the soft end of a sentence would not have opened the gate). A release above the threshold
-    counts as the threshold, a pause longer than the hangover as the hangover.
-    It keeps `_TAIL_S` of the silence at its end, or as little as there is before a pause.
-    An utterance outgrows `max_utterance_s` only by the silence at its tail.
+    An utterance begins with speech above `threshold`; from there to its end all above `neg_threshold` is
+    speech (hysteresis: the soft end of a sentence would not have begun an utterance). A `neg_threshold` above
+    `threshold` counts as `threshold`, a pause longer than the hangover as the hangover.
+    At its end it keeps `_TRAILING_PADDING_S` of silence, or as little as there is before a pause.
+    An utterance outgrows `max_utterance_s` only by this trailing padding.
     """
 
     def __init__(self, config: GateConfig, vad: Vad) -> None:
@@ -52,14 +52,14 @@ class Gate:
         self._min_speech = _length(config.min_speech_s)
         self._pre_roll = _length(config.pre_roll_s)
         self._pause = _length(min(config.pause_s, config.hangover_s))
-        self._tail = min(_length(_TAIL_S), self._pause)
+        self._trailing_padding = min(_length(_TRAILING_PADDING_S), self._pause)
         self._hangover = _length(config.hangover_s)
         self._max = _length(config.max_utterance_s)
         self._vad = vad
         self._rest: Samples = np.zeros(0, np.float32)
-        """Less than a frame, not decided yet."""
+        """Samples of an incomplete frame, not decided yet."""
         self._clock = 0
-        self._tape = _Tape(0)
+        self._buffer = _SampleBuffer(0)
         self._floor = 0
         """No pre-roll before here: the end of the last gap."""
         self._active = False
@@ -71,16 +71,16 @@ class Gate:
         self._open = False
         self._start = 0
         self._delivered = 0
-        """How far the open utterance has been given away."""
+        """End of what has been returned of the open utterance."""
         self._last_speech = 0
-        """End of the open utterance's last speech frame."""
+        """End of the last speech frame of the open utterance."""
         self._paused = False
 
     def feed(self, item: SourceItem) -> list[GateItem]:
-        """What follows from the next thing the source delivered.
+        """Return what follows from the next item of a source.
 
         Raises:
-            ValueError: the item does not begin where the clock stands (an error in the source).
+            ValueError: the item does not begin where the last one ended (an error in the source).
         """
         match item:
             case Chunk():
@@ -93,7 +93,7 @@ class Gate:
                 return [item]
 
     def flush(self) -> list[GateItem]:
-        """The input has ended: so does the open utterance."""
+        """End the open utterance, as the input has ended."""
         return list(self._cut("end"))
 
     def _expect(self, start: int, end: int) -> None:
@@ -122,21 +122,21 @@ class Gate:
             yield from self._cut("gap")
             yield gap
             self._clock = gap.end
-            self._tape = _Tape(gap.end)
+            self._buffer = _SampleBuffer(gap.end)
 
     def _cut(self, reason: Literal["gap", "end"]) -> Iterator[GateItem]:
-        """The audio breaks off: end the open utterance, with what came after the last whole frame."""
-        self._tape.append(self._rest)
+        """End the open utterance where the audio breaks off, with what came after the last whole frame."""
+        self._buffer.append(self._rest)
         self._rest = self._rest[:0]
         if self._open:
-            if self._active or self._tail_missing:
+            if self._active or self._padding_missing:
                 yield from self._deliver(self._clock)
             yield self._end(self._delivered, reason)
         self._active = False
         self._vad.reset()
 
     def _decide(self, frame: Samples, probability: float) -> Iterator[GateItem]:
-        self._tape.append(frame.copy())  # Not a view, which would keep all that came with it.
+        self._buffer.append(frame.copy())  # Not a view, which would keep all that came with it.
         was_active = self._active
         enough = self._neg_threshold if self._open or was_active else self._threshold
         self._active = probability >= enough
@@ -145,11 +145,11 @@ class Gate:
         if self._open:
             yield from self._speech() if self._active else self._silence()
         elif self._active and self._clock - self._onset >= self._min_speech:
-            start = max(self._tape.start, self._floor, self._onset - self._pre_roll)
+            start = max(self._buffer.start, self._floor, self._onset - self._pre_roll)
             yield self._begin(start, max(start, self._onset))
             yield from self._speech()
         else:
-            self._tape.forget((self._onset if self._active else self._clock) - self._pre_roll)
+            self._buffer.drop((self._onset if self._active else self._clock) - self._pre_roll)
 
     def _speech(self) -> Iterator[GateItem]:
         self._last_speech = self._clock
@@ -165,7 +165,7 @@ class Gate:
 
     def _silence(self) -> Iterator[GateItem]:
         silence = self._clock - self._last_speech
-        if self._tail_missing:
+        if self._padding_missing:
             yield from self._deliver(self._clock)
         if not self._paused and silence >= self._pause:
             self._paused = True
@@ -174,8 +174,8 @@ class Gate:
             yield self._end(self._delivered, "silence")
 
     @property
-    def _tail_missing(self) -> bool:
-        return self._delivered < self._last_speech + self._tail
+    def _padding_missing(self) -> bool:
+        return self._delivered < self._last_speech + self._trailing_padding
 
     def _begin(self, start: int, onset: int) -> SpeechStart:
         self._open = True
@@ -185,21 +185,21 @@ class Gate:
 
     def _deliver(self, end: int) -> Iterator[SpeechChunk]:
         if end > self._delivered:
-            yield SpeechChunk(self._utterance, self._delivered, self._tape.read(self._delivered, end))
+            yield SpeechChunk(self._utterance, self._delivered, self._buffer.read(self._delivered, end))
             self._delivered = end
 
     def _end(self, end: int, reason: Literal["silence", "length", "gap", "end"]) -> SpeechEnd:
         ended = SpeechEnd(self._utterance, end, self._clock, reason)
         self._open = False
         self._utterance += 1
-        self._tape.forget(end)
+        self._buffer.drop(end)
         return ended
 
     def _quietest_point(self) -> int:
-        """Where to split an utterance that has become too long: late, but in the dip between two words."""
+        """Return where to split an utterance that is too long: late, but in the dip between two words."""
         latest = self._start + self._max
-        earliest = max(latest - _SEARCH, self._start + self._max // 3)
-        samples = self._tape.read(earliest, latest)
+        earliest = max(latest - _SPLIT_SEARCH, self._start + self._max // 3)
+        samples = self._buffer.read(earliest, latest)
         steps = samples[: len(samples) // _STEP * _STEP].reshape(-1, _STEP)
         energy = np.convolve(np.square(steps).sum(axis=1), np.ones(_QUIET_STEPS), mode="valid")
         # Of equally quiet points (digital silence) the latest, so that little is sent again.
@@ -207,8 +207,8 @@ class Gate:
         return earliest + (quietest + _QUIET_STEPS // 2) * _STEP
 
 
-class _Tape:
-    """Consecutive samples, forgotten from the front."""
+class _SampleBuffer:
+    """Consecutive samples, of which the oldest can be dropped."""
 
     def __init__(self, start: int) -> None:
         self.start = self._end = start
@@ -220,13 +220,13 @@ class _Tape:
         self._blocks.append(block)
         self._end += len(block)
 
-    def forget(self, before: int) -> None:
+    def drop(self, before: int) -> None:
         self.start = max(self.start, before)
         while self._blocks and self._first + len(self._blocks[0]) <= self.start:
             self._first += len(self._blocks.popleft())
 
     def read(self, start: int, end: int) -> Samples:
-        """Samples [start, end), which must be there."""
+        """Return samples [start, end), which must be there."""
         # From the back: what is asked for is nearly always the newest block.
         parts, position = [], self._end
         for block in reversed(self._blocks):

@@ -1,4 +1,4 @@
-"""Is this frame speech? Two detectors behind one protocol."""
+"""Voice activity detection: how likely each frame is speech. Two detectors behind one protocol."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 class Vad(Protocol):
-    """A streaming voice activity detector: it remembers the frames it has seen until `reset`."""
+    """A streaming voice activity detector, which keeps a state from frame to frame until `reset`."""
 
     @property
     def frame(self) -> int:
         """Samples per frame."""
 
     def probabilities(self, frames: Samples) -> list[float]:
-        """How likely each of the next frames [n, `frame`] is speech, 0 to 1, however many come together."""
+        """Return the probability of speech, 0 to 1, of each of the next frames [n, `frame`]."""
 
     def reset(self) -> None:
-        """Forget the past: the next frame does not continue the last one."""
+        """Clear the state: the next frame does not continue the last one."""
 
 
 def make_vad(config: GateConfig) -> Vad:
-    """The configured detector. Raises `WeightsError` when its package or weights are missing."""
+    """Return the configured detector. Raises `WeightsError` when its package or weights are missing."""
     return SileroVad() if config.vad == "silero" else WebRtcVad()
 
 
@@ -42,12 +42,12 @@ class SileroVad:
     """Silero VAD 6 (github.com/snakers4/silero-vad, MIT), the ONNX file that faster-whisper carries.
 
     A frame is 512 samples; the network sees the last 64 samples of the frame before as well and keeps
-    an LSTM state. The network is loaded once per process, the state belongs to the instance. Frames that come
-    together cost half of what each costs alone.
+    an LSTM state. The network is loaded once per process, the state belongs to the instance. In a batch, a
+    frame costs half of what it costs alone.
     """
 
     frame = 512
-    _together = 32  # A second: more gain nothing, and a long file would need much memory.
+    _max_batch = 32  # A second: more gains nothing, and a long file would need much memory.
     _context = 64
     _state = (1, 1, 128)
 
@@ -63,8 +63,8 @@ class SileroVad:
 
     def probabilities(self, frames: Samples) -> list[float]:
         found: list[float] = []
-        for first in range(0, len(frames), self._together):
-            found += self._next(frames[first : first + self._together])
+        for first in range(0, len(frames), self._max_batch):
+            found += self._next(frames[first : first + self._max_batch])
         return found
 
     def _next(self, frames: Samples) -> list[float]:
@@ -81,13 +81,13 @@ class SileroVad:
 class WebRtcVad:
     """The detector of the WebRTC project (PyPI webrtcvad-wheels): Gaussian mixtures on six bands.
 
-    It answers yes or no every 20 ms; the probability is the share of yes over the last 200 ms.
-    Mode 2 of 0 (takes most for speech) to 3: 1 finds speech in clean rooms' noise, 3 misses quiet speech.
+    It decides every 20 ms; the probability is the share of frames with speech in the last 200 ms.
+    Mode 2 of 0 (finds most speech) to 3: 1 finds speech in the noise of clean rooms, 3 misses quiet speech.
     """
 
     frame = 320
     _mode = 2
-    _memory = 10
+    _history = 10
 
     def __init__(self) -> None:
         """Raises `WeightsError` when the package is missing."""
@@ -95,15 +95,15 @@ class WebRtcVad:
 
     def reset(self) -> None:
         self._detector = _webrtc_detector(self._mode)
-        self._answers = deque([False] * self._memory, maxlen=self._memory)
+        self._decisions = deque([False] * self._history, maxlen=self._history)
 
     def probabilities(self, frames: Samples) -> list[float]:
         return [self._next(frame) for frame in frames]
 
     def _next(self, frame: Samples) -> float:
         pcm = (np.clip(frame, -1.0, 1.0) * 32767.0).astype("<i2")
-        self._answers.append(self._detector.is_speech(pcm.tobytes(), SAMPLE_RATE))
-        return sum(self._answers) / self._memory
+        self._decisions.append(self._detector.is_speech(pcm.tobytes(), SAMPLE_RATE))
+        return sum(self._decisions) / self._history
 
 
 def _webrtc_detector(mode: int) -> Any:

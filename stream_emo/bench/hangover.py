@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_emo.audio.endpointer import Gate
+from stream_emo.audio.endpointer import Endpointer
 from stream_emo.audio.vad import make_vad
 from stream_emo.bench import workload
 from stream_emo.bench.machine import Percentiles
@@ -70,6 +70,6 @@ def measure_endpoints(paths: Iterable[Path], config: GateConfig) -> Endpoints:
 
 def _decisions(samples: Samples, config: GateConfig) -> list[int]:
     """Return the positions at which silence ended an utterance; a split for length is no endpoint."""
-    gate = Gate(config, make_vad(config))
-    items = gate.feed(Chunk(0, np.concatenate([samples, np.zeros(_TRAILING_SILENCE, np.float32)])))
+    endpointer = Endpointer(config, make_vad(config))
+    items = endpointer.feed(Chunk(0, np.concatenate([samples, np.zeros(_TRAILING_SILENCE, np.float32)])))
     return [item.decided_at for item in items if isinstance(item, SpeechEnd) and item.reason == "silence"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream_emo.audio.endpointer import Gate
+from stream_emo.audio.endpointer import Endpointer
 from stream_emo.audio.vad import make_vad
 from stream_emo.config import Config
 from stream_emo.engine import Engine
@@ -38,10 +38,10 @@ class LiveEngine:
         session = self._engine.session()
         if baseline is not None:
             session.baseline = baseline
-        gate = Gate(self._config.gate, make_vad(self._config.gate))
+        endpointer = Endpointer(self._config.gate, make_vad(self._config.gate))
         finals = [
             event
-            for item in (*gate.feed(Chunk(0, samples)), *gate.flush())
+            for item in (*endpointer.feed(Chunk(0, samples)), *endpointer.flush())
             for heard in session.listen(item)
             for event in session.score(heard, _never_arrived)
             if isinstance(event, Score) and event.final

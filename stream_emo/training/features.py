@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stream_emo.audio import endpointer as gate_module
 from stream_emo.audio import samples as recordings
 from stream_emo.audio import vad as vad_module
-from stream_emo.audio.endpointer import Gate
+from stream_emo.audio.endpointer import Endpointer
 from stream_emo.audio.samples import read
 from stream_emo.audio.vad import make_vad
 from stream_emo.config import FusionConfig, GateConfig
@@ -197,8 +197,8 @@ def hear(encoder: AudioEncoder, samples: Samples, span: Span) -> Voice:
 
 def speech_span(config: GateConfig, samples: Samples) -> Span:
     """From the start of the first utterance to the end of the last; the whole clip when there is none."""
-    gate = Gate(config, make_vad(config))
-    items = [*gate.feed(Chunk(0, samples)), *gate.flush()]
+    endpointer = Endpointer(config, make_vad(config))
+    items = [*endpointer.feed(Chunk(0, samples)), *endpointer.flush()]
     starts = [item.start for item in items if isinstance(item, SpeechStart)]
     ends = [item.end for item in items if isinstance(item, SpeechEnd)]
     return (starts[0], ends[-1]) if starts else (0, len(samples))

@@ -1,4 +1,4 @@
-"""The gate with a detector that follows a script, so that every decision can be foretold."""
+"""The endpointer with a detector that follows a script, so that every decision can be foretold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_emo.audio.endpointer import Gate
+from stream_emo.audio.endpointer import Endpointer
 from stream_emo.config import GateConfig
 from stream_emo.types import (
     SAMPLE_RATE,
@@ -77,9 +77,9 @@ def chunks(samples: Samples, sizes: Callable[[], int], start: int = 0) -> Iterab
 
 
 def run(samples: Samples, config: GateConfig = CONFIG, size: int = 480) -> list[GateItem]:
-    gate = Gate(config, LevelVad())
-    events = [event for chunk in chunks(samples, lambda: size) for event in gate.feed(chunk)]
-    return events + gate.flush()
+    endpointer = Endpointer(config, LevelVad())
+    events = [event for chunk in chunks(samples, lambda: size) for event in endpointer.feed(chunk)]
+    return events + endpointer.flush()
 
 
 def comparable(events: Iterable[GateItem]) -> list[object]:
@@ -141,17 +141,17 @@ def test_neither_chunking_nor_gaps_break_an_utterance(
     config = replace(CONFIG, pause_s=data.draw(st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.45])))
 
     def session(sizes: Callable[[], int]) -> list[GateItem]:
-        gate, events, position = Gate(config, LevelVad()), list[GateItem](), 0
+        endpointer, events, position = Endpointer(config, LevelVad()), list[GateItem](), 0
         for at, length in [*sorted(lost), (len(clock), 0)]:
             for chunk in chunks(clock[position : max(at, position)], sizes, position):
-                events += gate.feed(chunk)
+                events += endpointer.feed(chunk)
             position = max(at, position)
             if position < len(clock) and length:
                 end = min(position + length, len(clock))
                 clock[position:end] = 0.0
-                events += gate.feed(Gap(position, end, "overflow"))
+                events += endpointer.feed(Gap(position, end, "overflow"))
                 position = end
-        return events + gate.flush()
+        return events + endpointer.flush()
 
     whole = session(lambda: 512)
     check_consistency(whole, clock)
@@ -161,7 +161,7 @@ def test_neither_chunking_nor_gaps_break_an_utterance(
     assert comparable(session(lambda: data.draw(odd))) == comparable(whole)
 
 
-def test_without_a_tail_speech_is_whole_where_it_breaks_off() -> None:
+def test_without_padding_speech_is_whole_where_it_breaks_off() -> None:
     samples = audio((301, 0.9))
     events = run(samples, replace(CONFIG, pause_s=0.0))
     assert events[-1] == SpeechEnd(0, len(samples), len(samples), "end")
@@ -178,7 +178,7 @@ def test_silence_holds_nothing_and_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("pause_s", [0.2, 0.3, 0.45])
-def test_an_utterance_has_pre_roll_and_a_tail(pause_s: float) -> None:
+def test_an_utterance_has_pre_roll_and_trailing_padding(pause_s: float) -> None:
     events = run(audio((1000, 0.0), (500, 0.9), (1000, 0.0)), replace(CONFIG, pause_s=pause_s))
     assert edges(events) == [
         SpeechStart(0, start=700 * MS, onset=1000 * MS),
@@ -188,10 +188,10 @@ def test_an_utterance_has_pre_roll_and_a_tail(pause_s: float) -> None:
 
 
 def test_start_is_told_as_soon_as_speech_is_long_enough() -> None:
-    gate = Gate(CONFIG, LevelVad())
+    endpointer = Endpointer(CONFIG, LevelVad())
     samples = audio((500, 0.0), (100, 0.9))
-    assert gate.feed(Chunk(0, samples[:-1])) == []
-    start, chunk = gate.feed(Chunk(len(samples) - 1, samples[-1:]))
+    assert endpointer.feed(Chunk(0, samples[:-1])) == []
+    start, chunk = endpointer.feed(Chunk(len(samples) - 1, samples[-1:]))
     assert start == SpeechStart(0, start=200 * MS, onset=500 * MS)
     assert isinstance(chunk, SpeechChunk)
     np.testing.assert_array_equal(chunk.samples, samples[200 * MS :])
@@ -207,12 +207,12 @@ def test_speech_begins_above_the_threshold(level: float, speech: bool) -> None:
 
 
 @pytest.mark.parametrize(("level", "end"), [(0.4, 1700), (0.2, 700)])
-def test_speech_goes_on_while_above_release(level: float, end: int) -> None:
+def test_speech_goes_on_while_above_the_negative_threshold(level: float, end: int) -> None:
     events = run(audio((500, 0.9), (1000, level), (1000, 0.0)))
     assert SpeechPause(0, end * MS, end * MS) in events
 
 
-def test_within_an_utterance_speech_resumes_above_release() -> None:
+def test_within_an_utterance_speech_resumes_above_the_negative_threshold() -> None:
     events = run(audio((500, 0.9), (300, 0.1), (500, 0.4), (500, 0.1)))
     assert [e.end for e in events if isinstance(e, SpeechPause)] == [700 * MS, 1500 * MS]
 
@@ -222,7 +222,7 @@ def test_after_an_utterance_only_the_threshold_begins_the_next() -> None:
     assert sum(isinstance(event, SpeechStart) for event in events) == 1
 
 
-def test_release_above_the_threshold_counts_as_the_threshold() -> None:
+def test_a_negative_threshold_above_the_threshold_counts_as_the_threshold() -> None:
     config = GateConfig(threshold=0.3, neg_threshold=0.9)
     assert len(edges(run(audio((500, 0.5)), config))) == 2
 
@@ -237,7 +237,7 @@ def test_pre_roll_stops_at_the_end_of_the_utterance_before() -> None:
     assert SpeechStart(1, start=700 * MS, onset=960 * MS) in events
 
 
-def test_speech_that_resumes_within_the_hangover_goes_on_without_a_hole() -> None:
+def test_speech_that_resumes_within_the_hangover_goes_on_without_a_gap() -> None:
     samples = audio((500, 0.9), (400, 0.0), (300, 0.9), (210, 0.0), (300, 0.9), (600, 0.0))
     events = run(samples)
     assert edges(events) == [
@@ -250,10 +250,10 @@ def test_speech_that_resumes_within_the_hangover_goes_on_without_a_hole() -> Non
     check_consistency(events, samples)
 
 
-@pytest.mark.parametrize(("silence", "tail", "pauses"), [(100, 100, 0), (290, 200, 0), (300, 200, 1)])
-def test_a_pause_is_told_later_than_the_tail_ends(silence: int, tail: int, pauses: int) -> None:
+@pytest.mark.parametrize(("silence", "padding", "pauses"), [(100, 100, 0), (290, 200, 0), (300, 200, 1)])
+def test_a_pause_is_told_later_than_the_padding_ends(silence: int, padding: int, pauses: int) -> None:
     config = replace(CONFIG, pause_s=0.3)
-    for end, then in ((500 + tail, ()), (1000 + silence, ((500, 0.9),))):
+    for end, then in ((500 + padding, ()), (1000 + silence, ((500, 0.9),))):
         samples = audio((500, 0.9), (silence, 0.0), *then)
         events = run(samples, config)
         check_consistency(events, samples)
@@ -261,12 +261,12 @@ def test_a_pause_is_told_later_than_the_tail_ends(silence: int, tail: int, pause
         assert events[-1] == SpeechEnd(0, end * MS, len(samples), "end")
 
 
-def test_silence_beyond_the_tail_is_held_back() -> None:
-    gate = Gate(CONFIG, LevelVad())
+def test_silence_beyond_the_padding_is_held_back() -> None:
+    endpointer = Endpointer(CONFIG, LevelVad())
     samples = audio((500, 0.9), (400, 0.0), (10, 0.9))
-    events = gate.feed(Chunk(0, samples[: 900 * MS]))
+    events = endpointer.feed(Chunk(0, samples[: 900 * MS]))
     assert events[-1] == SpeechPause(0, 700 * MS, 700 * MS)
-    (chunk,) = gate.feed(Chunk(900 * MS, samples[900 * MS :]))
+    (chunk,) = endpointer.feed(Chunk(900 * MS, samples[900 * MS :]))
     assert isinstance(chunk, SpeechChunk)
     assert (chunk.start, len(chunk.samples)) == (700 * MS, 210 * MS)
 
@@ -308,7 +308,7 @@ def test_no_piece_of_endless_speech_is_too_long_or_too_short(parts: list[tuple[i
         assert following.start == following.onset == end.end
 
 
-def test_the_tail_of_an_utterance_at_the_limit_is_not_split_off() -> None:
+def test_the_padding_of_an_utterance_at_the_limit_is_not_split_off() -> None:
     events = run(audio((3950, 0.9), (600, 0.0)))
     assert edges(events)[1:] == [
         SpeechPause(0, 4150 * MS, 4150 * MS),
@@ -343,10 +343,10 @@ def test_speech_that_resumes_beyond_the_limit_is_split_in_a_silence_that_was_no_
 
 def test_short_gap_in_speech_is_filled_with_zeros() -> None:
     samples = audio((1000, 0.9))
-    gate = Gate(CONFIG, LevelVad())
+    endpointer = Endpointer(CONFIG, LevelVad())
     gap = Gap(500 * MS + 7, 700 * MS, "overflow")
-    events = [*gate.feed(Chunk(0, samples[: gap.start])), *gate.feed(gap)]
-    events += [*gate.feed(Chunk(gap.end, samples[gap.end :])), *gate.flush()]
+    events = [*endpointer.feed(Chunk(0, samples[: gap.start])), *endpointer.feed(gap)]
+    events += [*endpointer.feed(Chunk(gap.end, samples[gap.end :])), *endpointer.flush()]
     assert edges(events) == [
         SpeechStart(0, 0, 0),
         gap,
@@ -359,45 +359,48 @@ def test_short_gap_in_speech_is_filled_with_zeros() -> None:
 
 def test_no_pre_roll_out_of_a_filled_gap() -> None:
     samples = audio((500, 0.9), (100, 0.0))
-    gate = Gate(CONFIG, LevelVad())
+    endpointer = Endpointer(CONFIG, LevelVad())
     gap = Gap(600 * MS, 1000 * MS, "overflow")
-    assert SpeechEnd(0, 700 * MS, 950 * MS, "silence") in [*gate.feed(Chunk(0, samples)), *gate.feed(gap)]
+    assert SpeechEnd(0, 700 * MS, 950 * MS, "silence") in [
+        *endpointer.feed(Chunk(0, samples)),
+        *endpointer.feed(gap),
+    ]
     again = audio((50, 0.0), (200, 0.9))
-    assert gate.feed(Chunk(gap.end, again))[0] == SpeechStart(1, start=1000 * MS, onset=1050 * MS)
+    assert endpointer.feed(Chunk(gap.end, again))[0] == SpeechStart(1, start=1000 * MS, onset=1050 * MS)
 
 
 @pytest.mark.parametrize("silence", [0, 100, 300])
 def test_long_gap_ends_the_utterance(silence: int) -> None:
     samples = np.append(audio((500, 0.9), (silence + 1, 0.0)), np.zeros(7, np.float32))
     vad = LevelVad()
-    gate = Gate(CONFIG, vad)
+    endpointer = Endpointer(CONFIG, vad)
     gap = Gap(len(samples), len(samples) + 450 * MS, "device")
-    events = [*gate.feed(Chunk(0, samples)), *gate.feed(gap)]
+    events = [*endpointer.feed(Chunk(0, samples)), *endpointer.feed(gap)]
     end = min(len(samples), 700 * MS)
     assert edges(events)[-2:] == [SpeechEnd(0, end, len(samples), "gap"), gap]
     assert vad.resets == 1
     check_consistency(events, samples)
-    again = gate.feed(Chunk(gap.end, audio((200, 0.9))))
+    again = endpointer.feed(Chunk(gap.end, audio((200, 0.9))))
     assert again[0] == SpeechStart(1, gap.end, gap.end)
 
 
 def test_gap_outside_speech_clears_the_pre_roll() -> None:
     vad = LevelVad()
-    gate = Gate(CONFIG, vad)
+    endpointer = Endpointer(CONFIG, vad)
     gap = Gap(300 * MS, 310 * MS, "invalid")
-    assert gate.feed(Chunk(0, audio((210, 0.0), (90, 0.9)))) == []
-    assert gate.feed(gap) == [gap]
+    assert endpointer.feed(Chunk(0, audio((210, 0.0), (90, 0.9)))) == []
+    assert endpointer.feed(gap) == [gap]
     assert vad.resets == 1
-    assert gate.feed(Chunk(gap.end, audio((90, 0.9)))) == []
-    start, *_ = gate.feed(Chunk(gap.end + 90 * MS, audio((10, 0.9))))
+    assert endpointer.feed(Chunk(gap.end, audio((90, 0.9)))) == []
+    start, *_ = endpointer.feed(Chunk(gap.end + 90 * MS, audio((10, 0.9))))
     assert start == SpeechStart(0, gap.end, gap.end)
 
 
 def test_device_changes_pass_in_order() -> None:
     change = DeviceChange(500 * MS, "lost", "usb")
-    gate = Gate(CONFIG, LevelVad())
-    gate.feed(Chunk(0, audio((500, 0.9))))
-    assert gate.feed(change) == [change]
+    endpointer = Endpointer(CONFIG, LevelVad())
+    endpointer.feed(Chunk(0, audio((500, 0.9))))
+    assert endpointer.feed(change) == [change]
 
 
 @pytest.mark.parametrize("silence", [0, 103, 303])
@@ -410,10 +413,10 @@ def test_flush_ends_the_open_utterance_with_the_last_sample(silence: int) -> Non
 
 
 def test_flush_without_speech_says_nothing() -> None:
-    gate = Gate(CONFIG, LevelVad())
-    assert gate.flush() == []
-    gate.feed(Chunk(0, audio((50, 0.9))))
-    assert gate.flush() == []
+    endpointer = Endpointer(CONFIG, LevelVad())
+    assert endpointer.flush() == []
+    endpointer.feed(Chunk(0, audio((50, 0.9))))
+    assert endpointer.flush() == []
 
 
 @pytest.mark.parametrize(
@@ -421,16 +424,16 @@ def test_flush_without_speech_says_nothing() -> None:
 )
 def test_an_item_off_the_clock_is_refused(item: SourceItem) -> None:
     with pytest.raises(ValueError, match="do not continue the clock at 0"):
-        Gate(CONFIG, LevelVad()).feed(item)
+        Endpointer(CONFIG, LevelVad()).feed(item)
 
 
 def test_chunks_given_away_do_not_change_later() -> None:
-    gate = Gate(CONFIG, LevelVad())
+    endpointer = Endpointer(CONFIG, LevelVad())
     samples = audio((1000, 0.9))
     events, copies = [], []
     for chunk in chunks(samples, lambda: FRAME):
         block = chunk.samples.copy()
-        new = [e for e in gate.feed(Chunk(chunk.start, block)) if isinstance(e, SpeechChunk)]
+        new = [e for e in endpointer.feed(Chunk(chunk.start, block)) if isinstance(e, SpeechChunk)]
         block[:] = 0.0
         events += new
         copies += [e.samples.copy() for e in new]
@@ -439,11 +442,11 @@ def test_chunks_given_away_do_not_change_later() -> None:
 
 @pytest.mark.parametrize("level", [0.0, 0.9])
 def test_memory_is_bounded_by_one_utterance(level: float) -> None:
-    gate = Gate(CONFIG, LevelVad())
+    endpointer = Endpointer(CONFIG, LevelVad())
     second = audio((1000, level))
     tracemalloc.start()
     for index in range(60):
-        gate.feed(Chunk(index * SAMPLE_RATE, second))
+        endpointer.feed(Chunk(index * SAMPLE_RATE, second))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     bound = CONFIG.max_utterance_s + CONFIG.pre_roll_s if level else CONFIG.pre_roll_s

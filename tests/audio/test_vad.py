@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_emo.audio.endpointer import Gate
+from stream_emo.audio.endpointer import Endpointer
 from stream_emo.audio.vad import SileroVad, Vad, WebRtcVad, make_vad
 from stream_emo.config import GateConfig
 from stream_emo.errors import WeightsError
@@ -97,12 +97,12 @@ def test_samples_beyond_full_scale_do_no_harm(kind: type[Vad]) -> None:
 
 
 @pytest.mark.parametrize("name", ["silero", "webrtc"])
-def test_gate_finds_a_voice(name: str) -> None:
+def test_the_endpointer_finds_a_voice(name: str) -> None:
     config = GateConfig(vad=name)
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
     samples = np.concatenate([silence, voice(2.0), silence])
-    gate = Gate(config, make_vad(config))
-    events = [*gate.feed(Chunk(0, samples)), *gate.flush()]
+    endpointer = Endpointer(config, make_vad(config))
+    events = [*endpointer.feed(Chunk(0, samples)), *endpointer.flush()]
     (start,) = [event for event in events if isinstance(event, SpeechStart)]
     (end,) = [event for event in events if isinstance(event, SpeechEnd)]
     assert start.onset / SAMPLE_RATE == pytest.approx(2.0, abs=0.2)
@@ -156,6 +156,6 @@ def test_one_utterance_per_acted_sentence(name: str, data_root: Path) -> None:
     config = GateConfig(vad=name)
     for path in sorted((data_root / "ravdess").rglob("03-01-05-02-01-01-*.*"))[:3]:
         samples, _ = soundfile.read(path, dtype="float32")
-        gate = Gate(config, make_vad(config))
-        events = [*gate.feed(Chunk(0, samples)), *gate.flush()]
+        endpointer = Endpointer(config, make_vad(config))
+        events = [*endpointer.feed(Chunk(0, samples)), *endpointer.flush()]
         assert sum(isinstance(event, SpeechStart) for event in events) == 1
