@@ -67,8 +67,8 @@ def evaluate_manifest(
     abstain_below = config.fusion.abstain_below
     notes += [
         _about_baseline(shuffle) if baseline else "no speaker baseline",
-        f"in {silent} clips no speech was found; they count as errors, but not in the ECE",
-        f"intervals over {len(set(speakers))} speakers; a clip without one counts as its own",
+        f"no speech was found in {silent} of {len(clips)} clips; these count as errors, but not in the ECE",
+        f"number of speakers: {len(set(speakers))}; a clip without one counts as its own",
         f"coverage: clips whose most probable label has {abstain_below:g} or more; "
         "the other metrics count every clip by its most probable label",
     ]

@@ -76,7 +76,7 @@ def test_clips_are_scored_over_the_labels_there_are(manifest: Make) -> None:
     notes = "\n".join(result.notes)
     assert "scored over happy, sad" in notes
     assert "no speaker baseline" in notes
-    assert "in 1 clips no speech was found" in notes
+    assert "no speech was found in 1 of 4 clips" in notes
 
 
 def test_the_longer_utterance_says_more() -> None:
