@@ -120,7 +120,18 @@ def test_with_splits_only_the_test_split_counts(manifest: Make) -> None:
     assert any("split test" in note for note in result.notes)
 
 
-def test_clips_are_sent_through_the_line(manifest: Make) -> None:
+def test_progress_counts_the_clips(manifest: Make) -> None:
+    reports: list[tuple[float, float]] = []
+
+    class Reports:
+        def step(self, done: float, total: float, what: str) -> None:
+            reports.append((done, total))
+
+    evaluate_manifest(manifest(ROWS), live=Listener(*ALL_HAPPY), progress=Reports())
+    assert reports == [(done, 4) for done in range(5)]
+
+
+def test_clips_are_coded_and_decoded(manifest: Make) -> None:
     result = evaluate_manifest(manifest(ROWS), codec="8k-mulaw", live=Listener(*ALL_HAPPY))
     assert any("8k-mulaw" in note for note in result.notes)
 
