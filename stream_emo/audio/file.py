@@ -38,7 +38,11 @@ class FileReader:
         return self._decoder.rate
 
     def open(self) -> None:
-        """Raises `SourceError`: missing, a folder, empty, unreadable, or not audio."""
+        """Open the file.
+
+        Raises:
+            SourceError: it is missing, a folder, a pipe, empty, unreadable, or not audio.
+        """
         path = self._path
         with ExitStack() as undo:
             try:
@@ -59,12 +63,16 @@ class FileReader:
             undo.pop_all()
 
     def read(self, count: int) -> Frames:
-        """Raises `SourceError`: the file breaks off or is damaged here."""
+        """Return the next frames, float32 [up to `count`, channels]; none: the end.
+
+        Raises:
+            SourceError: the file breaks off or is damaged here.
+        """
         assert self._decoder is not None, "open first"
         return self._decoder.read(count)
 
     def stop(self) -> None:
-        """Reading a file does not wait."""
+        """Do nothing: reading a file does not wait."""
 
     def close(self) -> None:
         decoder, self._decoder = self._decoder, None
@@ -73,7 +81,7 @@ class FileReader:
 
 
 class _File(io.FileIO):
-    """Where a broken header points beyond the file, libsndfile seeks in vain, and that is all."""
+    """A file in which a seek beyond its end, as a broken header may ask of libsndfile, has no effect."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
@@ -93,7 +101,7 @@ class _Sndfile:
 
     @classmethod
     def opened(cls, path: Path, file: _File) -> _Sndfile | None:
-        """None: libsndfile cannot read it, or (a FLAC that was streamed) not to its end."""
+        """Return a decoder; None: libsndfile cannot read it, or (a FLAC that was streamed) not to its end."""
         import soundfile
 
         try:
@@ -142,10 +150,10 @@ class _Sndfile:
 
 
 class _Av:
-    """FFmpeg's decoders through PyAV, for containers that libsndfile does not know."""
+    """Decodes with FFmpeg through PyAV, for containers that libsndfile does not know."""
 
     def __init__(self, path: Path, file: _File) -> None:
-        """Raises `SourceError`: not audio."""
+        """Open the container. Raises `SourceError`: it is not audio."""
         import av
 
         self._path = path

@@ -36,7 +36,7 @@ class PcmFormat:
     rate: int = 16_000
     """Frames per second, 8,000 to 192,000."""
     channels: int = 1
-    """Interleaved, 1 to 64."""
+    """Number of interleaved channels, 1 to 64."""
     encoding: Encoding = "s16le"
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class PcmReader:
         return self._pcm.rate
 
     def open(self) -> None:
-        """Raises `SourceError`: standard input is closed, or a terminal."""
+        """Find the descriptor. Raises `SourceError`: standard input is closed, or a terminal."""
         if self._descriptor is None:
             try:
                 self._descriptor = sys.stdin.fileno()
@@ -172,7 +172,7 @@ _DECODERS: dict[str, Callable[[bytes | memoryview], NDArray[np.float32]]] = {
 
 @cache
 def _mulaw_table() -> NDArray[np.float32]:
-    """ITU-T G.711, mu-law: 14 bits."""
+    """Return the sample of each code of ITU-T G.711 mu-law, 14 bits, scaled to [-1, 1]."""
     code = ~np.arange(256, dtype=np.uint8)
     exponent, mantissa = (code >> 4) & 7, (code & 15).astype(np.int32)
     magnitude = ((2 * mantissa + 33) << exponent) - 33
@@ -181,7 +181,7 @@ def _mulaw_table() -> NDArray[np.float32]:
 
 @cache
 def _alaw_table() -> NDArray[np.float32]:
-    """ITU-T G.711, A-law: 13 bits."""
+    """Return the sample of each code of ITU-T G.711 A-law, 13 bits, scaled to [-1, 1]."""
     code = np.arange(256, dtype=np.uint8) ^ 0x55
     exponent, mantissa = (code >> 4) & 7, (code & 15).astype(np.int32)
     magnitude = np.where(exponent == 0, 2 * mantissa + 1, (2 * mantissa + 33) << np.maximum(exponent, 1) - 1)

@@ -19,41 +19,42 @@ _UNSUPPORTED = (-9997, -9998)
 
 
 class UnsupportedError(DeviceError):
-    """Not at this rate or with this many channels; others may do."""
+    """The device cannot record at this rate or with this many channels; others may do."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputDevice:
-    """Something to record from."""
+    """A device to record from, as PortAudio describes it."""
 
     index: int
     name: str
     host: str
-    """ALSA, Core Audio, WASAPI, ..."""
+    """Name of the host API: ALSA, Core Audio, WASAPI, ..."""
     channels: int
-    """How many it says it has; sound servers say 32 or more."""
+    """Number of input channels that it claims; sound servers claim 32 or more."""
     rate: int
-    """Its native rate, Hz."""
+    """Native rate, Hz."""
     default: bool
 
 
 Receive = Callable[[Frames, float, bool], None]
-"""Gets a block [frames, channels] that is only valid during the call, when it was recorded by the driver's
-clock (s; 0: unknown), and whether audio was lost before it. Runs on PortAudio's thread; must not raise."""
+"""Takes a block [frames, channels] that is valid during the call only, when its first frame was recorded on
+the driver's clock (s; 0: unknown), and whether audio was lost before it. It runs on PortAudio's thread and
+must not raise."""
 
 
 class Stream(Protocol):
     """An open device; audio flows until `close`."""
 
     def close(self) -> None:
-        """No more calls after this. Idempotent."""
+        """Release the device; no callback runs after this. May be repeated."""
 
 
 class PortAudio(Protocol):
-    """What a microphone needs of PortAudio."""
+    """The part of PortAudio that a microphone needs."""
 
     def devices(self) -> list[InputDevice]:
-        """As of the last `rescan`. Raises `DeviceError`."""
+        """Return the input devices as of the last `rescan`. Raises `DeviceError`."""
 
     def rescan(self) -> None:
         """Look for devices that came or went. Raises `DeviceError`."""
@@ -65,7 +66,7 @@ class PortAudio(Protocol):
 
 
 def choose(devices: Sequence[InputDevice], wanted: str) -> InputDevice:
-    """The device with this index, name, or part of a name; "": the default. Raises `DeviceError`."""
+    """Return the device with this index, name, or part of a name; "": the default. Raises `DeviceError`."""
     if not devices:
         raise DeviceError(
             "no audio input device: connect a microphone or start the sound server, or name a file instead"
@@ -89,7 +90,7 @@ def choose(devices: Sequence[InputDevice], wanted: str) -> InputDevice:
 
 
 class SoundDevice:
-    """PortAudio through sounddevice; what is open is counted across all instances of the process."""
+    """PortAudio through sounddevice; open streams are counted across all instances of the process."""
 
     _lock = threading.Lock()
     _streams = 0
@@ -112,7 +113,7 @@ class SoundDevice:
             ]
 
     def rescan(self) -> None:
-        """Does nothing while another stream of ours is open: PortAudio would close it."""
+        """Look for devices that came or went, unless a stream of ours is open: PortAudio would close it."""
         with self._lock, _portaudio() as sounddevice:
             if SoundDevice._streams == 0:
                 # PortAudio looks for devices only as it starts; sounddevice has no public name for that.
@@ -162,7 +163,7 @@ class _SoundDeviceStream:
 
 @contextmanager
 def _portaudio(device: InputDevice | None = None) -> Iterator[Any]:
-    """The sounddevice module, its errors as `DeviceError`."""
+    """Yield the sounddevice module; raise its errors as `DeviceError`."""
     try:
         import sounddevice
     except ModuleNotFoundError as error:
@@ -180,7 +181,7 @@ def _portaudio(device: InputDevice | None = None) -> Iterator[Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what PortAudio and ALSA write on standard error: the exception says it."""
+    """Suppress what PortAudio and ALSA write on standard error: the exception says it."""
     try:
         kept = os.dup(2)
     except OSError:

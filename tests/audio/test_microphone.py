@@ -116,7 +116,7 @@ def audio(items: list[SourceItem]) -> Samples:
 
 
 def contiguous(items: list[SourceItem]) -> bool:
-    """Whether audio and gaps follow each other without hole or overlap, from 0."""
+    """Whether audio and gaps follow each other without omission or overlap, from 0."""
     spans = [(item.start, item.end) for item in items if isinstance(item, Chunk | Gap)]
     return spans[0][0] == 0 and all(first[1] == second[0] for first, second in pairwise(spans))
 
