@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stream_emo.config import Config
 from stream_emo.errors import StreamEmoError
-from stream_emo.types import EMOTIONS, Event, Score
+from stream_emo.events import EMOTIONS, Event, Score
 
 if TYPE_CHECKING:
     from stream_emo.audio.pcm import PcmFormat

@@ -1,124 +1,101 @@
-"""The loaded models, shared by all sessions of a process."""
+"""The engine of a process: loaded models, and the workers on which all its sessions run."""
 
 from __future__ import annotations
 
-import concurrent.futures
-import ctypes
-import os
-import sys
 import uuid
-from functools import lru_cache
-from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from stream_emo.config import Config
-from stream_emo.errors import WeightsError
-from stream_emo.models.checkpoint import Checkpoint
-from stream_emo.models.registry import MINILM, WHISPER, find
-from stream_emo.perception.audio_encoder import STATES, AudioEncoder
-from stream_emo.perception.text_encoder import TEXT_FEATURES, TextEncoder
-from stream_emo.perception.whisper.model import Whisper
-from stream_emo.runtime.background import load
-from stream_emo.runtime.onnx import one_thread_for_numpy
-from stream_emo.runtime.scheduler import Batches, Turns
+from stream_emo.models.loaded import Models
+from stream_emo.pipeline import Pipeline
+from stream_emo.publish.dispatcher import Dispatcher
+from stream_emo.publish.publisher import Publisher
+from stream_emo.runtime.process import ForkGuard, available_cores
+from stream_emo.runtime.scheduler import Scheduler
 from stream_emo.session import Session
-
-_ARENA_MAX = -8  # Of mallopt(3).
-_DECODED_AT_ONCE = 4  # They share the product with the vocabulary.
 
 
 class Engine:
-    """One set of models, and whose turn it is to use them. Sessions are cheap.
+    """One set of models and one worker per core, shared by any number of sessions.
 
-    In the whole process NumPy's linear algebra has one thread from then on, and oneDNN (CTranslate2 has one,
-    torch another) keeps fewer plans, unless the environment says how many. No words come before the first
-    second of speech: what they need is loaded while the monitor already listens.
+    A context manager: `close` ends the workers, which are started by the first session that needs them. It
+    must be loaded in the process that uses it, not before a fork. Text is not available in the first second
+    or so: what it needs is loaded in the background.
     """
 
-    def __init__(self, config: Config) -> None:
-        """Raises:
-        WeightsError: a model is missing, corrupt or does not fit the others.
+    def __init__(self, config: Config | None = None) -> None:
+        """Load the models that `config` names (None: the defaults).
+
+        Raises:
+            WeightsError: a model is missing, corrupt or does not fit the others.
         """
-        one_thread_for_numpy()
-        _share_heap()
-        _forget_lengths()
-        speech = config.speech
-        self._config = config
-        folder = find(MINILM, speech.text_model) if speech.text else None
-        checkpoint = Checkpoint.configured(config.fusion)
-        self._fuser = checkpoint.fuser()
-        whisper = find(WHISPER, speech.model)
-        self._voice = AudioEncoder(checkpoint.audio_encoder, speech.device)
-        _check_width("fusion.checkpoint", checkpoint.audio_encoder, self._voice.width, STATES)
-        # One thread each: two passes side by side use two cores better than two threads in either do.
-        self._turns = Turns(_cores())
-        self._whisper = Whisper(whisper, speech.device, speech.compute_type, self._turns.at_once)
-        self._decodings = Batches(self._turns, self._whisper.decode, _DECODED_AT_ONCE)
-        self._text_encoder = None
-        if folder is not None:
-            adapter = checkpoint.text_adapter
-            self._text_encoder = load("text encoder", lambda: _text_encoder(folder, adapter))
+        self.config = config or Config()
+        self.guard = ForkGuard()
+        self.dispatcher = Dispatcher()
+        workers = available_cores()
+        # One thread for each call: two passes side by side use two cores better than two threads in either.
+        self.models = Models.load(self.config, workers)
+        self._scheduler = Scheduler(workers)
 
-    def wait(self) -> None:
-        """Until everything is loaded, or has failed to."""
-        self._whisper.wait()
-        if self._text_encoder is not None:
-            concurrent.futures.wait([self._text_encoder])
+    def session(
+        self,
+        config: Config | None = None,
+        *,
+        name: str | None = None,
+        channel: int = 0,
+        role: str | None = None,
+    ) -> Session:
+        """Open a session, to be fed with `Session.push` or through a `pipeline`.
 
-    def session(self, channel: int = 0, name: str | None = None) -> Session:
-        """`name`: what the published events call the session; None makes one up."""
+        Args:
+            config: of this session alone; None: that of the engine.
+            name: what events call the session; None makes one up.
+            channel: which side of the conversation, from 0.
+            role: who speaks on it, for example "customer".
+
+        Raises:
+            ConfigError: the configuration contradicts the loaded models.
+            ForkError: the process was forked after the models were loaded.
+            WeightsError: the voice activity detector is missing.
+        """
+        self.guard.check()
+        config = config or self.config
+        self.models.check(config)
         return Session(
-            self._voice,
-            self._whisper,
-            self._text_encoder,
-            self._fuser,
-            self._turns,
-            self._decodings,
-            self._config,
+            self.models,
+            config,
             name=name or uuid.uuid4().hex[:12],
             channel=channel,
+            role=role,
+            guard=self.guard,
         )
 
+    def pipeline(self, session: Session, publisher: Publisher, *, live: bool) -> Pipeline:
+        """Run a session on the workers; its events go to `publisher`.
 
-def _cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        `live`: whether load is shed when the machine is behind.
+        """
+        self.guard.check()
+        return Pipeline(session, self._scheduler, publisher, live=live)
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until every model is loaded, at most `timeout` s; return whether they are."""
+        return self.models.wait(timeout)
 
-def _share_heap() -> None:
-    """One heap for all threads: glibc gives each its own, and keeps in all of them what the passes freed."""
-    if sys.platform == "linux":
-        # Another C library has no such setting, or ignores it.
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_ARENA_MAX, 1)
+    def close(self, timeout: float | None = None) -> None:
+        """End the workers. Sessions that still run fail.
 
+        Raises:
+            StuckError: a worker did not end within `timeout` s.
+        """
+        self.models.wait(timeout)
+        self._scheduler.close(timeout)
 
-def _forget_lengths() -> None:
-    """CTranslate2's matrix library keeps a plan for each length of audio it has seen, up to 1024 of them:
-    60 MB that take hours to fill, and save nothing that can be measured. Who set it otherwise is obeyed.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    def __enter__(self) -> Self:
+        return self
 
-
-def _text_encoder(folder: Path, adapter: Path) -> TextEncoder:
-    encoder = TextEncoder(folder, adapter)
-    _check_width("speech.text_model", folder, encoder.width, TEXT_FEATURES)
-    return encoder
-
-
-def _check_width(key: str, folder: Path, width: int, wanted: int) -> None:
-    """Raises `WeightsError`: not the model that the fusion network was made for."""
-    if width != wanted:
-        raise WeightsError(
-            f"{key}: {folder} is {width} wide, the fusion network wants {wanted}; see stream-emo models"
-        )
-
-
-@lru_cache(maxsize=1)
-def shared_engine(config: Config) -> Engine:
-    """The engine for this configuration; the last one stays loaded, so that a monitor can start again soon.
-
-    Raises:
-        WeightsError: see `Engine`.
-    """
-    return Engine(config)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

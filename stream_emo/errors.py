@@ -7,7 +7,8 @@
     ├── WeightsError      a model is missing, corrupt or does not fit       (exit code 2)
     ├── EventError        a line of JSON that is not an event            (exit code 2)
     └── PipelineError     a stage failed while running                      (exit code 1)
-        └── StuckError    threads that did not end in time, by name
+        ├── ForkError     models used in a process forked after loading  (exit code 1)
+        └── StuckError    threads that did not end in time, by name      (exit code 1)
 
 Each message is one line that names the thing and the remedy.
 """
@@ -45,6 +46,10 @@ class PipelineError(StreamEmoError):
     """A stage failed while the monitor was running; `__cause__` holds the first failure."""
 
     exit_code: ClassVar[int] = 1
+
+
+class ForkError(PipelineError):
+    """The models were loaded before this process was forked, and cannot be used in it."""
 
 
 class StuckError(PipelineError):

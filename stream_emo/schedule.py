@@ -1,110 +1,121 @@
-"""When to listen to what: an utterance as it grows, cut into encoder passes on the sample clock.
+"""Which pass is due: an utterance as it grows, cut into passes on the sample clock, and load shedding.
 
 Passes are due every hop, and whenever speech pauses: if the pause turns out to be the end of the utterance,
-the final words are already there. That the schedule depends on samples alone makes a live run and a
-file run of the same samples give the same scores.
+its final transcript is there already. The schedule depends on samples alone, so a live run and a file run of
+the same samples give the same scores, as long as nothing is shed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from stream_emo.config import GateConfig, SpeechConfig
-from stream_emo.perception.audio_encoder import AudioEncoder
-from stream_emo.perception.audio_tokens import TokenStream
-from stream_emo.perception.whisper.model import EncodedAudio, Whisper
-from stream_emo.runtime.scheduler import Turns, Urgency
+from stream_emo.config import Config
+from stream_emo.runtime.scheduler import Priority
 from stream_emo.types import (
     SAMPLE_RATE,
-    AudioTokens,
     DeviceChange,
     Gap,
     GateItem,
+    Samples,
     SpeechChunk,
     SpeechEnd,
     SpeechPause,
     SpeechStart,
 )
 
-# How far behind the newest sample live work may be before a refresh goes without its text, or is left out.
-_SHED_TEXT = SAMPLE_RATE // 2
+_SHED_TRANSCRIPT = SAMPLE_RATE // 2
+"""Backlog in samples from which a partial transcript is skipped..."""
 _SHED_SCORE = 2 * SAMPLE_RATE
+"""...and from which a live score is."""
 
 
-class Words(Enum):
-    """What a pass is good for."""
+class TranscriptKind(Enum):
+    """Which transcript a pass gives."""
 
-    NONE = "voice alone"
-    PARTIAL = "the words so far"
-    FINAL = "all the words, if nothing follows"
+    NONE = "audio modality alone"
+    PARTIAL = "transcript so far"
+    FINAL = "transcript of the whole utterance, if nothing follows"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Heard:
-    """The open utterance from its start to `end`, as heard in one pass."""
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A pass over the open utterance that is due: samples [start, end)."""
 
     utterance: int
     start: int
     end: int
-    needed: int
-    """How far the clock had to come for this pass: further than `end` where that is a pause."""
-    words: Words
-    encoded: EncodedAudio | None
-    """For the decoder; None where no words are wanted."""
-    audio: AudioTokens
+    trigger_position: int
+    """Position that the clock had to reach for this pass: beyond `end` where that is a pause."""
+    transcript: TranscriptKind
+    priority: Priority
 
 
-ListenerItem = Heard | SpeechStart | SpeechEnd | Gap | DeviceChange
+@dataclass(slots=True)
+class Shed:
+    """What was left out because the machine was behind."""
+
+    transcripts: int = 0
+    scores: int = 0
 
 
-class Listener:
-    """Collects the open utterance and runs the encoders when a pass is due."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a schedule has to know of the load; both are called when a pass is due."""
 
-    def __init__(
-        self,
-        voice: AudioEncoder,
-        whisper: Whisper,
-        turns: Turns,
-        speech: SpeechConfig,
-        gate: GateConfig,
-        window: int,
-    ) -> None:
-        """`window`: samples before the end of a pass whose voice a score looks at."""
-        self._turns = turns
-        self._window = window
-        self._tokens = TokenStream(voice)
-        self._whisper = whisper
-        self._text = speech.text
-        self._hop = round(speech.hop_s * SAMPLE_RATE)
-        self._text_hop = round(speech.text_hop_s * SAMPLE_RATE)
-        # An utterance ends at its maximum, found at the end of the gate's frame; the pause's tail may follow.
+    backlog: Callable[[], int]
+    """Samples that have arrived and were not processed yet."""
+    contended: Callable[[], bool]
+    """Whether other sessions wait for the models."""
+
+
+Scheduled = Pass | SpeechStart | SpeechEnd | Gap | DeviceChange
+
+
+class PassSchedule:
+    """Collects the open utterance and says when a pass over it is due."""
+
+    def __init__(self, config: Config) -> None:
+        self._text = config.speech.text
+        self._hop = round(config.speech.hop_s * SAMPLE_RATE)
+        self._text_hop = round(config.speech.text_hop_s * SAMPLE_RATE)
+        gate = config.gate
+        # The endpointer ends an utterance at its maximum at the end of a frame; trailing padding may follow.
         longest = gate.max_utterance_s + gate.hangover_s + gate.pre_roll_s + 1.0
         self._samples = np.zeros(round(longest * SAMPLE_RATE), np.float32)
         self._start = self._end = 0
         self._next = self._next_text = 0
-        self._last: Heard | None = None
-        self.hung_up = False
-        """A live source was stopped: of what it still had to say only the end of each utterance is of
-        interest, and others go first."""
-        self.shed_texts = 0
-        self.shed_scores = 0
+        self._last: Pass | None = None
+        self.draining = False
+        """Whether the source was stopped: only the final scores of what is left are of interest then, and
+        other sessions go first. May be set from any thread."""
+        self.shed = Shed()
 
-    def feed(self, item: GateItem, behind: int | None = None) -> Iterator[ListenerItem]:
-        """`behind`: samples that already wait after this item; None when the source can wait, too."""
+    def samples(self, end: int) -> Samples:
+        """Return the open utterance up to `end`, a view that is valid until the next item is fed."""
+        return self._samples[: end - self._start]
+
+    def feed(self, item: GateItem, load: Load | None = None) -> Iterator[Scheduled]:
+        """Yield the passes that are due with the next item of the endpointer, and what is not audio.
+
+        `load`: None when the producer can wait, so that nothing has to be shed.
+
+        Raises:
+            ValueError: speech does not continue where the last chunk ended (an error in the endpointer).
+        """
         if isinstance(item, SpeechChunk):
-            yield from self._grow(item, _SHED_SCORE if self.hung_up else behind)
+            yield from self._grow(item, load)
         elif isinstance(item, SpeechPause):
-            if self.hung_up or self._late(behind):
-                self.shed_texts += 1
+            if self.draining or _behind(load):
+                self.shed.transcripts += 1
             else:
-                yield self._hear_out(item)
+                yield self._final(item)
         elif isinstance(item, SpeechEnd):
             if not self._complete(item.end):
-                yield self._hear_out(item)
+                yield self._final(item)
             yield item
         else:
             if isinstance(item, SpeechStart):
@@ -116,55 +127,46 @@ class Listener:
         self._next = start + self._hop
         self._next_text = start + self._text_hop
         self._last = None
-        self._tokens.begin()
 
-    def _grow(self, chunk: SpeechChunk, behind: int | None) -> Iterator[Heard]:
+    def _grow(self, chunk: SpeechChunk, load: Load | None) -> Iterator[Pass]:
         if chunk.start != self._end:
-            raise ValueError(f"speech at {chunk.start} does not follow what ended at {self._end}")
+            raise ValueError(f"speech at {chunk.start} does not continue what ended at {self._end}")
         offset = self._end - self._start
         self._samples[offset : offset + len(chunk.samples)] = chunk.samples
         self._end += len(chunk.samples)
         while self._next <= self._end:
             due = self._next
-            words = self._wanted(Words.PARTIAL if due >= self._next_text else Words.NONE)
-            if behind is not None and behind >= _SHED_SCORE:
-                self.shed_scores += 1
+            if self.draining or (load is not None and load.backlog() >= _SHED_SCORE):
+                self.shed.scores += 1
                 self._next = due + self._hop
                 continue
-            if words is Words.PARTIAL and self._late(behind):
-                self.shed_texts += 1
-                words = Words.NONE
-            urgency = Urgency.WORDS if words is Words.PARTIAL else Urgency.VOICE
-            yield self._listen(chunk.utterance, due, due, words, urgency)
+            kind = self._wanted(TranscriptKind.PARTIAL if due >= self._next_text else TranscriptKind.NONE)
+            if kind is TranscriptKind.PARTIAL and _behind(load):
+                self.shed.transcripts += 1
+                kind = TranscriptKind.NONE
+            priority = Priority.TEXT if kind is TranscriptKind.PARTIAL else Priority.AUDIO
+            yield self._due(chunk.utterance, due, due, kind, priority)
 
-    def _hear_out(self, item: SpeechPause | SpeechEnd) -> Heard:
-        words = self._wanted(Words.FINAL)
-        return self._listen(item.utterance, item.end, item.decided_at, words, Urgency.ENDPOINT)
+    def _final(self, item: SpeechPause | SpeechEnd) -> Pass:
+        kind = self._wanted(TranscriptKind.FINAL)
+        return self._due(item.utterance, item.end, item.decided_at, kind, Priority.ENDPOINT)
 
-    def _late(self, behind: int | None) -> bool:
-        """Too late for words that will be heard again; or others wait, for what is more urgent."""
-        return behind is not None and (behind >= _SHED_TEXT or self._turns.crowded)
+    def _due(self, utterance: int, end: int, trigger: int, kind: TranscriptKind, priority: Priority) -> Pass:
+        self._next = end + self._hop
+        if kind is not TranscriptKind.NONE:
+            self._next_text = end + self._text_hop
+        self._last = Pass(utterance, self._start, end, trigger, kind, priority)
+        return self._last
 
-    def _wanted(self, words: Words) -> Words:
-        return words if self._text else Words.NONE
-
-    def _now(self, urgency: Urgency) -> Urgency:
-        return Urgency.LEFT if self.hung_up else urgency
+    def _wanted(self, kind: TranscriptKind) -> TranscriptKind:
+        return kind if self._text else TranscriptKind.NONE
 
     def _complete(self, end: int) -> bool:
-        """Whether the last pass heard exactly the whole utterance."""
+        """Return whether the last pass covered exactly the whole utterance."""
         last = self._last
-        return last is not None and last.end == end and last.words is self._wanted(Words.FINAL)
+        return last is not None and last.end == end and last.transcript is self._wanted(TranscriptKind.FINAL)
 
-    def _listen(self, utterance: int, end: int, needed: int, words: Words, urgency: Urgency) -> Heard:
-        samples = self._samples[: end - self._start]
-        encoded = None
-        self._next = end + self._hop
-        if words is not Words.NONE:
-            with self._turns.turn(self._now(urgency)):
-                encoded = self._whisper.encode(samples, self._start)
-            self._next_text = end + self._text_hop
-        with self._turns.turn(self._now(urgency)):
-            tokens = self._tokens.tokens(samples, self._start, self._window)
-        self._last = Heard(utterance, self._start, end, needed, words, encoded, tokens)
-        return self._last
+
+def _behind(load: Load | None) -> bool:
+    """Return whether a transcript that will be made again should be skipped."""
+    return load is not None and (load.backlog() >= _SHED_TRANSCRIPT or load.contended())

@@ -1,239 +1,301 @@
-"""One stream of speech through the models: two stages that may run on two threads.
+"""One channel of one conversation: everything between audio and events, without a thread of its own.
 
-`listen` runs the encoders; `score` reads what it heard: it publishes from the voice at once, then again,
-with a higher revision, when the words have been decoded.
+    samples ─▶ endpointer ─▶ schedule ─▶ encoders ═▶ fusion ─▶ decoder ─▶ text encoder ─▶ fusion ─▶ events
+    `──────────────── listen ───────────────┘   `──────────────────── score ────────────────────┘
+
+`push` runs both stages on the calling thread. A `Pipeline` gives them to the workers of an engine instead, so
+that one can run ahead of the other.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
 
+import numpy as np
+from msgspec.structs import replace
+
+from stream_emo import events
+from stream_emo.audio.base import SourceCounts
+from stream_emo.audio.endpointer import Endpointer
+from stream_emo.audio.vad import make_vad
+from stream_emo.clock import ArrivalTimes, level_db
 from stream_emo.config import Config
+from stream_emo.events import DECIMALS, Event
 from stream_emo.fusion.baseline import BaselineState
-from stream_emo.fusion.fuser import Fuser
-from stream_emo.perception.audio_encoder import AudioEncoder
-from stream_emo.perception.text_encoder import TextEncoder
-from stream_emo.perception.whisper.decoder import DecodeRequest, DecodingOptions, Hypothesis
-from stream_emo.perception.whisper.model import Whisper
-from stream_emo.perception.whisper.transcriber import Transcriber, Transcription
-from stream_emo.runtime.scheduler import Batches, Turns, Urgency
-from stream_emo.schedule import Heard, Listener, ListenerItem, Words
+from stream_emo.models.loaded import Models
+from stream_emo.perception.audio_tokens import TokenStream
+from stream_emo.runtime.process import ForkGuard
+from stream_emo.runtime.scheduler import Priority, Stage, Step, call, run_inline
+from stream_emo.schedule import Load, Pass, PassSchedule, TranscriptKind
+from stream_emo.scoring import EncodedPass, Scorer, rounded_rolling
 from stream_emo.types import (
     SAMPLE_RATE,
-    Device,
+    Chunk,
     DeviceChange,
-    Event,
     Gap,
     GateItem,
-    Lost,
-    PublishedWord,
-    Rolling,
-    Score,
-    Silence,
-    Speech,
+    Samples,
+    SourceItem,
+    SpeechChunk,
     SpeechEnd,
     SpeechStart,
-    TextTokens,
-    Transcript,
-    Word,
     seconds,
 )
 
-_REMEMBERED = 8  # Utterances in whose light new words are read...
-_REMEMBERED_S = 60  # ...and for how long.
 
-Decodings = Batches[DecodeRequest, Hypothesis, DecodingOptions]
-Age = Callable[[int], float | None]
-"""Milliseconds since the sample at a position arrived; None when it did not arrive in real time."""
+@dataclass(frozen=True, slots=True)
+class StatsDue:
+    """The session's clock has come to a position where counters are published."""
+
+    position: int
+
+
+Listened = EncodedPass | SpeechStart | SpeechEnd | Gap | DeviceChange | StatsDue
+"""What the first stage gives to the second."""
 
 
 class Session:
-    """The state of one channel of one conversation."""
+    """The state of one channel of one conversation. Made by `Engine.session`; used by one thread at a time.
+
+    Two counters belong to what surrounds it and may be replaced: `counts`, of the audio (by a source whose
+    queue drops), and `dropped_events`, of the events that slow readers lost.
+    """
 
     def __init__(
         self,
-        voice: AudioEncoder,
-        whisper: Whisper,
-        text_encoder: Future[TextEncoder] | None,
-        fuser: Fuser,
-        turns: Turns,
-        decodings: Decodings,
+        models: Models,
         config: Config,
         *,
         name: str,
-        channel: int,
+        channel: int = 0,
+        role: str | None = None,
+        guard: ForkGuard,
     ) -> None:
-        self._listener = Listener(
-            voice, whisper, turns, config.speech, config.gate, round(config.fusion.window_s * SAMPLE_RATE)
+        self.config = config
+        self.name, self.channel, self.role = name, channel, role
+        self._models = models
+        self._guard = guard
+        self._endpointer = Endpointer(config.gate, make_vad(config.gate))
+        self._schedule = PassSchedule(config)
+        self._tokens = TokenStream(models.audio_encoder)
+        self._window = round(config.fusion.window_s * SAMPLE_RATE)
+        self._arrivals = ArrivalTimes()
+        self._scorer = Scorer(
+            models, config, session=name, channel=channel, owner=self, age=self._arrivals.age_ms
         )
-        self._turns = turns
-        self._whisper = whisper
-        self._decodings = decodings
-        self._transcriber = Transcriber(whisper)
-        self._text_encoder = text_encoder
-        self._fusion = fuser.session(config.fusion)
-        self.name = name
-        self._channel = channel
-        self._transcript: Transcript | None = None
-        self._text: TextTokens | None = None
-        self._said: deque[tuple[int, str]] = deque(maxlen=_REMEMBERED)
-        """Where each earlier utterance ended, and its words."""
-        self._heard: Heard | None = None
-        self._score: Score | None = None
-        self._revision = 0
-        self._lost = 0
+        self._clock = 0
+        self._newest: Samples = np.zeros(0, np.float32)
+        self._taken = self._dropped = 0
+        self._speaking = False
         self._split = False
-        self.utterances = 0
-        self.scores = 0
+        self._stats_every = round(config.publish.stats_s * SAMPLE_RATE)
+        self._next_stats = self._stats_every
+        self._seq = count()
+        self.counts: Callable[[], SourceCounts] = self._own_counts
+        self.dropped_events: Callable[[], int] = lambda: 0
 
-    @property
-    def hung_up(self) -> bool:
-        """Whether a live source was stopped; may be set from any thread. Only the end of each utterance is of
-        interest then, and others go first."""
-        return self._listener.hung_up
+    # -- synchronous use -----------------------------------------------------------------------------------
 
-    @hung_up.setter
-    def hung_up(self, hung_up: bool) -> None:
-        self._listener.hung_up = hung_up
+    def push(self, item: SourceItem | Samples) -> list[Event]:
+        """Take the next audio and return the events that follow from it, numbered.
 
-    @property
-    def shed_texts(self) -> int:
-        return self._listener.shed_texts
+        `item`: mono samples at 16 kHz, float32 [n], which continue where the last ended; or a `Chunk`, `Gap`
+        or `DeviceChange` with positions of its own.
 
-    @property
-    def shed_scores(self) -> int:
-        return self._listener.shed_scores
+        Raises:
+            ValueError: the item does not begin where the session's clock stands.
+            ForkError: the models were loaded before this process was forked.
+        """
+        self._guard.check()
+        if isinstance(item, np.ndarray):
+            item = Chunk(self._clock, np.ascontiguousarray(item, np.float32))
+        return self._numbered(self.listen([item]))
 
-    @property
-    def baseline(self) -> BaselineState:
-        """How its speaker usually sounds; a later session with the same speaker may begin with it."""
-        return self._fusion.baseline
+    def flush(self) -> list[Event]:
+        """End the input: return the events of the utterance that was open."""
+        self._guard.check()
+        return self._numbered(self.drain())
 
-    @baseline.setter
-    def baseline(self, state: BaselineState) -> None:
-        self._fusion.baseline = state
+    def _numbered(self, listening: Stage[Listened]) -> list[Event]:
+        numbered: list[Event] = []
+        listened: Iterator[Listened] = run_inline(listening)
+        for item in listened:
+            found: Iterator[Event] = run_inline(self.score(item))
+            numbered += (replace(event, seq=next(self._seq)) for event in found)
+        return numbered
 
-    def listen(self, item: GateItem, behind: int | None = None) -> Iterator[ListenerItem]:
-        """First stage; see `Listener.feed`."""
-        return self._listener.feed(item, behind)
+    # -- the two stages ------------------------------------------------------------------------------------
 
-    def score(self, item: ListenerItem, age: Age) -> Iterator[Event]:
-        """Second stage: what is to be published for one item of the first."""
-        if isinstance(item, Heard):
-            yield from self._read(item, age)
+    def listen(self, items: Sequence[SourceItem], load: Load | None = None) -> Stage[Listened]:
+        """Run the first stage on what has arrived: voice activity, endpoints, passes, encoders.
+
+        `load`: what decides about load shedding; None when the producer can wait.
+        """
+        gated: list[GateItem] = []
+        for item in items:
+            gated += self._take(item)
+        yield from self._schedule_all(gated, load)
+        if self._clock >= self._next_stats:
+            yield StatsDue(self._clock)
+            while self._clock >= self._next_stats:
+                self._next_stats += self._stats_every
+
+    def drain(self) -> Stage[Listened]:
+        """Run the first stage on what is left at the end of the input."""
+        yield from self._schedule_all(self._endpointer.flush(), None)
+
+    def score(self, item: Listened) -> Stage[Event]:
+        """Run the second stage on one item of the first, and yield the events that follow from it."""
+        if isinstance(item, EncodedPass):
+            yield from self._scorer.score(item)
         elif isinstance(item, SpeechStart):
-            self._begin()
-            # A split for length is no silence, and what follows no new speech.
+            self._scorer.begin()
+            # A split for length is no silence, and what follows it no new speech.
             if not self._split:
-                yield Speech(item.utterance, seconds(item.onset))
+                yield events.Speech(**self._envelope(item.onset), utterance=item.utterance)
         elif isinstance(item, SpeechEnd):
             self._split = item.reason == "length"
             if not self._split:
-                yield Silence(item.utterance, seconds(item.end))
-            yield from self._finish(item, age)
+                yield events.Silence(**self._envelope(item.end), utterance=item.utterance)
+            final = self._scorer.finish(item)
+            if final is not None:
+                yield final
         elif isinstance(item, Gap):
             if item.reason != "paused":
-                self._lost += item.length
-            yield Lost(seconds(item.start), seconds(item.end), item.reason)
+                self._scorer.dropped += item.length
+            start, end = (round(seconds(position), DECIMALS) for position in (item.start, item.end))
+            yield events.Gap(**self._envelope(item.end), start=start, end=end, reason=item.reason)
         elif isinstance(item, DeviceChange):
-            yield Device(seconds(item.position), item.state, item.name)
-
-    def _begin(self) -> None:
-        self._transcriber.begin()
-        self._transcript = self._text = self._heard = self._score = None
-        self._revision = 0
-        self.utterances += 1
-
-    def _read(self, heard: Heard, age: Age) -> Iterator[Score]:
-        self._heard = heard
-        yield self._fuse(heard, age)
-        encoded = heard.encoded
-        if encoded is None or self._text_encoder is None:
-            return
-        final = heard.words is Words.FINAL
-        urgency = Urgency.LEFT if self.hung_up else Urgency.ENDPOINT if final else Urgency.WORDS
-        if final:
-            self._transcript = self._decode(self._transcriber.final(encoded), urgency)
+            yield events.Device(**self._envelope(item.position), state=item.state, name=item.name)
         else:
-            # A refresh that cannot be trusted does not take back the words before it.
-            transcript = self._decode(self._transcriber.partial(encoded), urgency)
-            self._transcript = transcript or self._transcript
-        words = self._transcript.words if self._transcript else ()
-        self._text = None
-        if words:
-            text_encoder = self._text_encoder.result()  # Not waited for in a turn.
-            with self._turns.turn(urgency):
-                self._text = text_encoder.encode(words, self._context(heard.start))
-        yield self._fuse(heard, age)
+            yield self.stats()
 
-    def _decode(self, transcription: Transcription, urgency: Urgency) -> Transcript | None:
-        self._whisper.wait()  # Not in a turn.
-        try:
-            call = next(transcription)
-            while True:
-                call = transcription.send(self._decodings.ask(call.request, call.options, urgency))
-        except StopIteration as stop:
-            transcript: Transcript | None = stop.value
-            return transcript
+    def _take(self, item: SourceItem) -> list[GateItem]:
+        """Pass one item through the endpointer."""
+        if isinstance(item, Chunk):
+            self._newest = item.samples
+            self._taken += len(item.samples)
+            if item.arrived is not None:
+                self._arrivals.note(item.end, item.arrived)
+        elif isinstance(item, Gap) and item.reason != "paused":
+            self._dropped += item.length
+        gated: list[GateItem] = []
+        if isinstance(item, DeviceChange) and item.state != "opened":
+            # The open utterance does not wait for a device to come back.
+            gated += self._endpointer.flush()
+        gated += self._endpointer.feed(item)
+        self._clock = item.position if isinstance(item, DeviceChange) else item.end
+        for out in gated:
+            if isinstance(out, SpeechStart | SpeechEnd):
+                self._speaking = isinstance(out, SpeechStart)
+        return gated
 
-    def _context(self, position: int) -> str:
-        """What was said shortly before `position`."""
-        recent = position - _REMEMBERED_S * SAMPLE_RATE
-        return " ".join(text for end, text in self._said if end >= recent)
+    def _schedule_all(self, gated: Sequence[GateItem], load: Load | None) -> Stage[Listened]:
+        # What of this batch still waits counts as backlog, too.
+        waiting = sum(len(item.samples) for item in gated if isinstance(item, SpeechChunk))
+        for item in gated:
+            if isinstance(item, SpeechChunk):
+                waiting -= len(item.samples)
+            behind = load and Load(lambda: load.backlog() + waiting, load.contended)  # noqa: B023
+            for due in self._schedule.feed(item, behind):
+                if isinstance(due, SpeechStart):
+                    self._tokens.begin()
+                yield (yield from self._encode(due)) if isinstance(due, Pass) else due
 
-    def _fuse(self, heard: Heard, age: Age) -> Score:
-        estimate = self._fusion.fuse(heard.audio, self._text, heard.end)
-        mean = self._fusion.roll(heard.utterance, estimate, heard.start, heard.end)
-        rolling = Rolling(mean.probabilities, mean.valence, mean.arousal, mean.label)
-        confidence = max(estimate.probabilities.values())
-        transcript = self._transcript
-        self._score = Score(
-            session=self.name,
-            channel=self._channel,
-            utterance=heard.utterance,
-            revision=self._revision,
-            final=False,
-            start=seconds(heard.start),
-            end=seconds(heard.end),
-            label=self._fusion.label(estimate),
-            confidence=confidence,
-            probabilities=estimate.probabilities,
-            valence=estimate.valence,
-            arousal=estimate.arousal,
-            rolling=rolling,
-            text=transcript.text if transcript else None,
-            words=tuple(map(_published, transcript.words)) if transcript else (),
-            audio_weight=estimate.audio_weight,
-            text_weight=estimate.text_weight,
-            dropped_ms=1000 * seconds(self._lost),
-            latency_ms=age(heard.needed),
-        )
-        return self._advance(self._score)
-
-    def _finish(self, end: SpeechEnd, age: Age) -> Iterator[Score]:
-        if self._score is None or self._heard is None:
-            return
-        yield self._advance(
-            replace(
-                self._score,
-                revision=self._revision,
-                final=True,
-                dropped_ms=1000 * seconds(self._lost),
-                latency_ms=age(end.decided_at),
+    def _encode(self, due: Pass) -> Generator[Step, Any, EncodedPass]:
+        """Run the encoders over the samples of a pass."""
+        samples = self._schedule.samples(due.end)
+        whisper = self._models.whisper
+        encoded = None
+        if due.transcript is not TranscriptKind.NONE and whisper is not None:
+            encoded = yield from call(
+                lambda: whisper.encode(samples, due.start), self._now(due.priority), self, after=whisper.ready
             )
+        tokens = yield from call(
+            lambda: self._tokens.tokens(samples, due.start, self._window), self._now(due.priority), self
         )
-        self._fusion.update()
-        if self._transcript is not None:
-            self._said.append((end.end, self._transcript.text))
+        return EncodedPass(due, encoded, tokens)
 
-    def _advance(self, score: Score) -> Score:
-        self._revision += 1
-        self.scores += 1
-        return score
+    def _now(self, priority: Priority) -> Priority:
+        return Priority.BACKGROUND if self.draining else priority
 
+    # -- state ---------------------------------------------------------------------------------------------
 
-def _published(word: Word) -> PublishedWord:
-    return PublishedWord(word.text, seconds(word.start), seconds(word.end), word.probability)
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is open."""
+        return self._speaking
+
+    @property
+    def draining(self) -> bool:
+        """Whether the source was stopped: only final scores are of interest then, and other sessions go
+        first. May be set from any thread."""
+        return self._schedule.draining
+
+    @draining.setter
+    def draining(self, draining: bool) -> None:
+        self._schedule.draining = self._scorer.draining = draining
+
+    @property
+    def baseline(self) -> BaselineState:
+        """How the speaker usually sounds; a later session with the same speaker may begin with it."""
+        return self._scorer.fusion.baseline
+
+    @baseline.setter
+    def baseline(self, state: BaselineState) -> None:
+        self._scorer.fusion.baseline = state
+
+    def start_event(self, source: str) -> events.Start:
+        """Return the first event of the session, which begins now."""
+        speech = self.config.speech
+        return events.Start(
+            **self._envelope(0),
+            started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            source=source,
+            language=speech.language if speech.text else None,
+            role=self.role,
+        )
+
+    def error_event(self, message: str, *, fatal: bool) -> events.Error:
+        """Return an event that says what failed."""
+        return events.Error(**self._envelope(self._clock), message=message, fatal=fatal)
+
+    def stop_event(self, reason: events.StopReason) -> events.Stop:
+        """Return the last event of the session."""
+        return events.Stop(**self._envelope(self._clock), reason=reason, stats=self.stats())
+
+    def stats(self) -> events.Stats:
+        """Return the counters as of now; cheap enough for a level meter, and callable from any thread."""
+        counts = self.counts()
+        rolling = self._scorer.fusion.rolling_at(self._clock)
+        return events.Stats(
+            **self._envelope(self._clock),
+            level_db=round(level_db(self._newest), DECIMALS),
+            speaking=self._speaking,
+            offered=counts.offered,
+            taken=counts.taken,
+            dropped=counts.dropped,
+            queued=counts.queued,
+            driver_overflows=counts.status_flags,
+            clipped=counts.clipped,
+            utterances=self._scorer.utterances,
+            scores=self._scorer.scores,
+            skipped_transcripts=self._schedule.shed.transcripts,
+            skipped_scores=self._schedule.shed.scores,
+            dropped_events=self.dropped_events(),
+            rolling=None if rolling is None else rounded_rolling(rolling),
+        )
+
+    def _own_counts(self) -> SourceCounts:
+        return SourceCounts(self._taken + self._dropped, self._taken, self._dropped, 0)
+
+    def _envelope(self, position: int) -> dict[str, Any]:
+        return {
+            "session": self.name,
+            "channel": self.channel,
+            "time": round(seconds(position), DECIMALS),
+        }

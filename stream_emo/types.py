@@ -1,4 +1,4 @@
-"""The types that flow between stages, in the order of the data's way, then the events that are published.
+"""The types that flow between stages, in the order of the data flow; what is published is in `events`.
 
 Inside the pipeline a position is an integer: a sample index at 16 kHz since the start of the session.
 Seconds appear only in what is published.
@@ -7,19 +7,16 @@ Seconds appear only in what is published.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_emo.events import DeviceState, GapReason
+
 SAMPLE_RATE = 16_000
 """Samples per second of the one clock that everything after a source runs on."""
-
-SCHEMA = 1
-"""Version of the published events; raised when a field changes its meaning or goes away."""
-
-EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 
 Samples = NDArray[np.float32]
 """Mono audio, shape [n], 16 kHz, nominal range [-1, 1]."""
@@ -47,11 +44,6 @@ class Chunk:
         return self.start + len(self.samples)
 
 
-GapReason = Literal["overflow", "device", "paused", "invalid"]
-"""Why audio is missing: a full queue or driver buffer, a lost device, a pause that was asked for, samples
-that are not numbers."""
-
-
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Samples [start, end) existed on the clock but were lost. Travels in order with the audio."""
@@ -63,9 +55,6 @@ class Gap:
     @property
     def length(self) -> int:
         return self.end - self.start
-
-
-DeviceState = Literal["opened", "lost", "paused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,148 +185,3 @@ class Estimate:
     """Share of each modality in the decision; they sum to 1, a missing modality has 0."""
     in_distribution: bool = True
     """False: too little was heard, or a voice unlike all that was learnt from; then there is no label."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rolling:
-    """The time-decayed mean of the estimates so far: the state of the conversation, not of one window."""
-
-    probabilities: Mapping[str, float]
-    valence: float
-    arousal: float
-    label: str | None
-
-
-# -- published events: times are seconds since the start of the session --------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """First event of a session. `time` is the only wall-clock time: when second 0 was, ISO 8601, UTC."""
-
-    session: str = field(compare=False)
-    time: str = field(compare=False)
-    source: str
-    labels: tuple[str, ...] = EMOTIONS
-    schema: int = SCHEMA
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedWord:
-    text: str
-    start: float
-    end: float
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What is known about an utterance so far. A higher `revision` of the same utterance replaces a lower.
-
-    Equality leaves out what depends on the run and not on the samples: session and latency.
-    """
-
-    session: str = field(compare=False)
-    channel: int
-    utterance: int
-    revision: int
-    final: bool
-    start: float
-    end: float
-    label: str | None
-    """The likeliest emotion; None when the model abstains."""
-    confidence: float
-    """Calibrated probability of the likeliest emotion, 0 to 1."""
-    probabilities: Mapping[str, float]
-    valence: float
-    arousal: float
-    rolling: Rolling
-    text: str | None
-    """The whole utterance so far; None when no words are known (yet)."""
-    words: tuple[PublishedWord, ...]
-    audio_weight: float
-    text_weight: float
-    dropped_ms: float
-    """Audio lost since the start of the session."""
-    latency_ms: float | None = field(compare=False)
-    """From the arrival of the sample that made this score due to its publication; None when not live."""
-
-
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """Speech began."""
-
-    utterance: int
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """Speech ended (the endpoint)."""
-
-    utterance: int
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Audio was lost between `start` and `end`."""
-
-    start: float
-    end: float
-    reason: GapReason
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A live device went away, was released for a pause, or came (back)."""
-
-    time: float
-    state: DeviceState
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """Counters since the start of the session. Audio: offered = taken + dropped + queued."""
-
-    time: float
-    """How far the session's clock has come, s."""
-    level_db: float
-    """RMS of the last chunk relative to full scale, dB; -120 when silent."""
-    speaking: bool
-    offered: int
-    taken: int
-    dropped: int
-    queued: int
-    """Samples at the queue behind the source."""
-    status_flags: int
-    """Overflows that the audio driver reported."""
-    clipped: int
-    """Samples at or beyond full scale."""
-    utterances: int
-    scores: int
-    shed_texts: int
-    shed_scores: int
-    """Refreshes left out because the machine was behind: transcripts, whole scores."""
-    missed: int
-    """Events that slow subscribers of a live session lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Something failed. `fatal`: the session ends with this."""
-
-    message: str
-    fatal: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Last event of a session."""
-
-    reason: Literal["end", "closed", "failed"]
-    stats: Stats = field(compare=False)
-
-
-Event = Start | Score | Speech | Silence | Lost | Device | Stats | Failure | Stop

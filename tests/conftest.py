@@ -53,17 +53,17 @@ def data_root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
-    """The real models, loaded once and warm."""
+def engine() -> Iterator[Engine]:
+    """The real models, loaded once and warm, with all workers running."""
     from stream_emo.config import Config
     from stream_emo.demo import CLIP
     from stream_emo.engine import Engine
     from stream_emo.monitor import Monitor
 
-    engine = Engine(Config())
-    with Monitor(Config(), CLIP, engine=engine) as monitor:
-        monitor.wait()
-    return engine
+    with Engine(Config()) as engine:
+        with Monitor(Config(), CLIP, engine=engine) as monitor:
+            monitor.wait()
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -4,47 +4,63 @@ from __future__ import annotations
 
 from typing import Any
 
-from stream_emo.types import EMOTIONS, PublishedWord, Rolling, Score, Stats
+import msgspec
+
+from stream_emo.events import EMOTIONS, Event, Rolling, Score, Start, Stats, Stop, Word
+
+ENVELOPE: dict[str, Any] = {"session": "abc", "channel": 0, "time": 1.5}
+PROBABILITIES = dict.fromkeys(EMOTIONS, 0.05) | {"angry": 0.7}
 
 STATS = Stats(
-    time=1.5,
+    **ENVELOPE,
     level_db=-30.0,
     speaking=True,
     offered=24000,
     taken=16000,
     dropped=6000,
     queued=2000,
-    status_flags=1,
+    driver_overflows=1,
     clipped=2,
     utterances=1,
     scores=2,
-    shed_texts=0,
-    shed_scores=0,
-    missed=0,
+    skipped_transcripts=0,
+    skipped_scores=0,
+    dropped_events=0,
+    rolling=None,
 )
+START = Start(
+    **ENVELOPE | {"time": 0.0}, started_at="2026-01-01T00:00:00.000+00:00", source="test", language="en"
+)
+STOP = Stop(**ENVELOPE, reason="end", stats=STATS)
 
 
 def make_score(**changes: Any) -> Score:
-    probabilities = dict.fromkeys(EMOTIONS, 0.05) | {"angry": 0.7}
-    values: dict[str, Any] = {
-        "session": "abc",
-        "channel": 0,
+    """Return a score of an angry utterance, with these fields changed."""
+    values: dict[str, Any] = ENVELOPE | {
         "utterance": 3,
         "revision": 1,
         "final": True,
         "start": 1.0,
-        "end": 2.123456,
+        "end": 2.1235,
         "label": "angry",
         "confidence": 0.7,
-        "probabilities": probabilities,
+        "probabilities": PROBABILITIES,
         "valence": -0.5,
         "arousal": 0.6,
-        "rolling": Rolling(probabilities, -0.4, 0.5, None),
+        "rolling": Rolling(PROBABILITIES, -0.4, 0.5, None, 3.2),
         "text": "Où est-ce?",
-        "words": (PublishedWord("Où", 1.0, 1.2, 0.9),),
+        "words": (Word("Où", 1.0, 1.2, 0.9),),
         "audio_weight": 0.6,
         "text_weight": 0.4,
         "dropped_ms": 0.0,
         "latency_ms": None,
     }
     return Score(**values | changes)
+
+
+def comparable(event: Event) -> Event:
+    """Return the event without what depends on the run and not on the samples."""
+    changes: dict[str, Any] = {"session": "", "seq": -1}
+    if isinstance(event, Score):
+        changes["latency_ms"] = None
+    return msgspec.structs.replace(event, **changes)

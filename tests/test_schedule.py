@@ -1,47 +1,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from types import SimpleNamespace
-from typing import cast
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from stream_emo.config import GateConfig, SpeechConfig
-from stream_emo.perception.audio_encoder import FRAME, STATES, AudioEncoder
-from stream_emo.perception.whisper.model import EncodedAudio, Whisper
-from stream_emo.runtime.scheduler import Ticket, Turns, Urgency
-from stream_emo.schedule import Heard, Listener, Words
-from stream_emo.types import SAMPLE_RATE, GateItem, Samples, SpeechChunk, SpeechEnd, SpeechPause, SpeechStart
+from stream_emo.config import Config, SpeechConfig
+from stream_emo.runtime.scheduler import Priority
+from stream_emo.schedule import Load, Pass, PassSchedule, TranscriptKind
+from stream_emo.types import (
+    SAMPLE_RATE,
+    GateItem,
+    SpeechChunk,
+    SpeechEnd,
+    SpeechPause,
+    SpeechStart,
+)
 
-WINDOW = 3 * SAMPLE_RATE
-
-
-class CountingEncoders:
-    """Encode nothing, but remember what they were given."""
-
-    def __init__(self) -> None:
-        self.voice: list[int] = []
-        self.words: list[tuple[int, int]] = []
-
-    def encode_voice(self, samples: Samples) -> NDArray[np.float32]:
-        self.voice.append(len(samples))
-        return np.zeros((-(-len(samples) // FRAME), STATES), np.float32)
-
-    def encode_words(self, samples: Samples, start: int) -> EncodedAudio:
-        self.words.append((start, len(samples)))
-        return EncodedAudio(start, len(samples), np.zeros((0, 0), np.float32))
+NONE, PARTIAL, FINAL = TranscriptKind.NONE, TranscriptKind.PARTIAL, TranscriptKind.FINAL
 
 
-def listener(encoders: CountingEncoders, *, text: bool = True, turns: Turns | None = None) -> Listener:
-    speech = SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text)
-    voice = cast(AudioEncoder, SimpleNamespace(encode=encoders.encode_voice))
-    whisper = cast(Whisper, SimpleNamespace(encode=encoders.encode_words))
-    return Listener(voice, whisper, turns or Turns(1), speech, GateConfig(), WINDOW)
+def schedule(*, text: bool = True) -> PassSchedule:
+    return PassSchedule(replace(Config(), speech=SpeechConfig(hop_s=1.0, text_hop_s=2.0, text=text)))
+
+
+def load(backlog_s: float = 0.0, *, contended: bool = False) -> Load:
+    return Load(lambda: seconds(backlog_s), lambda: contended)
 
 
 def seconds(value: float) -> int:
@@ -55,158 +42,121 @@ def speech(start: int, end: int, size: int = 512) -> list[GateItem]:
     ]
 
 
-def heard(
-    listener: Listener, items: Sequence[GateItem], behind: int | None = None
-) -> list[tuple[float, Words]]:
+def utterance(end_s: float) -> list[GateItem]:
+    end = seconds(end_s)
     return [
-        (out.end / SAMPLE_RATE, out.words)
-        for item in items
-        for out in listener.feed(item, behind)
-        if isinstance(out, Heard)
-    ]
-
-
-def test_a_pass_every_hop_and_words_every_second_one() -> None:
-    encoders = CountingEncoders()
-    items = [SpeechStart(0, 0, 0), *speech(0, seconds(4.5))]
-    assert heard(listener(encoders), items) == [
-        (1.0, Words.NONE),
-        (2.0, Words.PARTIAL),
-        (3.0, Words.NONE),
-        (4.0, Words.PARTIAL),
-    ]
-    assert encoders.voice == [seconds(n) for n in (1, 1.5, 1.5, 1.5)], "what was heard is not heard again"
-    assert encoders.words == [(0, seconds(2)), (0, seconds(4))]
-
-
-def test_the_pause_before_the_endpoint_does_the_final_work() -> None:
-    encoders = CountingEncoders()
-    end = seconds(2.5)
-    items = [
         SpeechStart(0, 0, 0),
         *speech(0, end),
         SpeechPause(0, end, end),
         SpeechEnd(0, end, end + 4000, "silence"),
     ]
-    assert heard(listener(encoders), items)[-1] == (2.5, Words.FINAL)
-    assert len(encoders.voice) == 3, "the endpoint itself needs no pass"
 
 
-def test_a_pass_says_how_far_the_clock_had_to_come() -> None:
+def passes(schedule: PassSchedule, items: Sequence[GateItem], load: Load | None = None) -> list[Pass]:
+    return [out for item in items for out in schedule.feed(item, load) if isinstance(out, Pass)]
+
+
+def plan(
+    schedule: PassSchedule, items: Sequence[GateItem], load: Load | None = None
+) -> list[tuple[float, TranscriptKind]]:
+    return [(due.end / SAMPLE_RATE, due.transcript) for due in passes(schedule, items, load)]
+
+
+def test_a_pass_every_hop_and_a_transcript_every_second_one() -> None:
+    items = [SpeechStart(0, 0, 0), *speech(0, seconds(4.5))]
+    assert plan(schedule(), items) == [(1.0, NONE), (2.0, PARTIAL), (3.0, NONE), (4.0, PARTIAL)]
+
+
+def test_the_pause_before_the_endpoint_has_the_final_pass() -> None:
+    assert plan(schedule(), utterance(2.5)) == [(1.0, NONE), (2.0, PARTIAL), (2.5, FINAL)]
+
+
+def test_a_pass_says_which_position_triggered_it() -> None:
     end, decided_at = seconds(2.5), seconds(2.6)
     items = [SpeechStart(0, 0, 0), *speech(0, end), SpeechPause(0, end, decided_at)]
-    one = listener(CountingEncoders())
-    passes = [found for item in items for found in one.feed(item) if isinstance(found, Heard)]
-    assert [found.needed for found in passes] == [seconds(1), seconds(2), decided_at]
+    assert [due.trigger_position for due in passes(schedule(), items)] == [seconds(1), seconds(2), decided_at]
+
+
+def test_priorities_follow_what_is_waited_for() -> None:
+    found = [due.priority for due in passes(schedule(), utterance(2.5))]
+    assert found == [Priority.AUDIO, Priority.TEXT, Priority.ENDPOINT]
+
+
+def test_the_samples_of_a_pass_are_those_of_the_utterance() -> None:
+    one = schedule()
+    start = 777
+    items = [SpeechStart(0, start, start), *speech(start, start + seconds(1.5))]
+    for item in items:
+        for due in one.feed(item):
+            assert isinstance(due, Pass | SpeechStart)
+            if isinstance(due, Pass):
+                expected = np.sin(np.arange(due.start, due.end) * 0.1).astype(np.float32)
+                np.testing.assert_array_equal(one.samples(due.end), expected)
 
 
 def test_speech_after_a_pause_moves_the_hops() -> None:
     items = [SpeechStart(0, 0, 0), *speech(0, seconds(1.5)), SpeechPause(0, seconds(1.5), seconds(1.5))]
     items += [*speech(seconds(1.5), seconds(3)), SpeechEnd(0, seconds(3), seconds(3), "end")]
-    assert heard(listener(CountingEncoders()), items) == [
-        (1.0, Words.NONE),
-        (1.5, Words.FINAL),
-        (2.5, Words.NONE),
-        (3.0, Words.FINAL),
-    ]
+    assert plan(schedule(), items) == [(1.0, NONE), (1.5, FINAL), (2.5, NONE), (3.0, FINAL)]
 
 
 def test_a_split_ends_the_utterance_where_it_says() -> None:
-    encoders = CountingEncoders()
     items = [SpeechStart(0, 0, 0), *speech(0, seconds(4)), SpeechEnd(0, seconds(3.2), seconds(4), "length")]
-    assert heard(listener(encoders), items)[-1] == (3.2, Words.FINAL)
+    assert plan(schedule(), items)[-1] == (3.2, FINAL)
 
 
-def test_without_text_there_are_no_words() -> None:
-    encoders = CountingEncoders()
-    end = seconds(2.5)
-    items = [
-        SpeechStart(0, 0, 0),
-        *speech(0, end),
-        SpeechPause(0, end, end),
-        SpeechEnd(0, end, end, "silence"),
-    ]
-    assert {words for _, words in heard(listener(encoders, text=False), items)} == {Words.NONE}
-    assert encoders.words == []
-    assert len(encoders.voice) == 3
+def test_without_text_no_transcript_is_due() -> None:
+    assert plan(schedule(text=False), utterance(2.5)) == [(1.0, NONE), (2.0, NONE), (2.5, NONE)]
 
 
 @pytest.mark.parametrize(
-    ("behind_s", "expected", "shed"),
-    [
-        (0.6, [(1.0, Words.NONE), (2.0, Words.NONE), (3.0, Words.NONE)], (2, 0)),
-        (2.5, [], (0, 3)),
-    ],
+    ("backlog_s", "expected", "shed"),
+    [(0.6, [(1.0, NONE), (2.0, NONE), (3.0, NONE)], (2, 0)), (2.5, [], (0, 3))],
 )
-def test_text_is_shed_before_scores(
-    behind_s: float, expected: list[tuple[float, Words]], shed: tuple[int, int]
+def test_transcripts_are_shed_before_scores(
+    backlog_s: float, expected: list[tuple[float, TranscriptKind]], shed: tuple[int, int]
 ) -> None:
-    late = listener(CountingEncoders())
-    assert heard(late, [SpeechStart(0, 0, 0), *speech(0, seconds(3.2))], behind=seconds(behind_s)) == expected
-    assert (late.shed_texts, late.shed_scores) == shed
+    # The first hop of two that ends a transcript's hop is at 2 s, the next at 3 s, as none was made.
+    late = schedule()
+    items = [SpeechStart(0, 0, 0), *speech(0, seconds(3.2))]
+    assert plan(late, items, load(backlog_s)) == expected
+    assert (late.shed.transcripts, late.shed.scores) == shed
     end = SpeechEnd(0, seconds(3.2), seconds(3.2), "silence")
-    assert heard(late, [end], behind=seconds(9)) == [(3.2, Words.FINAL)], "the final score is never shed"
+    assert plan(late, [end], load(9)) == [(3.2, FINAL)], "the final score is never shed"
 
 
-class RecordedTurns(Turns):
-    def __init__(self, at_once: int) -> None:
-        super().__init__(at_once)
-        self.urgencies: list[Urgency] = []
-
-    def turn(self, urgency: Urgency, ticket: Ticket | None = None) -> AbstractContextManager[bool]:
-        self.urgencies.append(urgency)
-        return super().turn(urgency, ticket)
-
-
-class Crowded(Turns):
-    crowded = True  # type: ignore[assignment]
-
-
-@pytest.mark.parametrize(("behind", "words"), [(0, Words.NONE), (None, Words.PARTIAL)])
-def test_where_others_wait_words_that_come_again_are_shed_unless_the_source_can_wait(
-    behind: int | None, words: Words
+@pytest.mark.parametrize(
+    ("where", "kind"), [(load(contended=True), NONE), (None, PARTIAL)], ids=["live", "can wait"]
+)
+def test_contention_sheds_what_will_be_transcribed_again_unless_the_producer_can_wait(
+    where: Load | None, kind: TranscriptKind
 ) -> None:
-    busy = listener(CountingEncoders(), turns=Crowded(1))
-    end = seconds(2.2)
-    items = [
-        SpeechStart(0, 0, 0),
-        *speech(0, end),
-        SpeechPause(0, end, end),
-        SpeechEnd(0, end, end, "silence"),
-    ]
-    assert heard(busy, items, behind) == [(1.0, Words.NONE), (2.0, words), (2.2, Words.FINAL)]
-    assert busy.shed_texts == (0 if behind is None else 2)
+    busy = schedule()
+    assert plan(busy, utterance(2.2), where) == [(1.0, NONE), (2.0, kind), (2.2, FINAL)]
+    assert busy.shed.transcripts == (0 if where is None else 2)
 
 
-def test_who_has_hung_up_gets_the_last_word_on_each_utterance_after_all_others() -> None:
-    turns = RecordedTurns(1)
-    left = listener(CountingEncoders(), turns=turns)
-    end = seconds(2.2)
-    items = [
-        SpeechStart(0, 0, 0),
-        *speech(0, end),
-        SpeechPause(0, end, end),
-        SpeechEnd(0, end, end, "silence"),
-    ]
-    left.hung_up = True
-    assert heard(left, items, 0) == [(2.2, Words.FINAL)]
-    assert set(turns.urgencies) == {Urgency.LEFT}
-    assert (left.shed_scores, left.shed_texts) == (2, 1)
+def test_a_draining_session_gets_final_passes_only() -> None:
+    left = schedule()
+    left.draining = True
+    assert plan(left, utterance(2.2), load()) == [(2.2, FINAL)]
+    assert (left.shed.scores, left.shed.transcripts) == (2, 1)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_block_size_changes_nothing(one: int, other: int) -> None:
-    runs = []
-    for size in (one, other):
-        encoders = CountingEncoders()
-        start, end = 777, 777 + seconds(3.3)
-        items = [SpeechStart(0, start, start), *speech(start, end, size), SpeechEnd(0, end, end, "end")]
-        runs.append((heard(listener(encoders), items), encoders.voice, encoders.words))
+    start, end = 777, 777 + seconds(3.3)
+    runs = [
+        passes(
+            schedule(),
+            [SpeechStart(0, start, start), *speech(start, end, size), SpeechEnd(0, end, end, "end")],
+        )
+        for size in (one, other)
+    ]
     assert runs[0] == runs[1]
 
 
-def test_speech_that_does_not_follow_is_an_error() -> None:
-    broken = listener(CountingEncoders())
-    with pytest.raises(ValueError, match="does not follow"):
-        heard(broken, [SpeechStart(0, 0, 0), *speech(512, 1024)])
+def test_speech_that_does_not_continue_is_an_error() -> None:
+    with pytest.raises(ValueError, match="does not continue"):
+        passes(schedule(), [SpeechStart(0, 0, 0), *speech(512, 1024)])

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stream_emo.audio.base import Frames
+from stream_emo.events import GapReason
 from stream_emo.runtime.bounded_queue import BoundedQueue
-from stream_emo.types import SAMPLE_RATE, GapReason
+from stream_emo.types import SAMPLE_RATE
 
 Clock = Callable[[], float]
 """Seconds, as `time.monotonic`."""

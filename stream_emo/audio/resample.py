@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from stream_emo.audio.base import Frames
 from stream_emo.audio.frame_queue import FrameGap, FrameItem, samples_after
 from stream_emo.errors import SourceError
-from stream_emo.types import SAMPLE_RATE, Chunk, Gap, GapReason, Samples
+from stream_emo.events import GapReason
+from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Samples
 
 if TYPE_CHECKING:
     import soxr

@@ -12,9 +12,10 @@ from stream_emo.bench.new_process import in_new_process
 from stream_emo.bench.workload import LoopReader, follow, loaded, paced, run_unpaced
 from stream_emo.config import Config
 from stream_emo.engine import Engine
+from stream_emo.events import Score
 from stream_emo.monitor import Monitor
 from stream_emo.progress import NO_PROGRESS, Progress
-from stream_emo.types import SAMPLE_RATE, Samples, Score
+from stream_emo.types import SAMPLE_RATE, Samples
 
 _SPEECH_S = 300.0
 _CALL_S = 120.0

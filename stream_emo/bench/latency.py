@@ -13,9 +13,10 @@ from stream_emo.bench.machine import Percentiles, spending
 from stream_emo.bench.wer import RAVDESS_SENTENCES, normalized
 from stream_emo.bench.workload import LoopReader, loaded, paced, true_end
 from stream_emo.config import Config
+from stream_emo.events import Score, Speech
 from stream_emo.monitor import Monitor
 from stream_emo.progress import Progress
-from stream_emo.types import SAMPLE_RATE, Samples, Score, Speech
+from stream_emo.types import SAMPLE_RATE, Samples
 
 _HOP_S = 0.5
 _PAUSE_S = (0.8, 1.6)
@@ -77,8 +78,8 @@ def latency(data: Path, progress: Progress, utterances: int = 60) -> Latency:
         Percentiles.of(list(first.values()), digits=3),
         _HOP_S,
         1000 * config.gate.hangover_s,
-        stats.shed_texts,
-        stats.shed_scores,
+        stats.skipped_transcripts,
+        stats.skipped_scores,
     )
 
 

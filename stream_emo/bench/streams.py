@@ -15,9 +15,10 @@ from stream_emo.bench.workload import LoopReader, follow, loaded, paced
 from stream_emo.config import Config, PublishConfig
 from stream_emo.engine import Engine
 from stream_emo.errors import PipelineError
+from stream_emo.events import Score
 from stream_emo.monitor import Monitor
 from stream_emo.progress import Progress
-from stream_emo.types import Samples, Score
+from stream_emo.types import Samples
 
 _BOUND_MS = 500.0
 _TRIAL_S = 40.0
@@ -89,8 +90,8 @@ def _run_trial(engine: Engine, sides: Sequence[Samples], progress: Progress) -> 
         len(sides),
         Percentiles.of(finals_ms),
         sum(each.dropped for each in stats),
-        sum(each.shed_texts for each in stats),
-        sum(each.shed_scores for each in stats),
+        sum(each.skipped_transcripts for each in stats),
+        sum(each.skipped_scores for each in stats),
     )
 
 
@@ -158,8 +159,8 @@ def overload(data: Path, progress: Progress) -> Overload:
         offered_samples=sum(each.offered for each in stats),
         dropped_samples=sum(each.dropped for each in stats),
         scores=sum(each.scores for each in stats),
-        skipped_transcripts=sum(each.shed_texts for each in stats),
-        skipped_scores=sum(each.shed_scores for each in stats),
+        skipped_transcripts=sum(each.skipped_transcripts for each in stats),
+        skipped_scores=sum(each.skipped_scores for each in stats),
         lost_utterances=utterances - len(finals),
         recovery_s=recovered_at - closed_at,
         recovered_ms=Percentiles.of([age_ms for moment, age_ms in ages if moment >= recovered_at]),

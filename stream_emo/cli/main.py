@@ -24,7 +24,7 @@ from stream_emo.progress import NO_PROGRESS
 if TYPE_CHECKING:
     from stream_emo.evaluation.result import Result
     from stream_emo.monitor import Monitor
-    from stream_emo.publish.publisher import Subscription
+    from stream_emo.publish.subscription import Subscription
 
 app = typer.Typer(
     name="stream-emo",
@@ -348,6 +348,9 @@ def bench(
 
 def main() -> None:
     """Entry point: every foreseen error is one line on stderr and an exit code."""
+    from stream_emo.runtime.process import set_up_process
+
+    set_up_process()
     logging.basicConfig(level=logging.WARNING, format="stream-emo: %(message)s", stream=sys.stderr)
     logging.getLogger("stream_emo").setLevel(logging.INFO)
     try:
@@ -376,7 +379,7 @@ def _print(monitor: Monitor, events: Subscription) -> None:
     lines = JsonLines(sys.stdout.buffer)
     try:
         for event in events:
-            lines.show(event)
+            lines.write(event)
     except BrokenPipeError:
         _say("stdout: its reader has closed it; stopping")
         _abandon_stdout()

@@ -18,6 +18,7 @@ from stream_emo.config import FusionConfig
 from stream_emo.evaluation.metrics import Array, MetricValue, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, softmax, together
 from stream_emo.evaluation.result import Result
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.calibration import fit_temperature
 from stream_emo.fusion.fuser import Fuser
@@ -30,7 +31,6 @@ from stream_emo.training.labels import RAVDESS, merged
 from stream_emo.training.left_out import COPIES, LEFT_OUT, trained, trained_without, voice_corpora, without
 from stream_emo.training.loop import predict
 from stream_emo.training.splits import check_leaks
-from stream_emo.types import EMOTIONS
 
 FOUR = ("neutral", "happy", "sad", "angry")
 """The labels that, with calm as neutral, all corpora have."""

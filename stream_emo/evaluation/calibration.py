@@ -11,13 +11,13 @@ from stream_emo.evaluation.metrics import MetricValue, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.text_only import estimates_of
+from stream_emo.events import EMOTIONS
 from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
 from stream_emo.training.features import endings, voices
 from stream_emo.training.labels import merged
 from stream_emo.training.left_out import LEFT_OUT
-from stream_emo.types import EMOTIONS
 
 _COVERAGE = 0.75
 

@@ -18,6 +18,7 @@ from stream_emo.evaluation.metrics import MetricValue, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.text_only import estimates_of
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
 from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.perception.text_encoder import Pieces
@@ -27,7 +28,7 @@ from stream_emo.training.datasets import Data
 from stream_emo.training.examples import NEUTRAL, spoken
 from stream_emo.training.labels import merged
 from stream_emo.training.train import HELD_OUT
-from stream_emo.types import EMOTIONS, SAMPLE_RATE
+from stream_emo.types import SAMPLE_RATE
 
 _EMOTIONAL = [column for column in range(len(EMOTIONS)) if column != NEUTRAL]
 _ROUNDS = 3  # Compositions per clip, each with another sentence.

@@ -9,9 +9,9 @@ from stream_emo.config import Config
 from stream_emo.evaluation.live import Live, LiveEngine
 from stream_emo.evaluation.metrics import MetricValue, Rows, bootstrap
 from stream_emo.evaluation.result import Result
+from stream_emo.events import EMOTIONS
 from stream_emo.progress import track
 from stream_emo.training.datasets import Data
-from stream_emo.types import EMOTIONS
 
 _HOUR = 3600.0  # s
 

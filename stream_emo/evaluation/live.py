@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream_emo.audio.endpointer import Endpointer
-from stream_emo.audio.vad import make_vad
 from stream_emo.config import Config
 from stream_emo.engine import Engine
+from stream_emo.events import Score
 from stream_emo.fusion.baseline import BaselineState
-from stream_emo.types import Chunk, Samples, Score
+from stream_emo.types import Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +29,15 @@ class LiveEngine:
     """The real models, loaded once."""
 
     def __init__(self, config: Config, engine: Engine | None = None) -> None:
-        """Raises `WeightsError`: see `Engine`."""
+        """Load the models, unless an engine is given. Raises `WeightsError`: see `Engine`."""
         self._config = config
         self._engine = engine or Engine(config)
 
     def hear(self, samples: Samples, baseline: BaselineState | None = None) -> Take:
-        session = self._engine.session()
+        """Score one clip, mono at 16 kHz, as a session of its own."""
+        session = self._engine.session(self._config)
         if baseline is not None:
             session.baseline = baseline
-        endpointer = Endpointer(self._config.gate, make_vad(self._config.gate))
-        finals = [
-            event
-            for item in (*endpointer.feed(Chunk(0, samples)), *endpointer.flush())
-            for heard in session.listen(item)
-            for event in session.score(heard, _never_arrived)
-            if isinstance(event, Score) and event.final
-        ]
-        return Take(tuple(finals), session.baseline)
-
-
-def _never_arrived(position: int) -> None:
-    """The age of a sample that did not come in real time."""
+        events = [*session.push(samples), *session.flush()]
+        finals = tuple(event for event in events if isinstance(event, Score) and event.final)
+        return Take(finals, session.baseline)

@@ -15,11 +15,11 @@ from stream_emo.evaluation.conditions import CODECS
 from stream_emo.evaluation.live import Live, LiveEngine, Take
 from stream_emo.evaluation.predictions import Predictions
 from stream_emo.evaluation.result import Result
+from stream_emo.events import EMOTIONS, Score
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.progress import NO_PROGRESS, Progress, track
 from stream_emo.training.corpora import Clip, manifest
 from stream_emo.training.labels import merged
-from stream_emo.types import EMOTIONS, Score
 
 
 def evaluate_manifest(

@@ -20,13 +20,14 @@ from stream_emo.evaluation.metrics import (
 )
 from stream_emo.evaluation.predictions import Predictions
 from stream_emo.evaluation.result import Result
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.progress import NO_PROGRESS, Progress, track
 from stream_emo.training.corpora import Sentence
 from stream_emo.training.datasets import Data, written
-from stream_emo.types import EMOTIONS, Estimate
+from stream_emo.types import Estimate
 
 _BATCH = 256
 _THRESHOLDS = np.arange(0.05, 0.96, 0.01)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
-from stream_emo.types import EMOTIONS
+from stream_emo.events import EMOTIONS
 
 TEXT_ENCODER = "all-MiniLM-L6-v2"
 FEATURES = 4

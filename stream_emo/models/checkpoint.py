@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.fusion.network_config import FEATURES, TEXT_ENCODER, NetworkConfig
 from stream_emo.fusion.onnx_network import OnnxNetwork, export
-from stream_emo.types import EMOTIONS
 
 if TYPE_CHECKING:
     from stream_emo.fusion.network import FusionNetwork

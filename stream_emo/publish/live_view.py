@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from stream_emo.types import EMOTIONS, Device, Event, Failure, Lost, Score, Start, Stats
+from stream_emo.events import EMOTIONS, Device, Error, Event, Gap, Score, Start, Stats
 
 COLOURS = {
     "neutral": "white",
@@ -61,11 +61,11 @@ class LiveView:
                 self._source = event.source
             case Score():
                 self._take(event)
-            case Lost():
+            case Gap():
                 self._note(f"{event.end - event.start:.2f} s of audio lost ({event.reason})", "yellow")
             case Device():
                 self._note(f"{event.name}: {event.state}", "green" if event.state == "opened" else "yellow")
-            case Failure():
+            case Error():
                 self._note(event.message, "red")
 
     def refresh(self) -> None:
@@ -76,7 +76,7 @@ class LiveView:
         parts: list[RenderableType] = [self._header(stats), self._bars(), self._traces(), self._transcript()]
         parts += self._notes
         counts = f"{stats.utterances} utterances, {stats.scores} scores"
-        left_out = stats.shed_scores + stats.shed_texts
+        left_out = stats.skipped_scores + stats.skipped_transcripts
         shed = f", {left_out} left out" if left_out else ""
         return Panel(
             Group(*parts), title="stream_emo", subtitle=f"{counts}{shed} · Ctrl-C ends", border_style="dim"

@@ -1,175 +1,214 @@
-"""Whose turn it is: many sessions, few cores."""
+"""Many sessions, few cores: a worker pool that runs the most urgent step first.
+
+A session has no threads. Its stages are generators that yield a `Step` wherever a model has to be run, and
+anything else as output; whoever drives the generator runs the step and sends its result back. `run_inline`
+drives one on the calling thread, `Scheduler` runs the steps of all sessions on as many workers as there are
+cores. Steps of the same kind that wait together are run as one batch.
+"""
 
 from __future__ import annotations
 
 import heapq
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from enum import Enum
 from itertools import count
-from typing import Generic, TypeVar
+from typing import Any, TypeVar, cast
 
-Ask = TypeVar("Ask")
-Answer = TypeVar("Answer")
-Kind = TypeVar("Kind", bound=Hashable)
+from stream_emo.errors import PipelineError, StuckError
+
+T = TypeVar("T")
 
 
-class Urgency(Enum):
-    """What goes first: how many seconds it may wait longer than what is most urgent. So nothing starves."""
+class Priority(Enum):
+    """How many seconds a step may wait longer than the most urgent one, so that nothing starves."""
 
+    INTAKE = -0.01
+    """Voice activity detection of what has arrived: cheap, and everything else depends on it."""
     ENDPOINT = 0.0
-    """Somebody has stopped speaking, and waits for an answer."""
-    VOICE = 0.5
-    """A live score from the voice."""
-    WORDS = 1.0
-    """Partial words."""
-    LEFT = 30.0
-    """What is left to say of somebody who has hung up."""
+    """An utterance is over, and its final score is waited for."""
+    AUDIO = 0.5
+    """A live score from the audio modality."""
+    TEXT = 1.0
+    """A partial transcript."""
+    BACKGROUND = 30.0
+    """What is left of a session whose source was stopped."""
 
 
-class Turns:
-    """So many pieces of work at a time: whichever is due first, that is, came first and is most urgent."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One call of a model that a stage waits for."""
 
-    def __init__(self, at_once: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.at_once = at_once
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._free = at_once
-        self._waiting: list[tuple[float, int, Ticket]] = []
-        self._numbers = count()
+    function: Callable[[Sequence[Any]], Sequence[Any]]
+    """Gives one result for each argument."""
+    argument: Any
+    priority: Priority
+    owner: object
+    """The session that waits for it."""
+    after: tuple[Future[Any], ...] = ()
+    """What has to be loaded first; a worker does not wait for it."""
+    batch_key: Hashable | None = None
+    """Steps with equal keys and priorities may be run in one call; None: alone."""
+    max_batch: int = 1
 
-    @contextmanager
-    def turn(self, urgency: Urgency, ticket: Ticket | None = None) -> Iterator[bool]:
-        """Waits for a turn, and ends it with the block. Gives False, and no turn, when the `ticket` was
-        withdrawn."""
-        ticket = ticket or Ticket()
-        with self._lock:
-            if ticket.withdrawn:
-                ticket.called.set()
-            elif self._free:
-                self._free -= 1
-                ticket.called.set()
-            else:
-                due = self._clock() + urgency.value
-                heapq.heappush(self._waiting, (due, next(self._numbers), ticket))
+    def run(self) -> Any:
+        """Run the step on the calling thread and return its result."""
+        for loading in self.after:
+            loading.result()
+        (result,) = self.function([self.argument])
+        return result
+
+
+Stage = Generator[Step | T, Any, None]
+"""A generator that yields steps, whose results are sent back, and outputs of type T."""
+
+
+def call(
+    function: Callable[[], T], priority: Priority, owner: object, after: Sequence[Future[Any]] = ()
+) -> Generator[Step, Any, T]:
+    """Yield one step that calls `function`, and return its result: `result = yield from call(...)`."""
+    result = yield Step(lambda arguments: [function()], None, priority, owner, tuple(after))
+    return cast(T, result)
+
+
+def run_inline(stage: Stage[T]) -> Iterator[T]:
+    """Drive a stage on the calling thread and yield its outputs."""
+    result: Any = None
+    while True:
         try:
-            ticket.called.wait()
-        except BaseException:
-            # Interrupted: whether it was called meanwhile is for the next line to find out.
-            if not self.withdraw(ticket):
-                self._hand_over()
-            raise
-        if ticket.withdrawn:
-            yield False
+            output = stage.send(result)
+        except StopIteration:
             return
-        try:
-            yield True
-        finally:
-            self._hand_over()
-
-    @property
-    def crowded(self) -> bool:
-        """Whether somebody waits: never one session alone, which has at most one piece of work besides."""
-        with self._lock:
-            return any(not ticket.withdrawn for _, _, ticket in self._waiting)
-
-    def withdraw(self, ticket: Ticket) -> bool:
-        """Whoever waits with it need not wait any longer. False when it was called before."""
-        with self._lock:
-            if ticket.called.is_set():
-                return False
-            ticket.withdrawn = True
-            ticket.called.set()
-            return True
-
-    def _hand_over(self) -> None:
-        with self._lock:
-            while self._waiting:
-                ticket = heapq.heappop(self._waiting)[2]
-                if not ticket.withdrawn:
-                    # Handed over, so that nobody slips in between.
-                    ticket.called.set()
-                    return
-            self._free += 1
+        if isinstance(output, Step):
+            result = output.run()
+        else:
+            result = None
+            yield output
 
 
-class Ticket:
-    """A place in the queue for a turn."""
-
-    def __init__(self) -> None:
-        self.called = threading.Event()
-        """The waiting is over."""
-        self.withdrawn = False
+Done = Callable[[Any, "BaseException | None"], None]
+"""Takes the result of a step, or the exception that it raised; called on the worker, must not block."""
 
 
-class Batches(Generic[Ask, Answer, Kind]):
-    """Work that costs less together: whoever's turn it is does it for all who wait for the same kind.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    step: Step
+    done: Done
 
-    Nobody waits for a batch to fill: a single session does its own work at once.
+
+class Scheduler:
+    """A pool of workers that runs steps in the order of their due times. Thread-safe.
+
+    A step is due at its arrival plus the seconds of its priority. Workers are started with the first step and
+    end with `close`.
     """
 
-    def __init__(
-        self, turns: Turns, work: Callable[[Sequence[Ask], Kind], Sequence[Answer]], most: int
-    ) -> None:
-        """`work` gives an answer for each of one kind, whatever shares the batch, `most` at a time."""
-        self._turns = turns
-        self._work = work
-        self._most = most
-        self._lock = threading.Lock()
-        self._waiting: list[_Request[Ask, Answer, Kind]] = []
+    def __init__(self, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.workers = workers
+        self._clock = clock
+        self._available = threading.Condition()
+        self._waiting: list[tuple[float, int, _Entry]] = []
+        self._numbers = count()
+        self._threads: list[threading.Thread] = []
+        self._closed = False
 
-    def ask(self, ask: Ask, kind: Kind, urgency: Urgency) -> Answer:
-        """The answer; only what is of the same `kind` and urgency is done together. Raises what it raised."""
-        mine: _Request[Ask, Answer, Kind] = _Request(ask, kind, urgency)
-        with self._lock:
-            self._waiting.append(mine)
-        with self._turns.turn(urgency, mine.ticket) as called:
-            if called:
-                self._run(self._take(mine))
-        mine.done.wait()
-        if mine.failure is not None:
-            raise mine.failure
-        return mine.answer[0]
+    def submit(self, step: Step, done: Done) -> None:
+        """Run `step` on a worker as soon as it is due and loaded, then call `done`.
 
-    def _take(self, mine: _Request[Ask, Answer, Kind]) -> list[_Request[Ask, Answer, Kind]]:
-        """It and others like it; none if somebody else has taken it."""
-        with self._lock:
-            if mine not in self._waiting:
-                return []
-            self._waiting.remove(mine)
-            alike = [request for request in self._waiting if request.alike(mine)][: self._most - 1]
-            for request in alike:
-                self._waiting.remove(request)
-            return [mine, *alike]
-
-    def _run(self, batch: Sequence[_Request[Ask, Answer, Kind]]) -> None:
-        if not batch:
+        After `close`, `done` is called at once with a `PipelineError`.
+        """
+        entry = _Entry(step, done)
+        due = self._clock() + step.priority.value
+        pending = [loading for loading in step.after if not loading.done()]
+        if pending:
+            # Each goes on to the next, so that the step is queued once, when the last of them is there.
+            pending[0].add_done_callback(lambda _: self.submit(step, done))
             return
-        try:
-            answers = self._work([request.ask for request in batch], batch[0].kind)
-            for request, answer in zip(batch, answers, strict=True):
-                request.answer.append(answer)
-        except BaseException as error:
-            for request in batch:
-                request.failure = error  # For everyone who waits for it.
-        finally:
-            for request in batch:
-                request.done.set()
-                self._turns.withdraw(request.ticket)
+        with self._available:
+            if not self._closed:
+                heapq.heappush(self._waiting, (due, next(self._numbers), entry))
+                if len(self._threads) < self.workers:
+                    self._start_worker()
+                self._available.notify()
+                return
+        done(None, PipelineError("the engine is closed"))
+
+    def contended(self, owner: object) -> bool:
+        """Return whether model steps of other sessions than `owner` wait for a worker."""
+        with self._available:
+            return any(
+                entry.step.owner is not owner and entry.step.priority is not Priority.INTAKE
+                for _, _, entry in self._waiting
+            )
+
+    def close(self, timeout: float | None = None) -> None:
+        """End the workers after their current steps; steps that still wait fail.
+
+        Raises:
+            StuckError: a worker did not end within `timeout` s.
+        """
+        with self._available:
+            self._closed = True
+            left = [entry for _, _, entry in self._waiting]
+            self._waiting.clear()
+            self._available.notify_all()
+        for entry in left:
+            entry.done(None, PipelineError("the engine was closed while a session was running"))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        stuck = [thread.name for thread in self._threads if thread.is_alive()]
+        if stuck and not self.on_worker():
+            raise StuckError(f"did not end in time: {', '.join(stuck)}")
+
+    def on_worker(self) -> bool:
+        """Return whether the calling thread is one of the workers."""
+        return threading.current_thread() in self._threads
+
+    def _start_worker(self) -> None:
+        name = f"stream_emo-worker-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._available:
+                while not self._waiting and not self._closed:
+                    self._available.wait()
+                if self._closed:
+                    return
+                batch = self._take()
+            _run(batch)
+
+    def _take(self) -> list[_Entry]:
+        """Remove the step that is due first and those that may share its call, with the lock held."""
+        first = heapq.heappop(self._waiting)[2]
+        step = first.step
+        if step.batch_key is None or step.max_batch == 1:
+            return [first]
+        alike = [
+            item
+            for item in sorted(self._waiting)
+            if (item[2].step.batch_key, item[2].step.priority) == (step.batch_key, step.priority)
+        ][: step.max_batch - 1]
+        if alike:
+            taken = {number for _, number, _ in alike}
+            self._waiting = [item for item in self._waiting if item[1] not in taken]
+            heapq.heapify(self._waiting)
+        return [first, *(entry for _, _, entry in alike)]
 
 
-class _Request(Generic[Ask, Answer, Kind]):
-    def __init__(self, ask: Ask, kind: Kind, urgency: Urgency) -> None:
-        self.ask = ask
-        self.kind = kind
-        self.urgency = urgency
-        self.ticket = Ticket()
-        self.done = threading.Event()
-        self.answer: list[Answer] = []
-        self.failure: BaseException | None = None
-
-    def alike(self, other: _Request[Ask, Answer, Kind]) -> bool:
-        """Whether they may be done together: nobody's haste should wait for who has time."""
-        return (self.kind, self.urgency) == (other.kind, other.urgency)
+def _run(batch: Sequence[_Entry]) -> None:
+    try:
+        results = batch[0].step.function([entry.step.argument for entry in batch])
+    except BaseException as error:
+        for entry in batch:
+            entry.done(None, error)  # Each session raises it to its own owner.
+        return
+    for entry, result in zip(batch, results, strict=True):
+        entry.done(result, None)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
 from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.perception.text_encoder import Pieces
@@ -18,7 +19,6 @@ from stream_emo.training.corpora.registry import CORPORA, TEXT_CORPORA
 from stream_emo.training.examples import Texts, Voices, spoken
 from stream_emo.training.features import texts, voices
 from stream_emo.training.labels import target
-from stream_emo.types import EMOTIONS
 
 
 @dataclass(frozen=True, slots=True)

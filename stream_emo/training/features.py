@@ -38,7 +38,14 @@ from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.text_encoder import Passage, Pieces, TextEncoder
 from stream_emo.runtime import onnx_graph as graph_module
 from stream_emo.training.corpora import Clip, Sentence
-from stream_emo.types import SAMPLE_RATE, AudioTokens, Chunk, Samples, SpeechEnd, SpeechStart
+from stream_emo.types import (
+    SAMPLE_RATE,
+    AudioTokens,
+    Chunk,
+    Samples,
+    SpeechEnd,
+    SpeechStart,
+)
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.types import EMOTIONS
+from stream_emo.events import EMOTIONS
 
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 """The labels of RAVDESS, in the order of the codes 01 to 08 in its file names."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from stream_emo.config import FusionConfig
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.calibration import fit_temperature
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
@@ -23,7 +24,6 @@ from stream_emo.training.encoders import taught_voice
 from stream_emo.training.examples import Sampler, Voices
 from stream_emo.training.features import endings
 from stream_emo.training.loop import Recipe, fit, predict
-from stream_emo.types import EMOTIONS
 
 LEFT_OUT = ("ravdess", "nemo")
 """The corpora that are left out in turn: those with many emotions of each speaker."""

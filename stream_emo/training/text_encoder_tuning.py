@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stream_emo.events import EMOTIONS
 from stream_emo.perception.text_encoder import TEXT_FEATURES, Encodable, Passage, PieceReader
 from stream_emo.progress import NO_PROGRESS, Progress, track
 from stream_emo.training.corpora import Sentence
 from stream_emo.training.labels import target
-from stream_emo.types import EMOTIONS
 
 TEXT_TUNING_VERSION = 2
 """Raise it when the same sentences, hyperparameters and seed give other weights: adapters kept on disk are

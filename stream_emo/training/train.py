@@ -10,6 +10,7 @@ import numpy as np
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.calibration import cross_entropy, fit_temperature
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
@@ -23,7 +24,6 @@ from stream_emo.training.examples import Example, Sampler, subset
 from stream_emo.training.left_out import heard, readers, temperature_of_strangers, voice_corpora
 from stream_emo.training.loop import Evidence, Recipe, fit, predict
 from stream_emo.training.text_encoder_tuning import TextHyperparameters, read_head
-from stream_emo.types import EMOTIONS
 
 HELD_OUT = ("23", "24", "EB0")
 """Speakers (RAVDESS, RAVDESS, nEMO) that the network does not learn from; calibration is done with them."""

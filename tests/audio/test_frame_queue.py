@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.audio.frame_queue import FrameBlock, FrameGap, FrameQueue, Frames, samples_after
+from stream_emo.events import GapReason
 from stream_emo.runtime.bounded_queue import Closed
-from stream_emo.types import GapReason
 
 
 def frames(count: int, channels: int = 1) -> Frames:

@@ -23,7 +23,14 @@ from stream_emo.audio.microphone import Microphone
 from stream_emo.audio.portaudio import InputDevice, Receive, UnsupportedError, choose
 from stream_emo.config import AudioConfig
 from stream_emo.errors import DeviceError
-from stream_emo.types import SAMPLE_RATE, Chunk, DeviceChange, Gap, Samples, SourceItem
+from stream_emo.types import (
+    SAMPLE_RATE,
+    Chunk,
+    DeviceChange,
+    Gap,
+    Samples,
+    SourceItem,
+)
 from tests.pulse import PulseServer
 
 RATE = 16_000

@@ -88,7 +88,7 @@ def test_a_file_gives_json_lines_and_nothing_on_stderr() -> None:
     assert result.stderr == b""
     out = events(result.stdout)
     assert out[0]["type"] == "start"
-    assert out[0]["schema"] == 1
+    assert out[0]["schema"] == 2
     assert out[-1]["type"] == "stop"
     texts = " ".join(event["text"] or "" for event in out if event["type"] == "score" and event["final"])
     assert "meeting" in texts
@@ -380,4 +380,4 @@ def test_train_from_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
     output = str(tmp_path / "out")
     result = stream_emo("train", str(tmp_path / "my.csv"), "--init", str(tmp_path), "--output", output)
     assert result.returncode in (1, 2)
-    assert "no fusion network here" in one_line(result)
+    assert "not a checkpoint" in one_line(result)

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from stream_emo.config import FusionConfig
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import Fuser, FusionSession
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
-from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens, Estimate, TextTokens
+from stream_emo.types import SAMPLE_RATE, AudioTokens, Estimate, TextTokens
 
 AUDIO, TEXT = 12, 8
 END = 4 * SAMPLE_RATE

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.rolling import RollingState
-from stream_emo.types import EMOTIONS, SAMPLE_RATE, Estimate
+from stream_emo.types import SAMPLE_RATE, Estimate
 
 
 def sure(emotion: str, valence: float = 0.0) -> Estimate:

@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
+from stream_emo.events import EMOTIONS, Event, Failure, Lost, Score, Start, Stop
 from stream_emo.publish.json_lines import TYPES, JsonLines, to_json
-from stream_emo.types import EMOTIONS, Event, Failure, Lost, Score, Start, Stop
 from tests.events import STATS, make_score
 
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
+from stream_emo.events import Device, Event, Failure, Lost, Speech, Start
 from stream_emo.publish.live_view import LiveView
-from stream_emo.types import Device, Event, Failure, Lost, Speech, Start
 from tests.events import STATS, make_score
 
 

@@ -2,179 +2,144 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import pytest
 
 from stream_emo.config import PublishConfig
+from stream_emo.events import Event, Speech
 from stream_emo.publish.publisher import Publisher
-from stream_emo.types import Event, Failure, Silence, Speech, Start, Stop
-from tests.events import STATS
-
-START = Start("s", "2026-01-01T00:00:00+00:00", "test")
-STOP = Stop("end", STATS)
+from tests.events import ENVELOPE, START, STOP
 
 
 def speech(number: int) -> Speech:
-    return Speech(number, float(number))
+    return Speech(**ENVELOPE, utterance=number)
 
 
-@pytest.fixture
-def live() -> Iterator[Publisher]:
-    publisher = Publisher(PublishConfig(queue=3), live=True)
-    yield publisher
-    assert publisher.close(5) == []
+def publisher(*, live: bool) -> Publisher:
+    return Publisher(PublishConfig(queue=3), live=live)
 
 
-@pytest.fixture
-def waiting() -> Iterator[Publisher]:
-    publisher = Publisher(PublishConfig(queue=3), live=False)
-    yield publisher
-    publisher.stop_waiting()
-    assert publisher.close(5) == []
+def utterances(events: Sequence[Event]) -> list[int]:
+    return [event.utterance for event in events if isinstance(event, Speech)]
 
 
-def test_everybody_gets_everything_in_order(live: Publisher) -> None:
-    one, two = live.events(), live.events()
-    events: list[Event] = [START, speech(0), Silence(0, 1.0), STOP]
-    for event in events:
-        live.publish(event)
-    live.finish()
-    assert list(one) == events
-    assert list(two) == events
+def test_every_reader_gets_every_event_with_the_same_numbers() -> None:
+    one = publisher(live=True)
+    readers = [one.events(), one.events()]
+    for event in (START, speech(0), STOP):
+        one.publish(event)
+    one.finish()
+    first, second = map(list, readers)
+    assert first == second
+    assert [event.seq for event in first] == [0, 1, 2]
+    assert [type(event) for event in first] == [type(START), Speech, type(STOP)]
 
 
-def test_who_comes_late_still_gets_the_start_first(live: Publisher) -> None:
-    live.publish(START)
-    live.publish(speech(0))
-    late = live.events()
-    live.publish(speech(1))
-    live.finish()
-    assert list(late) == [START, speech(1)]
-    assert list(live.events()) == [START]
+def test_a_late_reader_still_gets_the_start_first() -> None:
+    one = publisher(live=True)
+    one.publish(START)
+    one.publish(speech(0))
+    late = one.events()
+    one.publish(speech(1))
+    one.finish()
+    assert [event.seq for event in late] == [0, 2]
+    assert [event.seq for event in one.events()] == [0]
 
 
-def test_a_live_session_never_waits_and_counts_what_the_slow_missed(live: Publisher) -> None:
-    slow = live.events()
-    live.publish(START)
+def test_a_live_session_drops_the_oldest_events_and_counts_them() -> None:
+    one = publisher(live=True)
+    slow = one.events()
+    one.publish(START)
     for number in range(10):
-        live.publish(speech(number))
-    live.publish(STOP)
-    live.finish()
-    assert list(slow) == [START, speech(7), speech(8), speech(9), STOP]
-    assert live.missed == 7
+        assert one.has_room
+        one.publish(speech(number))
+    one.publish(STOP)
+    one.finish()
+    received = list(slow)
+    assert utterances(received) == [7, 8, 9]
+    assert [event.seq for event in received] == [0, 8, 9, 10, 11], "the hole in the numbers tells"
+    assert one.dropped == 7
 
 
-def test_a_session_that_can_wait_loses_nothing(waiting: Publisher) -> None:
-    slow = waiting.events()
+def test_a_session_that_can_wait_is_told_when_there_is_room() -> None:
+    one = publisher(live=False)
+    told: list[bool] = []
+    one.on_room = lambda: told.append(one.has_room)
+    slow = one.events()
+    for number in range(4):
+        one.publish(speech(number))
+    assert not one.has_room, "more than the queue holds; what is under way still fits"
+    assert [slow.get(timeout=0) for _ in range(2)] != [None, None]
+    assert told == [False, True]
+    one.finish()
+    assert utterances(list(slow)) == [2, 3]
+    assert one.dropped == 0
 
-    def publish() -> None:
-        for number in range(50):
-            waiting.publish(speech(number))
-        waiting.finish()
 
-    thread = threading.Thread(target=publish)
-    thread.start()
-    assert list(slow) == [speech(number) for number in range(50)]
-    thread.join(5)
-    assert waiting.missed == 0
-
-
-def test_leaving_a_subscription_frees_a_session_that_waits_for_it(waiting: Publisher) -> None:
-    idle = waiting.events()
-
-    def publish() -> None:
-        for number in range(10):
-            waiting.publish(speech(number))
-
-    thread = threading.Thread(target=publish)
-    thread.start()
+def test_unsubscribing_makes_room() -> None:
+    one = publisher(live=False)
+    woken = threading.Event()
+    one.on_room = woken.set
+    idle = one.events()
+    for number in range(4):
+        one.publish(speech(number))
     idle.close()
-    thread.join(5)
-    assert not thread.is_alive()
+    assert woken.is_set()
+    one.publish(speech(9))
+    assert one.has_room
 
 
-def test_callbacks_run_on_one_thread_that_is_not_the_publisher_s(live: Publisher) -> None:
-    seen: list[tuple[str, object, bool]] = []
-    for name in ("one", "two"):
-        live.subscribe(
-            lambda event, name=name: seen.append((name, event, live.in_callback())),  # type: ignore[misc]
-            of=Speech,
-        )
-    live.publish(START)
-    live.publish(speech(0))
-    assert live.close(5) == []
-    assert seen == [("one", speech(0), True), ("two", speech(0), True)]
-    assert not live.in_callback()
+def test_a_session_that_closes_waits_no_longer() -> None:
+    one = publisher(live=False)
+    reader = one.events()
+    for number in range(4):
+        one.publish(speech(number))
+    one.stop_waiting()
+    assert one.has_room
+    one.finish()
+    one.publish(speech(9))
+    assert utterances(list(reader)) == [0, 1, 2, 3]
 
 
-def test_a_failing_callback_is_detached_and_reported_and_the_others_go_on(live: Publisher) -> None:
-    events, good = live.events(), []
-
-    def broken(event: Speech) -> None:
-        raise KeyError("no such\nthing")
-
-    live.subscribe(broken, of=Speech)
-    live.subscribe(good.append, of=Speech)
-    live.publish(speech(0))
-    failure = speech(0)
-    received = [events.get(timeout=5), events.get(timeout=5)]
-    live.publish(speech(1))
-    assert live.close(5) == []
-    assert good == [speech(0), speech(1)]
-    assert received[0] == failure
-    assert isinstance(received[1], Failure)
-    assert not received[1].fatal
-    assert "broken detached: KeyError: 'no such" in received[1].message
-    assert "\n" not in received[1].message
+def test_numbers_have_no_holes_when_many_threads_publish() -> None:
+    one = publisher(live=False)
+    reader = one.events()
+    threads = [
+        threading.Thread(target=lambda: [one.publish(speech(n)) for n in range(100)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    one.finish()
+    assert [event.seq for event in reader] == list(range(400))
 
 
-def test_unsubscribing_ends_the_calls(live: Publisher) -> None:
-    seen: list[Speech] = []
-    stop = live.subscribe(seen.append, of=Speech)
-    stop()
-    stop()
-    live.publish(speech(0))
-    live.close(5)
-    assert seen == []
+def test_asynchronous_iteration_wakes_without_polling() -> None:
+    one = publisher(live=True)
 
+    def publish() -> None:
+        for number in range(3):
+            one.publish(speech(number))
+        one.finish()
 
-def test_a_callback_that_never_returns_is_named() -> None:
-    publisher = Publisher(PublishConfig(queue=3), live=True)
-    release, entered = threading.Event(), threading.Event()
-
-    def stubborn(event: Speech) -> None:
-        entered.set()
-        release.wait()
-
-    publisher.subscribe(stubborn, of=Speech)
-    publisher.publish(speech(0))
-    assert entered.wait(5)
-    assert [thread.name for thread in publisher.close(0.01)] == ["stream_emo-dispatch"]
-    release.set()
-    assert publisher.close(5) == []
-
-
-def test_asynchronous_iteration_wakes_without_polling(live: Publisher) -> None:
     async def collect() -> list[Event]:
-        events = live.events()
+        events = one.events()
         publishing = asyncio.get_running_loop().run_in_executor(None, publish)
         got = [event async for event in events]
         await publishing
         return got
 
-    def publish() -> None:
-        for number in range(3):
-            live.publish(speech(number))
-        live.finish()
-
-    assert asyncio.run(collect()) == [speech(0), speech(1), speech(2)]
+    assert utterances(asyncio.run(collect())) == [0, 1, 2]
 
 
-def test_a_cancelled_asynchronous_reader_leaves_nothing_behind(live: Publisher) -> None:
+def test_a_cancelled_asynchronous_reader_leaves_nothing_behind() -> None:
+    one = publisher(live=True)
+
     async def cancelled() -> None:
         async def read() -> None:
-            async for _ in live.events():
+            async for _ in one.events():
                 pass
 
         task = asyncio.create_task(read())
@@ -184,4 +149,4 @@ def test_a_cancelled_asynchronous_reader_leaves_nothing_behind(live: Publisher) 
             await task
 
     asyncio.run(cancelled())
-    live.publish(speech(0))
+    one.publish(speech(0))

@@ -1,201 +1,206 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from stream_emo.runtime.scheduler import Batches, Ticket, Turns, Urgency
-
-
-def queue_up(turns: Turns, order: list[str], name: str, urgency: Urgency) -> threading.Thread:
-    """A thread that waits for its turn, once it does."""
-
-    def work() -> None:
-        with turns.turn(urgency):
-            order.append(name)
-
-    waiting = len(turns._waiting)
-    thread = threading.Thread(target=work)
-    thread.start()
-    while len(turns._waiting) == waiting:
-        time.sleep(0.001)
-    return thread
+from stream_emo.errors import PipelineError, StuckError
+from stream_emo.runtime.scheduler import Priority, Scheduler, Stage, Step, call, run_inline
 
 
-def test_the_most_urgent_goes_first_and_equals_in_order() -> None:
-    turns, order = Turns(1), list[str]()
-    with turns.turn(Urgency.WORDS):
-        threads = [
-            queue_up(turns, order, name, urgency)
-            for name, urgency in (
-                ("words", Urgency.WORDS),
-                ("voice", Urgency.VOICE),
-                ("end 1", Urgency.ENDPOINT),
-                ("end 2", Urgency.ENDPOINT),
-                ("voice 2", Urgency.VOICE),
-            )
-        ]
-        assert order == []
-    for thread in threads:
-        thread.join(timeout=10)
-    assert order == ["end 1", "end 2", "voice", "voice 2", "words"]
-
-
-def test_who_has_waited_long_goes_before_what_is_more_urgent() -> None:
-    moments = iter([0.0, 0.0, 0.4, 0.6])
-    turns, order = Turns(1, clock=lambda: next(moments)), list[str]()
-    with turns.turn(Urgency.ENDPOINT):
-        threads = [
-            queue_up(turns, order, name, urgency)
-            for name, urgency in (
-                ("left", Urgency.LEFT),
-                ("voice", Urgency.VOICE),
-                ("end 1", Urgency.ENDPOINT),
-                ("end 2", Urgency.ENDPOINT),
-            )
-        ]
-    for thread in threads:
-        thread.join(timeout=10)
-    assert order == ["end 1", "voice", "end 2", "left"]
-
-
-def test_it_is_crowded_while_somebody_waits() -> None:
-    turns = Turns(1)
-    with turns.turn(Urgency.VOICE):
-        assert not turns.crowded
-        waiting = queue_up(turns, [], "other", Urgency.VOICE)
-        assert turns.crowded
-    waiting.join(timeout=10)
-    assert not turns.crowded
-
-
-@pytest.mark.parametrize("at_once", [1, 2, 3])
-def test_never_more_at_once(at_once: int) -> None:
-    turns = Turns(at_once)
-    lock, now, most = threading.Lock(), 0, 0
-
-    def work() -> None:
-        nonlocal now, most
-        for _ in range(20):
-            with turns.turn(Urgency.VOICE):
-                with lock:
-                    now += 1
-                    most = max(most, now)
-                time.sleep(0.0001)
-                with lock:
-                    now -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert now == 0
-    assert most == at_once
-
-
-def test_a_failure_ends_the_turn() -> None:
-    turns = Turns(1)
-    with pytest.raises(RuntimeError), turns.turn(Urgency.VOICE):
-        raise RuntimeError
-    with turns.turn(Urgency.VOICE):
-        pass
-
-
-class Squares:
-    """Work that remembers what was done together."""
-
+class Clock:
     def __init__(self) -> None:
-        self.batches: list[tuple[list[int], str]] = []
+        self.now = 0.0
 
-    def __call__(self, asks: Sequence[int], kind: str) -> list[int]:
-        self.batches.append((list(asks), kind))
-        if 13 in asks:
-            raise ValueError("13")
-        return [ask * ask for ask in asks]
+    def __call__(self) -> float:
+        return self.now
 
 
-def asked(asks: list[tuple[int, str]], most: int = 3) -> tuple[Squares, dict[int, int | str]]:
-    """Who asks while the only turn is taken: the work that was done, and each answer or failure."""
-    turns, squares = Turns(1), Squares()
-    batches: Batches[int, int, str] = Batches(turns, squares, most)
-    answers: dict[int, int | str] = {}
+class Blocked:
+    """A scheduler with one worker, which is held up until `release`, so that everything else has to wait."""
 
-    def ask(number: int, kind: str) -> None:
-        try:
-            answers[number] = batches.ask(number, kind, Urgency.ENDPOINT)
-        except ValueError as error:
-            answers[number] = str(error)
+    def __init__(self, workers: int = 1) -> None:
+        self.clock = Clock()
+        self.scheduler = Scheduler(workers, self.clock)
+        self.order: list[Any] = []
+        self.finished = threading.Semaphore(0)
+        self._go = threading.Event()
+        entered = threading.Semaphore(0)
 
-    threads = []
-    with turns.turn(Urgency.VOICE):
-        for waiting, (number, kind) in enumerate(asks, 1):
-            threads.append(threading.Thread(target=ask, args=(number, kind)))
-            threads[-1].start()
-            while len(turns._waiting) < waiting:
-                time.sleep(0.001)
-    for thread in threads:
-        thread.join(timeout=10)
-    return squares, answers
+        def hold() -> None:
+            entered.release()
+            assert self._go.wait(10)
 
+        for _ in range(workers):
+            self.scheduler.submit(one(hold), lambda result, error: None)
+        for _ in range(workers):
+            assert entered.acquire(timeout=10)
 
-def test_one_alone_is_done_at_once() -> None:
-    squares, answers = asked([(3, "a")])
-    assert (squares.batches, answers) == ([([3], "a")], {3: 9})
+    def submit(self, step: Step) -> None:
+        self.scheduler.submit(step, lambda result, error: self.finished.release())
 
+    def note(self, name: object, priority: Priority, owner: object = None) -> None:
+        self.submit(one(lambda: self.order.append(name), priority, owner))
 
-def test_those_who_wait_are_done_together_if_alike_and_not_too_many() -> None:
-    squares, answers = asked([(number, "ab"[number == 2]) for number in range(6)])
-    assert answers == {number: number * number for number in range(6)}
-    assert squares.batches == [([0, 1, 3], "a"), ([2], "b"), ([4, 5], "a")]
+    def release(self, count: int) -> None:
+        self._go.set()
+        for _ in range(count):
+            assert self.finished.acquire(timeout=10)
 
-
-def test_a_failure_is_everybodys_in_the_batch() -> None:
-    squares, answers = asked([(1, "a"), (13, "a"), (2, "b")])
-    assert answers == {1: "13", 13: "13", 2: 4}
-    assert len(squares.batches) == 2
+    def close(self) -> None:
+        self._go.set()
+        self.scheduler.close(10)
 
 
-def test_whoever_was_served_by_another_waits_for_no_turn() -> None:
-    """The batch is done by the first; a turn that never ends holds up nobody whose answer is there."""
-    turns, squares = Turns(1), Squares()
-    batches: Batches[int, int, str] = Batches(turns, squares, most=3)
-    answers: list[int] = []
-    threads = []
-    for number in (1, 2):
-        ask = threading.Thread(
-            target=lambda number=number: answers.append(batches.ask(number, "a", Urgency.WORDS))
+def one(function: Callable[[], Any], priority: Priority = Priority.ENDPOINT, owner: object = None) -> Step:
+    return Step(lambda arguments: [function()], None, priority, owner)
+
+
+@pytest.fixture
+def blocked() -> Iterator[Blocked]:
+    blocked = Blocked()
+    yield blocked
+    blocked.close()
+
+
+def test_the_most_urgent_step_runs_first_whatever_came_first(blocked: Blocked) -> None:
+    for priority in (Priority.BACKGROUND, Priority.TEXT, Priority.AUDIO, Priority.ENDPOINT, Priority.INTAKE):
+        blocked.note(priority, priority)
+    blocked.release(5)
+    assert blocked.order == sorted(blocked.order, key=lambda priority: priority.value)
+
+
+def test_nothing_starves(blocked: Blocked) -> None:
+    blocked.note("partial transcript", Priority.TEXT)
+    blocked.clock.now = 1.5
+    blocked.note("endpoint", Priority.ENDPOINT)
+    blocked.release(2)
+    assert blocked.order == ["partial transcript", "endpoint"]
+
+
+def test_equal_priorities_keep_their_order(blocked: Blocked) -> None:
+    for number in range(20):
+        blocked.note(number, Priority.AUDIO)
+    blocked.release(20)
+    assert blocked.order == list(range(20))
+
+
+def test_steps_of_one_kind_share_a_call(blocked: Blocked) -> None:
+    calls: list[list[int]] = []
+    results: dict[int, int] = {}
+
+    def double(numbers: Sequence[int]) -> list[int]:
+        calls.append(list(numbers))
+        return [2 * number for number in numbers]
+
+    def note(number: int) -> Callable[[Any, BaseException | None], None]:
+        def done(result: Any, error: BaseException | None) -> None:
+            results[number] = result
+            blocked.finished.release()
+
+        return done
+
+    def batched(number: int, key: str, priority: Priority = Priority.TEXT) -> None:
+        step = Step(double, number, priority, None, batch_key=key, max_batch=3)
+        blocked.scheduler.submit(step, note(number))
+
+    for number in range(4):
+        batched(number, "greedy")
+    batched(10, "beams")
+    batched(11, "greedy", Priority.ENDPOINT)
+    blocked.release(6)
+    assert calls == [[11], [0, 1, 2], [3], [10]], "only equal keys of equal priority, at most max_batch"
+    assert results == {number: 2 * number for number in (0, 1, 2, 3, 10, 11)}
+
+
+def test_a_failure_reaches_everyone_in_the_batch_and_the_worker_goes_on(blocked: Blocked) -> None:
+    errors: list[BaseException | None] = []
+
+    def fail(arguments: Sequence[object]) -> list[object]:
+        raise ZeroDivisionError("boom")
+
+    def done(result: Any, error: BaseException | None) -> None:
+        errors.append(error)
+        blocked.finished.release()
+
+    for _ in range(2):
+        blocked.scheduler.submit(Step(fail, None, Priority.TEXT, None, batch_key="x", max_batch=2), done)
+    blocked.note("next", Priority.BACKGROUND)
+    blocked.release(3)
+    assert [str(error) for error in errors] == ["boom", "boom"]
+    assert blocked.order == ["next"]
+
+
+def test_what_is_still_loading_holds_up_no_worker(blocked: Blocked) -> None:
+    first, second = Future[int](), Future[int]()
+    step = Step(
+        lambda arguments: [blocked.order.append("loaded")], None, Priority.ENDPOINT, None, (first, second)
+    )
+    blocked.submit(step)
+    blocked.note("other", Priority.BACKGROUND)
+    blocked.release(1)
+    assert blocked.order == ["other"]
+    first.set_result(1)
+    second.set_exception(OSError("not there"))
+    assert blocked.finished.acquire(timeout=10), "it runs, and finds out itself what could not be loaded"
+
+
+def test_contention_is_what_models_of_others_wait_for(blocked: Blocked) -> None:
+    mine, other = object(), object()
+    blocked.note("voice activity", Priority.INTAKE, other)
+    blocked.note("mine", Priority.AUDIO, mine)
+    assert not blocked.scheduler.contended(mine)
+    assert blocked.scheduler.contended(other)
+    blocked.release(2)
+    assert not blocked.scheduler.contended(other)
+
+
+def test_closing_fails_what_waits_and_ends_the_workers() -> None:
+    blocked = Blocked(workers=2)
+    errors: list[BaseException | None] = []
+    blocked.scheduler.submit(one(lambda: None), lambda result, error: errors.append(error))
+    with pytest.raises(StuckError, match=r"stream_emo-worker-0, stream_emo-worker-1"):
+        blocked.scheduler.close(0.01)
+    assert isinstance(errors[0], PipelineError)
+    blocked.close()
+    blocked.scheduler.submit(one(lambda: None), lambda result, error: errors.append(error))
+    assert isinstance(errors[1], PipelineError)
+
+
+def test_workers_start_with_the_first_step() -> None:
+    before = threading.active_count()
+    scheduler = Scheduler(3)
+    assert threading.active_count() == before
+    scheduler.close(10)
+
+
+def test_a_stage_runs_inline_and_gets_its_results() -> None:
+    def stage() -> Stage[int]:
+        two = yield from call(lambda: 2, Priority.TEXT, None)
+        yield two
+        yield two + (yield from call(lambda: 40, Priority.TEXT, None))
+
+    outputs: Iterator[int] = run_inline(stage())
+    assert list(outputs) == [2, 42]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.sampled_from(list(Priority)), max_size=30), st.integers(1, 3))
+def test_every_step_is_run_exactly_once(priorities: list[Priority], workers: int) -> None:
+    scheduler = Scheduler(workers)
+    finished = threading.Semaphore(0)
+    seen: list[int] = []
+    for number, priority in enumerate(priorities):
+        scheduler.submit(
+            Step(lambda numbers: list(numbers), number, priority, None, batch_key="all", max_batch=4),
+            lambda result, error: (seen.append(result), finished.release()),  # type: ignore[func-returns-value]
         )
-        threads.append(ask)
-    with turns.turn(Urgency.VOICE):
-        for waiting, thread in enumerate(threads, 1):
-            thread.start()
-            while len(turns._waiting) < waiting:
-                time.sleep(0.001)
-        other = queue_up(turns, [], "later", Urgency.WORDS)
-    for thread in (*threads, other):
-        thread.join(timeout=10)
-    assert sorted(answers) == [1, 4]
-    assert squares.batches == [([1, 2], "a")]
-
-
-def test_a_withdrawn_ticket_is_passed_over() -> None:
-    turns, ticket, got = Turns(1), Ticket(), list[bool]()
-
-    def wait() -> None:
-        with turns.turn(Urgency.ENDPOINT, ticket) as called:
-            got.append(called)
-
-    thread = threading.Thread(target=wait)
-    with turns.turn(Urgency.VOICE):
-        thread.start()
-        while not turns._waiting:
-            time.sleep(0.001)
-        assert turns.withdraw(ticket)
-        thread.join(timeout=10)
-        assert got == [False]
-    with turns.turn(Urgency.VOICE) as called:
-        assert called
-    assert not turns.withdraw(ticket)
+    for _ in priorities:
+        assert finished.acquire(timeout=10)
+    scheduler.close(10)
+    assert sorted(seen) == list(range(len(priorities)))

@@ -9,12 +9,13 @@ import pytest
 import soundfile
 
 from stream_emo.demo import CLIP
+from stream_emo.events import EMOTIONS
 from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.encoders import taught_voice, taught_words
 from stream_emo.training.text_encoder_tuning import TextHyperparameters
-from stream_emo.types import EMOTIONS, SAMPLE_RATE
+from stream_emo.types import SAMPLE_RATE
 
 pytestmark = pytest.mark.weights
 SHORT = AudioHyperparameters(layers=2, epochs=1, batch=2)

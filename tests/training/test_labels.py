@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stream_emo.events import EMOTIONS
 from stream_emo.training.labels import AFFECT, CODES, RAVDESS, merged, target
-from stream_emo.types import EMOTIONS
 
 
 def test_every_label_of_every_corpus_is_one_of_ours() -> None:

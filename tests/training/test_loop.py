@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stream_emo.evaluation.predictions import softmax
+from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
@@ -17,7 +18,7 @@ from stream_emo.training.examples import Sampler, Texts, Voices, spoken, subset
 from stream_emo.training.histories import Histories
 from stream_emo.training.labels import target
 from stream_emo.training.loop import Evidence, Recipe, fit, normalise, predict
-from stream_emo.types import EMOTIONS, SAMPLE_RATE, AudioTokens
+from stream_emo.types import SAMPLE_RATE, AudioTokens
 
 FEATURES, TEXT = 16, 8
 CONFIG = NetworkConfig(audio_features=FEATURES, text_features=TEXT, width=16, heads=2, hidden=8, directions=8)

@@ -1,0 +1,224 @@
+"""The second stage of a session: from encoded passes to published scores.
+
+An utterance is scored from the audio modality at once, then again, with a higher revision, when its
+transcript has been decoded.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from stream_emo import events
+from stream_emo.config import Config
+from stream_emo.events import DECIMALS, Score
+from stream_emo.fusion.fuser import FusionSession
+from stream_emo.models.loaded import Models
+from stream_emo.perception.whisper.model import EncodedAudio
+from stream_emo.perception.whisper.transcriber import Transcriber, Transcription
+from stream_emo.runtime.scheduler import Priority, Stage, Step, call
+from stream_emo.schedule import Pass, TranscriptKind
+from stream_emo.types import (
+    SAMPLE_RATE,
+    AudioTokens,
+    SpeechEnd,
+    TextTokens,
+    Transcript,
+    Word,
+    seconds,
+)
+
+_CONTEXT_UTTERANCES = 8
+"""Utterances whose text is the context in which the text encoder reads the next..."""
+_CONTEXT_S = 60
+"""...if they ended at most so many seconds before it."""
+_MAX_BATCH = 4
+"""Decodings in one batch: they share the product with the vocabulary."""
+
+Age = Callable[[int], float | None]
+"""Gives the milliseconds since the sample at a position arrived; None when it did not arrive in real time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedPass:
+    """A pass with what the encoders made of it."""
+
+    due: Pass
+    encoded: EncodedAudio | None
+    """For the decoder; None where no transcript is wanted."""
+    audio: AudioTokens
+
+
+class Scorer:
+    """Scores the utterances of one session, one after the other."""
+
+    def __init__(
+        self, models: Models, config: Config, *, session: str, channel: int, owner: object, age: Age
+    ) -> None:
+        """Build a scorer; `owner` is what its steps are accounted to, see `runtime.scheduler`."""
+        self._models = models
+        self._fusion: FusionSession = models.fuser.session(config.fusion)
+        self._transcriber = Transcriber(models.whisper) if models.whisper and config.speech.text else None
+        self._session, self._channel = session, channel
+        self._owner, self._age = owner, age
+        self._transcript: Transcript | None = None
+        self._text: TextTokens | None = None
+        self._history: deque[tuple[int, str]] = deque(maxlen=_CONTEXT_UTTERANCES)
+        """Where each earlier utterance ended, and its text."""
+        self._latest: Score | None = None
+        self._revision = 0
+        self.draining = False
+        """Whether the source was stopped, so that other sessions go first; set from any thread."""
+        self.dropped = 0
+        """Samples lost since the start of the session."""
+        self.utterances = 0
+        self.scores = 0
+
+    @property
+    def fusion(self) -> FusionSession:
+        """The state of rolling scores and speaker baseline."""
+        return self._fusion
+
+    def begin(self) -> None:
+        """Begin an utterance, of which nothing is known."""
+        if self._transcriber is not None:
+            self._transcriber.begin()
+        self._transcript = self._text = self._latest = None
+        self._revision = 0
+        self.utterances += 1
+
+    def score(self, item: EncodedPass) -> Stage[Score]:
+        """Yield the scores of one pass: from audio, then with the transcript, if one is wanted."""
+        yield self._fuse(item)
+        if item.encoded is None or self._transcriber is None:
+            return
+        priority = Priority.BACKGROUND if self.draining else item.due.priority
+        if item.due.transcript is TranscriptKind.FINAL:
+            self._transcript = yield from self._decode(self._transcriber.final(item.encoded), priority)
+        else:
+            partial = yield from self._decode(self._transcriber.partial(item.encoded), priority)
+            # A partial transcript that cannot be trusted does not take back the one before it.
+            self._transcript = partial or self._transcript
+        self._text = yield from self._encode_text(item.due.start, priority)
+        yield self._fuse(item)
+
+    def finish(self, end: SpeechEnd) -> Score | None:
+        """Return the final score of the utterance that is over; None when nothing of it was scored."""
+        if self._latest is None:
+            return None
+        final = replace(
+            self._latest,
+            revision=self._revision,
+            final=True,
+            dropped_ms=1000 * _s(self.dropped),
+            latency_ms=_rounded(self._age(end.decided_at)),
+        )
+        self.scores += 1
+        self._fusion.update()
+        if self._transcript is not None:
+            self._history.append((end.end, self._transcript.text))
+        return final
+
+    def _decode(
+        self, transcription: Transcription, priority: Priority
+    ) -> Generator[Step, Any, Transcript | None]:
+        """Give the transcriber the hypotheses it asks for; those of several sessions share a batch."""
+        whisper = self._models.whisper
+        assert whisper is not None, "without a recogniser there is no transcriber"
+        hypothesis: Any = None
+        while True:
+            try:
+                wanted = transcription.send(hypothesis)
+            except StopIteration as stop:
+                transcript: Transcript | None = stop.value
+                return transcript
+            options = wanted.options
+            hypothesis = yield Step(
+                partial(whisper.decode, options=options),
+                wanted.request,
+                priority,
+                self._owner,
+                after=whisper.ready,
+                batch_key=options,
+                max_batch=_MAX_BATCH,
+            )
+
+    def _encode_text(self, start: int, priority: Priority) -> Generator[Step, Any, TextTokens | None]:
+        loading = self._models.text_encoder
+        words = self._transcript.words if self._transcript else ()
+        if not words or loading is None:
+            return None
+        context = self._context(start)
+        return (
+            yield from call(
+                lambda: loading.result().encode(words, context), priority, self._owner, after=(loading,)
+            )
+        )
+
+    def _context(self, position: int) -> str:
+        """Return what was said shortly before `position`."""
+        oldest = position - _CONTEXT_S * SAMPLE_RATE
+        return " ".join(text for end, text in self._history if end >= oldest)
+
+    def _fuse(self, item: EncodedPass) -> Score:
+        due = item.due
+        estimate = self._fusion.fuse(item.audio, self._text, due.end)
+        rolling = self._fusion.roll(due.utterance, estimate, due.start, due.end)
+        transcript = self._transcript
+        self._latest = Score(
+            session=self._session,
+            channel=self._channel,
+            time=_s(due.end),
+            utterance=due.utterance,
+            revision=self._revision,
+            final=False,
+            start=_s(due.start),
+            end=_s(due.end),
+            label=self._fusion.label(estimate),
+            confidence=round(max(estimate.probabilities.values()), DECIMALS),
+            probabilities=_distribution(estimate.probabilities),
+            valence=round(estimate.valence, DECIMALS),
+            arousal=round(estimate.arousal, DECIMALS),
+            rolling=rounded_rolling(rolling),
+            text=transcript.text if transcript else None,
+            words=tuple(map(_published, transcript.words)) if transcript else (),
+            audio_weight=round(estimate.audio_weight, DECIMALS),
+            text_weight=round(estimate.text_weight, DECIMALS),
+            dropped_ms=1000 * _s(self.dropped),
+            latency_ms=_rounded(self._age(due.trigger_position)),
+        )
+        self._revision += 1
+        self.scores += 1
+        return self._latest
+
+
+def rounded_rolling(rolling: events.Rolling) -> events.Rolling:
+    """Return the rolling state with the decimals that are published."""
+    return events.Rolling(
+        _distribution(rolling.probabilities),
+        round(rolling.valence, DECIMALS),
+        round(rolling.arousal, DECIMALS),
+        rolling.label,
+        round(rolling.weight_s, DECIMALS),
+    )
+
+
+def _distribution(probabilities: Any) -> dict[str, float]:
+    return {name: round(value, DECIMALS) for name, value in probabilities.items()}
+
+
+def _published(word: Word) -> events.Word:
+    return events.Word(word.text, _s(word.start), _s(word.end), round(word.probability, DECIMALS))
+
+
+def _s(position: int) -> float:
+    return round(seconds(position), DECIMALS)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DECIMALS)
