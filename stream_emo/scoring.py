@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stream_emo import events
+import stream_emo.events as events
 from stream_emo.config import Config
 from stream_emo.events import DECIMALS, Score
 from stream_emo.fusion.fuser import FusionSession

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from stream_emo import events
+import stream_emo.events as events
 from stream_emo.audio.base import SourceCounts
 from stream_emo.audio.endpointer import Endpointer
 from stream_emo.audio.vad import make_vad
