@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream_emo.bench import workload
-from stream_emo.bench.machine import Spent, spending
+from stream_emo.bench.machine import Spent, spending, usable_cores
 from stream_emo.bench.workload import loaded, run_unpaced
 from stream_emo.config import Config
 from stream_emo.models.registry import WHISPER, find
@@ -46,7 +46,6 @@ def vs_stock(data: Path, progress: Progress) -> VersusBaseline:
     clips = [workload.read(path) for path in workload.single_utterances(data)[: _CLIPS + 1]]
     pairs: list[tuple[Spent, Spent]] = []
     with loaded(Config()) as engine:
-        # After the engine, whose limit on the threads of BLAS would hold for torch, too, if it were there.
         baseline = _baseline_system()
         for samples in track(clips, progress, "vs-stock"):
             with spending() as own:
@@ -89,6 +88,8 @@ def _baseline_system() -> Callable[[Samples], None]:
 
     whisper = faster_whisper(Config())
     torch.manual_seed(0)
+    # torch's default: a limit on the threads of BLAS, which this process may have, is not for the baseline.
+    torch.set_num_threads(len(usable_cores()))
     audio = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(num_labels=_EMOTIONS)).eval()
     distilroberta = RobertaConfig(
         vocab_size=50265, num_hidden_layers=6, max_position_embeddings=514, num_labels=_EMOTIONS

@@ -15,7 +15,7 @@ from stream_emo.bench.hop import hop
 from stream_emo.bench.latency import endpoint, latency
 from stream_emo.bench.machine import machine
 from stream_emo.bench.memory import growth, memory
-from stream_emo.bench.sessions import lifecycle
+from stream_emo.bench.sessions import idle_sessions, lifecycle
 from stream_emo.bench.startup import cold_start, import_time, installed_size
 from stream_emo.bench.streams import overload, streams
 from stream_emo.errors import SourceError
@@ -46,6 +46,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "overload": Benchmark(overload),
     "silence": Benchmark(silence, needs_data=False),
     "growth": Benchmark(growth),
+    "idle-sessions": Benchmark(idle_sessions, needs_data=False),
     "lifecycle": Benchmark(lifecycle, needs_data=False),
     "import": Benchmark(import_time, needs_data=False),
     "installed-size": Benchmark(installed_size, needs_data=False),

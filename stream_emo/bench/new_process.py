@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from stream_emo.errors import PipelineError
 from stream_emo.progress import Progress
+from stream_emo.runtime.process import set_up_process
 
 T = TypeVar("T")
 
@@ -78,6 +79,8 @@ class _SentProgress:
 def _measure(sender: Connection, measure: Callable[..., object], arguments: tuple[object, ...]) -> None:
     # Ctrl-C reaches both processes; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # As the command line does for its own process.
+    set_up_process()
     try:
         sender.send(_Result(measure(*arguments, _SentProgress(sender))))
     except Exception as error:

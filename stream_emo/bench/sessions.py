@@ -3,23 +3,110 @@
 from __future__ import annotations
 
 import gc
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from stream_emo.bench import workload
-from stream_emo.bench.machine import handle_count, resident_bytes, thread_count
+from stream_emo.audio.samples import read
+from stream_emo.bench.machine import handle_count, resident_bytes, spending, thread_count, usable_cores
 from stream_emo.bench.new_process import in_new_process
-from stream_emo.bench.workload import LoopReader, loaded, unpaced
+from stream_emo.bench.workload import LoopReader, faint_noise, loaded, unpaced
 from stream_emo.config import Config
 from stream_emo.demo import CLIP
 from stream_emo.engine import Engine
+from stream_emo.events import Score
 from stream_emo.monitor import Monitor
 from stream_emo.progress import Progress, track
-from stream_emo.types import SAMPLE_RATE, Samples
+from stream_emo.publish.publisher import Publisher
+from stream_emo.publish.sink import CallbackSink
+from stream_emo.types import SAMPLE_RATE, Chunk, Samples
 
 _SESSIONS = 100
+_IDLE_S = 5
 _ROUNDS = 50
 _SETTLED_ROUNDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class IdleSessions:
+    """A process with 100 open sessions in which nobody speaks, models loaded."""
+
+    sessions: int
+    cores: int
+    """Cores that the process may use: the engine has a worker for each."""
+    threads: int
+    """All threads of the process, those of native libraries included."""
+    per_session_mb: float
+    """Resident memory of each session after the first."""
+    cpu_percent: float
+    """Processor time of all sessions together, in percent of one core."""
+
+
+def idle_sessions(progress: Progress) -> IdleSessions:
+    """Measure 100 live sessions, each with a subscriber, in a new process.
+
+    Audio is pushed into them in real time, as a server does: faint noise, in chunks of 1 s.
+    """
+    return in_new_process(_idle, progress=progress)
+
+
+def _idle(progress: Progress) -> IdleSessions:
+    noise = faint_noise(_IDLE_S)
+    with loaded(Config()) as engine:
+        calls = [_Call(engine)]
+        _play(noise, calls, progress, "idle-sessions, first")
+        first = resident_bytes()
+        calls += [_Call(engine) for _ in range(_SESSIONS - 1)]
+        with spending() as spent:
+            _play(noise, calls, progress, "idle-sessions")
+        threads, resident = thread_count(), resident_bytes()
+        for call in calls:
+            call.close()
+    return IdleSessions(
+        sessions=len(calls),
+        cores=len(usable_cores()),
+        threads=threads,
+        per_session_mb=(resident - first) / 2**20 / (_SESSIONS - 1),
+        cpu_percent=100 * spent.cpu_s / spent.wall_s,
+    )
+
+
+class _Call:
+    """A live session with a subscriber, into which audio is pushed."""
+
+    def __init__(self, engine: Engine) -> None:
+        session = engine.session()
+        publisher = Publisher(session.config.publish, live=True)
+        self._pipeline = engine.pipeline(session, publisher, live=True)
+        engine.dispatcher.attach(CallbackSink(_ignore, of=Score), publisher.events(), _raise)
+        self._position = 0
+
+    def push(self, samples: Samples) -> None:
+        """Deliver the samples that came next."""
+        self._pipeline.offer(Chunk(self._position, samples, time.monotonic()))
+        self._position += len(samples)
+
+    def close(self) -> None:
+        """End the call, and wait for its last event."""
+        self._pipeline.finish("closed")
+        self._pipeline.wait()
+
+
+def _play(samples: Samples, calls: list[_Call], progress: Progress, what: str) -> None:
+    """Push the samples into every call, a second of them each second."""
+    for start in track(range(0, len(samples), SAMPLE_RATE), progress, what):
+        due = time.monotonic() + 1
+        for call in calls:
+            call.push(samples[start : start + SAMPLE_RATE])
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def _ignore(score: Score) -> None:
+    """Take a score of a session in which nobody speaks."""
+
+
+def _raise(name: str, error: BaseException) -> None:
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +125,12 @@ class Lifecycle:
 
 
 def lifecycle(progress: Progress) -> Lifecycle:
-    """Measure 50 rounds of 100 sessions in a new process; the models stay loaded."""
+    """Measure 50 rounds of 100 monitors in a new process; the models stay loaded."""
     return in_new_process(_rounds, progress=progress)
 
 
 def _rounds(progress: Progress) -> Lifecycle:
-    second = workload.read(CLIP)[:SAMPLE_RATE]
+    second = read(CLIP)[:SAMPLE_RATE]
     counts: list[tuple[int, int, int]] = []
     with loaded(Config()) as engine:
         for _ in track(range(_ROUNDS), progress, "lifecycle"):
@@ -68,6 +155,7 @@ def _open_and_close(engine: Engine, samples: Samples) -> None:
             for _ in range(_SESSIONS)
         ]
         for monitor in monitors:
+            monitor.subscribe(_ignore)
             monitor.start()
         for monitor in monitors:
             monitor.wait()

@@ -153,10 +153,10 @@ def unpaced(reader: LoopReader) -> Source:
 
 @contextmanager
 def loaded(config: Config) -> Iterator[Engine]:
-    """Give an engine that has loaded all its models."""
-    engine = Engine(config)
-    engine.wait()
-    yield engine
+    """Give an engine that has loaded all its models, and close it after the block."""
+    with Engine(config) as engine:
+        engine.wait()
+        yield engine
 
 
 def follow(monitor: Monitor, seconds: float, progress: Progress, what: str) -> None:

@@ -308,8 +308,8 @@ def bench(
             "--only",
             metavar="BENCHMARKS",
             help="Some of latency, speed, cpu, cold-start, memory, streams (these without --only), vs-stock, "
-            "endpoint, hangover, hop, overload, silence, growth, lifecycle, import, installed-size, "
-            "wer-ravdess, wer-smoke; comma between.",
+            "endpoint, hangover, hop, overload, silence, growth, idle-sessions, lifecycle, import, "
+            "installed-size, wer-ravdess, wer-smoke; comma between.",
         ),
     ] = "",
     vs_stock: Annotated[
