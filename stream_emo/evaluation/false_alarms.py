@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream_emo.bench.workload import read
+from stream_emo.audio.samples import read
 from stream_emo.config import Config
-from stream_emo.evaluation.live import Live, LiveEngine
+from stream_emo.evaluation.clip_scoring import ClipScorer, EngineScorer
 from stream_emo.evaluation.metrics import MetricValue, Rows, bootstrap
 from stream_emo.evaluation.result import Result
 from stream_emo.events import EMOTIONS
@@ -16,16 +16,16 @@ from stream_emo.training.datasets import Data
 _HOUR = 3600.0  # s
 
 
-def false_alarms(source: Data, live: Live | None = None) -> Result:
+def false_alarms(source: Data, scorer: ClipScorer | None = None) -> Result:
     """Labels other than neutral per hour of read speech (LibriSpeech), through the live path.
 
     With the default configuration: the final score of each utterance, where the program does not abstain.
     Only speakers with an odd number: training may use those with an even one.
     """
     clips = [clip for clip in source.librispeech() if int(clip.speaker) % 2]
-    live = live or LiveEngine(Config())
+    scorer = scorer or EngineScorer(Config())
     finals = [
-        live.hear(read(clip.path), None).finals for clip in track(clips, source.progress, "scoring clips")
+        scorer.score(read(clip.path), None).finals for clip in track(clips, source.progress, "scoring clips")
     ]
     hours = np.array([sum(score.end - score.start for score in scores) for scores in finals]) / _HOUR
     labels = [[score.label for score in scores] for scores in finals]

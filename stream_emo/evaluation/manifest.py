@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_emo.bench.workload import read
+from stream_emo.audio.samples import read
 from stream_emo.config import Config
+from stream_emo.evaluation.clip_scoring import ClipScorer, EngineScorer, ScoredClip
 from stream_emo.evaluation.conditions import CODECS
-from stream_emo.evaluation.live import Live, LiveEngine, Take
 from stream_emo.evaluation.predictions import Predictions
 from stream_emo.evaluation.result import Result
 from stream_emo.events import EMOTIONS, Score
@@ -29,7 +29,7 @@ def evaluate_manifest(
     shuffle: bool = False,
     baseline: bool = False,
     codec: str | None = None,
-    live: Live | None = None,
+    scorer: ClipScorer | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Result:
     """Return the metrics over the clips of a manifest, each clip a session of its own.
@@ -43,7 +43,7 @@ def evaluate_manifest(
         shuffle: Take the clips in a random order, always the same, instead of the manifest's.
         baseline: Carry the baseline of a speaker over their clips, in that order; else there is none.
         codec: One of `conditions.CODECS`, by which the clips are coded and decoded first.
-        live: What scores the clips; by default the real models.
+        scorer: What scores the clips; by default the real models.
         progress: Where to report the clips that are done.
 
     Raises:
@@ -55,12 +55,12 @@ def evaluate_manifest(
     clips, notes = _test_split(manifest(path))
     if shuffle:
         random.Random(0).shuffle(clips)
-    takes = _takes(clips, live or LiveEngine(config), baseline, codec, progress)
+    scored = _scored(clips, scorer or EngineScorer(config), baseline, codec, progress)
     speakers = [clip.speaker for clip in clips]
     predictions = Predictions(
         EMOTIONS,
         np.array([EMOTIONS.index(merged(clip.label)) for clip in clips]),
-        np.array([clip_probabilities(take.finals) for take in takes]),
+        np.array([clip_probabilities(each.finals) for each in scored]),
         np.array(speakers),
     )
     silent = len(clips) - int(predictions.scored.sum())
@@ -89,20 +89,19 @@ def clip_probabilities(finals: Sequence[Score]) -> list[float]:
     return [mean(name) for name in EMOTIONS]
 
 
-def _takes(
-    clips: Sequence[Clip], live: Live, carry_baseline: bool, codec: str | None, progress: Progress
-) -> list[Take]:
+def _scored(
+    clips: Sequence[Clip], scorer: ClipScorer, carry_baseline: bool, codec: str | None, progress: Progress
+) -> list[ScoredClip]:
     baselines: dict[str, BaselineState] = {}
-    takes = []
+    scored: list[ScoredClip] = []
     for clip in track(clips, progress, "scoring clips"):
         samples = read(clip.path)
         if codec is not None:
             samples = CODECS[codec](samples)
-        take = live.hear(samples, baselines.get(clip.speaker))
+        scored.append(scorer.score(samples, baselines.get(clip.speaker)))
         if carry_baseline:
-            baselines[clip.speaker] = take.baseline
-        takes.append(take)
-    return takes
+            baselines[clip.speaker] = scored[-1].baseline
+    return scored
 
 
 def _test_split(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:

@@ -1,4 +1,4 @@
-"""A manifest with a made-up listener, and once through the real models."""
+"""A manifest with a made-up scorer, and once through the real models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import soundfile
 from stream_emo.config import Config
 from stream_emo.demo import CLIP
 from stream_emo.errors import SourceError
-from stream_emo.evaluation.live import LiveEngine, Take
+from stream_emo.evaluation.clip_scoring import EngineScorer, ScoredClip
 from stream_emo.evaluation.manifest import clip_probabilities, evaluate_manifest
 from stream_emo.events import EMOTIONS, Score
 from stream_emo.fusion.baseline import BaselineState
@@ -30,18 +30,18 @@ def final(label: str, start: float = 0.0, end: float = 1.0) -> Score:
     return make_score(final=True, start=start, end=end, label=label, probabilities=likely)
 
 
-class Listener:
+class Scorer:
     """Says of a clip what its level stands for; the baseline counts the clips before."""
 
     def __init__(self, *finals: tuple[Score, ...]) -> None:
         self._finals = finals
-        self.heard: list[tuple[int, float]] = []
+        self.scored: list[tuple[int, float]] = []
 
-    def hear(self, samples: Samples, baseline: BaselineState | None) -> Take:
+    def score(self, samples: Samples, baseline: BaselineState | None) -> ScoredClip:
         number = round(10 * float(samples.mean()))
         before = 0.0 if baseline is None else float(baseline.recent[0])
-        self.heard.append((number, before))
-        return Take(
+        self.scored.append((number, before))
+        return ScoredClip(
             self._finals[number], BaselineState(np.zeros((1, 1)), np.zeros(1), np.array([before + 1]))
         )
 
@@ -65,8 +65,8 @@ def manifest(tmp_path: Path) -> Make:
 
 def test_clips_are_scored_over_the_labels_there_are(manifest: Make) -> None:
     path = manifest("path,emotion,speaker\n0.wav,happy,a\n1.wav,sad,b\n2.wav,sad,b\n3.wav,happy,a\n")
-    live = Listener((final("happy"),), (final("sad"),), (final("angry"),), ())
-    result = evaluate_manifest(path, live=live)
+    scorer = Scorer((final("happy"),), (final("sad"),), (final("angry"),), ())
+    result = evaluate_manifest(path, scorer=scorer)
     assert (result.protocol, result.n, result.labels) == ("mine.csv", 4, ("happy", "sad"))
     assert result.confusion == ((1, 0), (0, 1))
     assert result.other == (1, 1)
@@ -92,32 +92,32 @@ ALL_HAPPY = [(final("happy"),)] * 4
 
 
 def test_the_baseline_is_carried_over_the_files_of_one_speaker(manifest: Make) -> None:
-    live = Listener(*ALL_HAPPY)
-    result = evaluate_manifest(manifest(ROWS), baseline=True, live=live)
-    assert live.heard == [(0, 0), (1, 0), (2, 1), (3, 0)]
+    scorer = Scorer(*ALL_HAPPY)
+    result = evaluate_manifest(manifest(ROWS), baseline=True, scorer=scorer)
+    assert scorer.scored == [(0, 0), (1, 0), (2, 1), (3, 0)]
     assert any("carried on" in note and "order of the manifest" in note for note in result.notes)
 
 
 def test_without_a_baseline_nothing_is_carried(manifest: Make) -> None:
-    live = Listener(*ALL_HAPPY)
-    evaluate_manifest(manifest(ROWS), live=live)
-    assert [before for _, before in live.heard] == [0, 0, 0, 0]
+    scorer = Scorer(*ALL_HAPPY)
+    evaluate_manifest(manifest(ROWS), scorer=scorer)
+    assert [before for _, before in scorer.scored] == [0, 0, 0, 0]
 
 
 def test_random_order_is_the_same_every_time(manifest: Make) -> None:
-    one, other = Listener(*ALL_HAPPY), Listener(*ALL_HAPPY)
-    results = [evaluate_manifest(manifest(ROWS), shuffle=True, live=live) for live in (one, other)]
-    assert one.heard == other.heard
-    assert sorted(number for number, _ in one.heard) == [0, 1, 2, 3]
-    assert [number for number, _ in one.heard] != [0, 1, 2, 3]
+    one, other = Scorer(*ALL_HAPPY), Scorer(*ALL_HAPPY)
+    results = [evaluate_manifest(manifest(ROWS), shuffle=True, scorer=scorer) for scorer in (one, other)]
+    assert one.scored == other.scored
+    assert sorted(number for number, _ in one.scored) == [0, 1, 2, 3]
+    assert [number for number, _ in one.scored] != [0, 1, 2, 3]
     assert results[0].json() == results[1].json()
 
 
 def test_with_splits_only_the_test_split_counts(manifest: Make) -> None:
     rows = "path,emotion,split\n0.wav,happy,train\n1.wav,happy,test\n"
-    live = Listener(*ALL_HAPPY)
-    result = evaluate_manifest(manifest(rows), live=live)
-    assert [number for number, _ in live.heard] == [1]
+    scorer = Scorer(*ALL_HAPPY)
+    result = evaluate_manifest(manifest(rows), scorer=scorer)
+    assert [number for number, _ in scorer.scored] == [1]
     assert any("split test" in note for note in result.notes)
 
 
@@ -128,12 +128,12 @@ def test_progress_counts_the_clips(manifest: Make) -> None:
         def step(self, done: float, total: float, what: str) -> None:
             reports.append((done, total))
 
-    evaluate_manifest(manifest(ROWS), live=Listener(*ALL_HAPPY), progress=Reports())
+    evaluate_manifest(manifest(ROWS), scorer=Scorer(*ALL_HAPPY), progress=Reports())
     assert reports == [(done, 4) for done in range(5)]
 
 
 def test_clips_are_coded_and_decoded(manifest: Make) -> None:
-    result = evaluate_manifest(manifest(ROWS), codec="8k-mulaw", live=Listener(*ALL_HAPPY))
+    result = evaluate_manifest(manifest(ROWS), codec="8k-mulaw", scorer=Scorer(*ALL_HAPPY))
     assert any("8k-mulaw" in note for note in result.notes)
 
 
@@ -148,14 +148,14 @@ def test_clips_are_coded_and_decoded(manifest: Make) -> None:
 )
 def test_bad_manifests_are_named(manifest: Make, text: str, says: str) -> None:
     with pytest.raises(SourceError, match=says):
-        evaluate_manifest(manifest(text), live=Listener(*ALL_HAPPY))
+        evaluate_manifest(manifest(text), scorer=Scorer(*ALL_HAPPY))
 
 
 @pytest.mark.weights
 def test_the_demo_clip_through_the_real_models(engine: Engine, manifest: Make) -> None:
     path = manifest(f"path,emotion\n{CLIP},happy\n")
-    live = LiveEngine(Config(), engine)
-    result = evaluate_manifest(path, live=live)
+    scorer = EngineScorer(Config(), engine)
+    result = evaluate_manifest(path, scorer=scorer)
     assert result.n == 1
     assert result.coverage is not None
     out = result.json()
@@ -165,10 +165,10 @@ def test_the_demo_clip_through_the_real_models(engine: Engine, manifest: Make) -
 
 @pytest.mark.weights
 def test_clips_are_scored_as_the_monitor_scores_them(engine: Engine) -> None:
-    from stream_emo.bench.workload import read
+    from stream_emo.audio.samples import read
     from stream_emo.monitor import Monitor
 
     monitored = [score for score in Monitor(Config(), CLIP, engine=engine) if score.final]
-    take = LiveEngine(Config(), engine).hear(read(CLIP))
-    assert list(map(comparable, take.finals)) == list(map(comparable, monitored))
-    assert take.baseline.counts.sum() > 0
+    clip = EngineScorer(Config(), engine).score(read(CLIP))
+    assert list(map(comparable, clip.finals)) == list(map(comparable, monitored))
+    assert clip.baseline.counts.sum() > 0

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from stream_emo.evaluation.clip_scoring import ScoredClip
 from stream_emo.evaluation.false_alarms import false_alarms
-from stream_emo.evaluation.live import Take
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.training.datasets import Data
 from stream_emo.types import SAMPLE_RATE, Samples
@@ -21,9 +21,9 @@ EMPTY = BaselineState(np.zeros((1, 1)), np.zeros(1), np.zeros(1))
 class Scorer:
     """Finds in each clip an utterance of 36 s: happy in clips of a positive mean, else without a label."""
 
-    def hear(self, samples: Samples, baseline: BaselineState | None) -> Take:
+    def score(self, samples: Samples, baseline: BaselineState | None) -> ScoredClip:
         label = "happy" if samples.mean() > 0 else None
-        return Take((make_score(final=True, start=0.0, end=36.0, label=label),), EMPTY)
+        return ScoredClip((make_score(final=True, start=0.0, end=36.0, label=label),), EMPTY)
 
 
 def test_labels_are_counted_per_hour_of_speech_of_speakers_with_odd_numbers(tmp_path: Path) -> None:

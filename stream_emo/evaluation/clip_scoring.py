@@ -1,4 +1,4 @@
-"""Clips through the stages of a live run - gate, hops, words, fusion - one after the other on one thread."""
+"""Scoring of clips by the path of a live run: each clip is a session, and its samples are pushed."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ from stream_emo.types import Samples
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
-    """One clip as heard: the final score of each of its utterances, and what it taught of its speaker."""
+class ScoredClip:
+    """What a session gives for one clip."""
 
     finals: tuple[Score, ...]
+    """The final score of each utterance."""
     baseline: BaselineState
+    """The speaker baseline after the clip."""
 
 
-class Live(Protocol):
-    def hear(self, samples: Samples, baseline: BaselineState | None) -> Take:
-        """One clip as a session of its own, which begins with this baseline."""
+class ClipScorer(Protocol):
+    """Whatever scores clips; tests have their own."""
+
+    def score(self, samples: Samples, baseline: BaselineState | None = None) -> ScoredClip:
+        """Score one clip [n], mono at 16 kHz, as a session that begins with this baseline (None: empty)."""
 
 
-class LiveEngine:
-    """The real models, loaded once."""
+class EngineScorer:
+    """Scores clips with the real models, which are loaded once."""
 
     def __init__(self, config: Config, engine: Engine | None = None) -> None:
         """Load the models, unless an engine is given. Raises `WeightsError`: see `Engine`."""
         self._config = config
         self._engine = engine or Engine(config)
 
-    def hear(self, samples: Samples, baseline: BaselineState | None = None) -> Take:
-        """Score one clip, mono at 16 kHz, as a session of its own."""
+    def score(self, samples: Samples, baseline: BaselineState | None = None) -> ScoredClip:
+        """Score one clip; see `ClipScorer`."""
         session = self._engine.session(self._config)
         if baseline is not None:
             session.baseline = baseline
         events = [*session.push(samples), *session.flush()]
         finals = tuple(event for event in events if isinstance(event, Score) and event.final)
-        return Take(finals, session.baseline)
+        return ScoredClip(finals, session.baseline)
