@@ -55,6 +55,12 @@ def test_shared_modules_import_only_each_other() -> None:
         assert imported(path) <= SHARED | {"runtime"}
 
 
+def test_no_cache_key_is_source_text() -> None:
+    """Versions beside the code are: an edited comment changes nothing, and sources need not be installed."""
+    for path in sorted(ROOT.rglob("*.py")):
+        assert "getsource" not in path.read_text(encoding="utf-8"), path.relative_to(ROOT)
+
+
 def test_importing_is_light() -> None:
     program = f"import sys, stream_emo; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -27,6 +27,9 @@ from stream_emo.types import (
     SpeechStart,
 )
 
+ENDPOINTER_VERSION = 1
+"""Raise it when the same samples and configuration give other utterances: features are kept under it."""
+
 # Silence that an utterance keeps at its end, as in what the models were trained on.
 _TRAILING_PADDING_S = 0.2
 # A split for length looks for the quietest 80 ms, in steps of 10 ms, in the last 3 s.

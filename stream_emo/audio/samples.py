@@ -11,6 +11,9 @@ from stream_emo.audio.reader_source import ReaderSource
 from stream_emo.config import AudioConfig
 from stream_emo.types import Chunk, Gap, Samples
 
+READ_VERSION = 1
+"""Raise it when the same file gives other samples: training features are kept under it."""
+
 
 def read(path: Path) -> Samples:
     """Return a sound file as a monitor hears it: mono, 16 kHz, channels mixed; invalid samples are zeros.

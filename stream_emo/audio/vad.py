@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
+VAD_VERSION = 1
+"""Raise it when the same samples give other probabilities: training features are kept under it."""
+
+
 class Vad(Protocol):
     """A streaming voice activity detector, which keeps a state from frame to frame until `reset`."""
 

@@ -25,11 +25,18 @@ from stream_emo.fusion.fuser import Fuser
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
-from stream_emo.training.examples import subset
-from stream_emo.training.features import Hearing, endings, voices
+from stream_emo.training.features import AudioTransform, encode_clips, final_windows
+from stream_emo.training.held_out_corpora import (
+    AUGMENTED_COPIES,
+    HELD_OUT_CORPORA,
+    audio_corpora,
+    train_audio_only,
+    train_without,
+    without,
+)
 from stream_emo.training.labels import RAVDESS, merged
-from stream_emo.training.left_out import COPIES, LEFT_OUT, trained, trained_without, voice_corpora, without
 from stream_emo.training.loop import predict
+from stream_emo.training.sampler import subset
 from stream_emo.training.splits import check_leaks
 
 FOUR = ("neutral", "happy", "sad", "angry")
@@ -56,14 +63,14 @@ class Folds:
     windows: Sequence[Window]
     """Each clip as it is scored at its end."""
 
-    def encoded(self, condition: Hearing) -> list[Window]:
+    def encoded(self, condition: AudioTransform) -> list[Window]:
         """Return each clip as it is scored at its end, in this condition and by the encoder of its fold."""
         windows = list(self.windows)
         for source in dict.fromkeys(self.sources):
             folds = [number for number, other in enumerate(self.sources) if other == source]
             rows = np.flatnonzero(np.isin(self.numbers, folds)).tolist()
             clips = [self.clips[row] for row in rows]
-            degraded = endings(voices(clips, source.voice, source.cache, condition))
+            degraded = final_windows(encode_clips(clips, source.audio_encoder, source.cache, condition))
             for row, window in zip(rows, degraded, strict=True):
                 windows[row] = window
         return windows
@@ -119,7 +126,7 @@ def leave_one_corpus_out(source: Data) -> Result:
     """Trained on all corpora but one and tested on that: neutral (with calm), happy, sad and angry."""
     metrics: dict[str, MetricValue] = {}
     tested = []
-    for name in LEFT_OUT:
+    for name in HELD_OUT_CORPORA:
         left = left_out(source, name)
         tested.append(left.alone)
         metrics[f"{name} ua"] = left.alone.measure(unweighted_accuracy)
@@ -166,8 +173,8 @@ TRANSFER = (
 
 @cache
 def left_out(source: Data, target: str) -> LeftOut:
-    """Return the predictions of `target` (one of `LEFT_OUT`) by a network trained on all other corpora."""
-    (other,) = (name for name in LEFT_OUT if name != target)
+    """Return the predictions of `target` (of `HELD_OUT_CORPORA`) by a network trained on all others."""
+    (other,) = (name for name in HELD_OUT_CORPORA if name != target)
     calibrating, tested = _held_out(source, other), _held_out(source, target)
     temperature, _ = fit_temperature(calibrating.logits, np.eye(len(FOUR))[calibrating.truth])
     sessions = in_sessions(tested.network, tested.windows, tested.speakers)[:, _COLUMNS]
@@ -212,9 +219,9 @@ class _HeldOut:
 @cache
 def _held_out(source: Data, target: str) -> _HeldOut:
     source = without(source, target)
-    clips = voice_corpora(source)[target]()
-    network = trained_without(source, target)
-    every = endings(source.voices(clips, copies=0).voices)
+    clips = audio_corpora(source)[target]()
+    network = train_without(source, target)
+    every = final_windows(source.audio_corpus(clips, copies=0).clips)
     rows = [row for row, clip in enumerate(clips) if merged(clip.label) in FOUR]
     windows = [every[row] for row in rows]
     truth = np.array([FOUR.index(merged(clips[row].label)) for row in rows])
@@ -223,7 +230,7 @@ def _held_out(source: Data, target: str) -> _HeldOut:
 
 
 def _folds(source: Data, name: str, numbers: NDArray[np.int64], emotions: Sequence[str]) -> Folds:
-    clips = voice_corpora(source)[name]()
+    clips = audio_corpora(source)[name]()
     every = np.unique(numbers)
     groups = np.array_split(every, min(_ENCODERS, len(every)))
     networks: list[FusionNetwork] = []
@@ -233,16 +240,16 @@ def _folds(source: Data, name: str, numbers: NDArray[np.int64], emotions: Sequen
     for group in groups:
         held_out = {clip.speaker for clip in compress(clips, np.isin(numbers, group))}
         there = without(source, name, held_out)
-        corpus = there.voices(clips, emotions, copies=COPIES)
+        corpus = there.audio_corpus(clips, emotions, copies=AUGMENTED_COPIES)
         for number in group.tolist():
             tested = numbers == number
             check_leaks(list(compress(clips, ~tested)), list(compress(clips, tested)))
-            fitted = subset(corpus, np.tile(~tested, 1 + COPIES))
-            networks.append(trained([fitted], emotions, seed=number))
+            fitted = subset(corpus, np.tile(~tested, 1 + AUGMENTED_COPIES))
+            networks.append(train_audio_only([fitted], emotions, seed=number))
             sources.append(there)
             # The clips as they are come first.
             rows = np.flatnonzero(tested).tolist()
-            windows |= zip(rows, endings([corpus.voices[row] for row in rows]), strict=True)
+            windows |= zip(rows, final_windows([corpus.clips[row] for row in rows]), strict=True)
             source.progress.step(len(networks), len(every), f"folds of {name}")
     return Folds(clips, tuple(emotions), numbers, sources, networks, [windows[n] for n in range(len(clips))])
 

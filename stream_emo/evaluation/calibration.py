@@ -15,9 +15,9 @@ from stream_emo.events import EMOTIONS
 from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
-from stream_emo.training.features import endings, voices
+from stream_emo.training.features import encode_clips, final_windows
+from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA
 from stream_emo.training.labels import merged
-from stream_emo.training.left_out import LEFT_OUT
 
 _COVERAGE = 0.75
 
@@ -29,14 +29,14 @@ def calibration(source: Data) -> Result:
     accuracy among all. TurEV, which was never trained on, by the packaged checkpoint as it is shipped.
     """
     metrics: dict[str, MetricValue] = {}
-    for name in LEFT_OUT:
+    for name in HELD_OUT_CORPORA:
         left = left_out(source, name)
         metrics |= _calibration(name, left.alone)
         metrics[f"{name} ece before"] = left.uncalibrated.ece()
     metrics |= _calibration("turev, shipped", _shipped(source, source.turev()))
     return Result.of(
         "calibration",
-        together([left_out(source, name).alone for name in LEFT_OUT]),
+        together([left_out(source, name).alone for name in HELD_OUT_CORPORA]),
         metrics,
         [
             "common metrics: RAVDESS and nEMO, each by a network trained on the other corpora; four labels",
@@ -48,7 +48,7 @@ def calibration(source: Data) -> Result:
 
 def _shipped(source: Data, clips: Sequence[Clip]) -> Predictions:
     """Return what the packaged checkpoint predicts from the audio at the end of each clip."""
-    windows = endings(voices(clips, source.voice, source.cache))
+    windows = final_windows(encode_clips(clips, source.audio_encoder, source.cache))
     estimates = estimates_of(Checkpoint.open().fuser(), windows)
     return Predictions(
         EMOTIONS,

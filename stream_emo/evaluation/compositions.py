@@ -25,15 +25,15 @@ from stream_emo.perception.text_encoder import Pieces
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.training import features
 from stream_emo.training.datasets import Data
-from stream_emo.training.examples import NEUTRAL, spoken
 from stream_emo.training.labels import merged
-from stream_emo.training.train import HELD_OUT
+from stream_emo.training.sampler import NEUTRAL, spoken
+from stream_emo.training.train import HELD_OUT_SPEAKERS
 from stream_emo.types import SAMPLE_RATE
 
 _EMOTIONAL = [column for column in range(len(EMOTIONS)) if column != NEUTRAL]
 _ROUNDS = 3  # Compositions per clip, each with another sentence.
 _COMPOSED = "each item is a composition: an acted clip with a written sentence that is not spoken in it"
-_CLIPS = f"clips: speakers {', '.join(HELD_OUT)}; held out of training but for the temperature"
+_CLIPS = f"clips: speakers {', '.join(HELD_OUT_SPEAKERS)}; held out of training but for the temperature"
 _SENTENCES = "sentences: MELD and GoEmotions test, those with one label; intervals over 3 speakers are rough"
 
 
@@ -148,12 +148,12 @@ def compose(
 
 
 def held_out(source: Data) -> Material:
-    """Return the clips of the speakers `HELD_OUT`, and the test sentences with exactly one label."""
-    clips = [clip for clip in (*source.ravdess(), *source.nemo()) if clip.speaker in HELD_OUT]
-    encoded = features.voices(clips, source.voice, source.cache)
+    """Return the clips of the speakers `HELD_OUT_SPEAKERS`, and the test sentences with exactly one label."""
+    clips = [clip for clip in (*source.ravdess(), *source.nemo()) if clip.speaker in HELD_OUT_SPEAKERS]
+    encoded = features.encode_clips(clips, source.audio_encoder, source.cache)
     pieces, emotions = [], []
     for sentences in (source.meld("test"), source.goemotions("test")):
-        for sentence, piece in zip(sentences, source.texts(sentences).pieces, strict=True):
+        for sentence, piece in zip(sentences, source.text_corpus(sentences).pieces, strict=True):
             if len(sentence.labels) == 1:
                 pieces.append(piece)
                 emotions.append(EMOTIONS.index(sentence.labels[0]))

@@ -50,7 +50,7 @@ class Condition:
     made_by: list[str]
     """What makes its samples differ from others, for the names of cache files."""
 
-    def heard(self, samples: Samples, speaker: str) -> Samples:
+    def apply(self, samples: Samples, speaker: str) -> Samples:
         """Return the clip in this condition; random draws follow from its samples alone."""
         return self.transform(samples, np.random.default_rng(zlib.crc32(samples.tobytes())))
 

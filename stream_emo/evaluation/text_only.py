@@ -122,7 +122,7 @@ def estimates_of(fuser: Fuser, windows: Sequence[Window], progress: Progress = N
 
 
 def _estimates(source: Data, sentences: Sequence[Sentence]) -> list[Estimate]:
-    return estimates_of(Checkpoint.open().fuser(), written(source.texts(sentences)), source.progress)
+    return estimates_of(Checkpoint.open().fuser(), written(source.text_corpus(sentences)), source.progress)
 
 
 def _predictions(truth: NDArray[np.int64], likely: Array) -> Predictions:

@@ -10,7 +10,6 @@ training.json             how all of this was trained (for people; not read)
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from stream_emo.events import EMOTIONS
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.fusion.network_config import FEATURES, TEXT_ENCODER, NetworkConfig
 from stream_emo.fusion.onnx_network import OnnxNetwork, export
+from stream_emo.runtime.cache import file_digest
 
 if TYPE_CHECKING:
     from stream_emo.fusion.network import FusionNetwork
@@ -129,12 +129,6 @@ def save(
     shutil.copy(audio_encoder, folder / _AUDIO_ENCODER)
     shutil.copy(text_adapter, folder / _TEXT_ADAPTER)
     (folder / _REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal, as `NetworkConfig.audio_encoder` holds it."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_compatible(folder: Path, config: NetworkConfig) -> None:

@@ -18,6 +18,8 @@ from stream_emo.perception.mel import COLUMN, log_mel, scaled
 from stream_emo.runtime.onnx import network
 from stream_emo.types import Samples
 
+AUDIO_ENCODER_VERSION = 1
+"""Raise it when the same model and samples give other states: training features are kept under it."""
 FRAME = 2 * COLUMN
 """Samples per state: 50 states per second."""
 STATES = 1152

@@ -15,6 +15,8 @@ from stream_emo.perception.audio_encoder import STATES
 from stream_emo.perception.prosody import FRAME, PROSODY, prosody
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Samples
 
+AUDIO_TOKENS_VERSION = 1
+"""Raise it when the same states and prosody give other tokens: training features are kept under it."""
 FRAMES_PER_TOKEN = 10
 """Frames of 20 ms that one token sums up."""
 FEWEST_FRAMES = 5

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from stream_emo.types import SAMPLE_RATE, Samples
 
+MEL_VERSION = 1
+"""Raise it when the same samples give another spectrogram: training features are kept under it."""
 BANDS = 80
 COLUMN = 160
 """Samples per column."""

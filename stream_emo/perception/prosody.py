@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from stream_emo.types import SAMPLE_RATE, Samples
 
+PROSODY_VERSION = 1
+"""Raise it when the same samples give other prosody: training features are kept under it."""
 FRAME = 320
 """Samples per prosody frame: the grid of Whisper's encoder states."""
 

@@ -21,6 +21,8 @@ from stream_emo.types import TextTokens, Word
 
 TEXT_GRAPH_VERSION = 1
 """Of the graph written here; raised with every change to it."""
+PIECES_VERSION = 1
+"""Raise it when the same text is split into other word pieces: training features are kept under it."""
 TEXT_FEATURES = 384
 """Width of all-MiniLM-L6-v2."""
 _LONGEST = 96  # Word pieces of a text that are read; longer ones lose their end.

@@ -77,7 +77,7 @@ class AugmentationChain:
         self._rooms = rooms + [self._synthetic_room() for _ in range(_SYNTHETIC_ROOMS)]
         self._settings: dict[str, Setting] = {}
 
-    def heard(self, samples: Samples, speaker: str) -> Samples:
+    def apply(self, samples: Samples, speaker: str) -> Samples:
         """Return a clip [n] in the setting of this speaker, float32 between -1 and 1, [n / speed]."""
         if speaker not in self._settings:
             self._settings[speaker] = self._draw()

@@ -16,9 +16,9 @@ from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.training.augment_audio import AugmentationChain
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.corpora.registry import CORPORA, TEXT_CORPORA
-from stream_emo.training.examples import Texts, Voices, spoken
-from stream_emo.training.features import texts, voices
+from stream_emo.training.features import encode_clips, encode_sentences
 from stream_emo.training.labels import target
+from stream_emo.training.sampler import AudioCorpus, TextCorpus, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Data:
     """The data folder."""
     cache: Path
     """Where features are kept."""
-    voice: Path = field(default_factory=lambda: Checkpoint.open().audio_encoder)
+    audio_encoder: Path = field(default_factory=lambda: Checkpoint.open().audio_encoder)
     """The audio encoder that features are made with."""
-    adapter: Path = field(default_factory=lambda: Checkpoint.open().text_adapter)
+    text_adapter: Path = field(default_factory=lambda: Checkpoint.open().text_adapter)
     """The text encoder's adapter that features are made with."""
     progress: Progress = field(default=NO_PROGRESS, compare=False)
     """Where long work on these corpora reports how far it has come."""
@@ -79,9 +79,9 @@ class Data:
         """Return the comments of a split of BRIGHTER."""
         return self._sentences("brighter", split)
 
-    def voices(
+    def audio_corpus(
         self, clips: Sequence[Clip], emotions: Sequence[str] = EMOTIONS, share: float = 1.0, copies: int = 1
-    ) -> Voices:
+    ) -> AudioCorpus:
         """Return the features of clips, with targets over `emotions`.
 
         `share`: how often the corpus is drawn from, relative to others. `copies`: augmented copies of each
@@ -90,21 +90,23 @@ class Data:
         known = sorted({clip.text for clip in clips if clip.text is not None})
         pieces: dict[str | None, Pieces | None] = {None: None}
         if known:
-            pieces |= zip(
-                known, texts([Sentence(text, ()) for text in known], self.adapter, self.cache), strict=True
-            )
+            pieces |= zip(known, self._encode_sentences([Sentence(text, ()) for text in known]), strict=True)
         targets = np.stack([target([clip.label], emotions) for clip in clips])
-        heard = voices(clips, self.voice, self.cache)
+        encoded = encode_clips(clips, self.audio_encoder, self.cache, progress=self.progress)
         for seed in range(copies):
-            heard += voices(clips, self.voice, self.cache, AugmentationChain(self.folder, seed), seed)
+            chain = AugmentationChain(self.folder, seed)
+            encoded += encode_clips(clips, self.audio_encoder, self.cache, chain, seed, self.progress)
         speakers = [f"{clip.speaker}{'*' * copy}" for copy in range(1 + copies) for clip in clips]
-        words = [pieces[clip.text] for clip in clips] * (1 + copies)
-        return Voices(share, heard, np.tile(targets, (1 + copies, 1)), words, speakers)
+        transcripts = [pieces[clip.text] for clip in clips] * (1 + copies)
+        return AudioCorpus(share, encoded, np.tile(targets, (1 + copies, 1)), transcripts, speakers)
 
-    def texts(self, sentences: Sequence[Sentence]) -> Texts:
+    def text_corpus(self, sentences: Sequence[Sentence]) -> TextCorpus:
         """Return the features of sentences, with targets."""
         targets = np.stack([target(sentence.labels, affect=sentence.affect) for sentence in sentences])
-        return Texts(1.0, texts(sentences, self.adapter, self.cache), targets)
+        return TextCorpus(1.0, self._encode_sentences(sentences), targets)
+
+    def _encode_sentences(self, sentences: Sequence[Sentence]) -> list[Pieces]:
+        return encode_sentences(sentences, self.text_adapter, self.cache, self.progress)
 
     def _clips(self, name: str) -> list[Clip]:
         corpus = CORPORA[name]
@@ -115,7 +117,7 @@ class Data:
         return corpus.read(corpus.within(self.folder), *split)
 
 
-def written(corpus: Texts) -> list[Window]:
+def written(corpus: TextCorpus) -> list[Window]:
     """Return a window for each sentence: its text on the time axis as if spoken, without audio."""
     generator = np.random.default_rng(0)
     return [Window(None, spoken(pieces, 0, generator), 0) for pieces in corpus.pieces]

@@ -1,12 +1,11 @@
-"""The two encoders as training makes them, each kept in a file that is named after everything that made it.
+"""The two fine-tuned encoders, each kept in a cache file that is named after everything that it depends on.
 
-So an interrupted run goes on where it was, and evaluation teaches each fold once.
+So an interrupted run continues where it was, and evaluation fine-tunes the encoder of each fold once.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio import endpointer as gate_module
-from stream_emo.audio import samples as recordings
-from stream_emo.audio import vad as vad_module
 from stream_emo.audio.samples import read
 from stream_emo.config import GateConfig
 from stream_emo.models.registry import MINILM, WHISPER, find
-from stream_emo.perception import mel as mel_module
 from stream_emo.perception.audio_encoder import FRAME
-from stream_emo.perception.mel import log_mel
+from stream_emo.perception.mel import MEL_VERSION, log_mel
+from stream_emo.progress import NO_PROGRESS, Progress
+from stream_emo.runtime.cache import file_digest
 from stream_emo.training import audio_encoder_tuning, text_encoder_tuning
 from stream_emo.training.audio_encoder_tuning import (
     AUDIO_TUNING_VERSION,
@@ -35,51 +32,44 @@ from stream_emo.training.audio_encoder_tuning import (
 from stream_emo.training.augment_audio import noises
 from stream_emo.training.augment_spectrogram import SPECTROGRAM_VERSION, Mel
 from stream_emo.training.corpora import Clip, Sentence
-from stream_emo.training.features import digest, file_digest, kept, speech_span
+from stream_emo.training.features import SPEECH_VERSIONS, Arrays, cached, digest, speech_span
 from stream_emo.training.labels import merged
 from stream_emo.training.text_encoder_tuning import TEXT_TUNING_VERSION, TextHyperparameters
 from stream_emo.types import SAMPLE_RATE, Samples
 
 _WORKERS = 2
-_LONGEST = 8 * SAMPLE_RATE  # Of a clip, that is learnt from.
-_MEL_MAKERS = (gate_module, vad_module, recordings, mel_module)
-_VERSIONS = f"audio encoder {AUDIO_TUNING_VERSION} {SPECTROGRAM_VERSION}"
+_MAX_CLIP = 8 * SAMPLE_RATE
+"""Samples of a clip's speech that are trained on."""
+_MEL_VERSIONS = f"{SPEECH_VERSIONS} mel {MEL_VERSION}"
+_TUNING_VERSIONS = f"{_MEL_VERSIONS} audio encoder {AUDIO_TUNING_VERSION} {SPECTROGRAM_VERSION}"
 
 
-def taught_voice(
+def tuned_audio_encoder(
     corpora: Sequence[Sequence[Clip]],
     emotions: Sequence[str],
     data: Path,
     cache: Path,
-    recipe: AudioHyperparameters,
+    hyperparameters: AudioHyperparameters,
     seed: int = 0,
+    progress: Progress = NO_PROGRESS,
 ) -> Path:
-    """A voice encoder taught on these corpora; the ONNX file in `cache`.
+    """Return the ONNX file, in `cache`, of an audio encoder fine-tuned on `corpora`; `data` has the noises.
 
-    In each corpus every emotion counts by the square root of its size, so that none drowns the others.
+    Within a corpus an emotion counts by the square root of its number of clips.
 
     Raises:
-        SourceError: a clip or the noises in `data` cannot be read.
-        WeightsError: no Whisper.
+        SourceError: a clip or the noises cannot be read.
+        WeightsError: Whisper is missing.
     """
     whisper = find(WHISPER, "") / "model.bin"
-    made_by = [
-        *map(inspect.getsource, _MEL_MAKERS),
-        _VERSIONS,
-        repr(recipe),
-        " ".join(emotions),
-        f"seed {seed}",
-    ]
-    made_by += [
-        file_digest(whisper),
-        *map(_listed, corpora),
-    ]
-    path = cache / f"encoder-{digest(*made_by)}.onnx"
+    made_by = [_TUNING_VERSIONS, repr(hyperparameters), " ".join(emotions), f"seed {seed}"]
+    path = cache / f"encoder-{digest(*made_by, file_digest(whisper), *map(_listing, corpora))}.onnx"
     if not path.is_file():
-        lessons = [lesson for clips in corpora for lesson in _lessons(clips, emotions, cache)]
-        network = WhisperLayers.whisper(whisper, recipe.layers)
+        samples = [sample for clips in corpora for sample in _mel_samples(clips, emotions, cache)]
+        network = WhisperLayers.whisper(whisper, hyperparameters.layers)
+        noise_mels = _noise_mels(data, cache)
         audio_encoder_tuning.fine_tune(
-            network, lessons, len(emotions), _noise_mels(data, cache), recipe, seed
+            network, samples, len(emotions), noise_mels, hyperparameters, seed, progress
         )
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.onnx")
@@ -88,27 +78,37 @@ def taught_voice(
     return path
 
 
-def taught_words(
-    sentences: Sequence[Sentence], cache: Path, recipe: TextHyperparameters, seed: int = 0
+def tuned_text_adapter(
+    sentences: Sequence[Sentence],
+    cache: Path,
+    hyperparameters: TextHyperparameters,
+    seed: int = 0,
+    progress: Progress = NO_PROGRESS,
 ) -> Path:
-    """The changes to MiniLM learnt from these sentences; the file in `cache`, its reading beside it.
+    """Return the file, in `cache`, of an adapter of MiniLM fitted to `sentences`; its head lies beside it.
 
-    Raises `WeightsError`: no MiniLM.
+    Raises:
+        WeightsError: MiniLM is missing.
     """
     folder = find(MINILM, "")
-    made_by = [file_digest(folder / "model.safetensors"), f"text {TEXT_TUNING_VERSION}", repr(recipe)]
-    path = cache / f"words-{digest(*made_by, f'seed {seed}', *map(repr, sentences))}.safetensors"
+    made_by = [
+        file_digest(folder / "model.safetensors"),
+        f"text {TEXT_TUNING_VERSION}",
+        repr(hyperparameters),
+        f"seed {seed}",
+    ]
+    path = cache / f"adapter-{digest(*made_by, *map(repr, sentences))}.safetensors"
     if not path.is_file():
-        reader = text_encoder_tuning.fine_tune(folder, sentences, recipe, seed)
+        model = text_encoder_tuning.fine_tune(folder, sentences, hyperparameters, seed, progress)
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.safetensors")
-        reader.save(partial)
+        model.save(partial)
         os.replace(partial.with_suffix(".head.safetensors"), path.with_suffix(".head.safetensors"))
         partial.replace(path)
     return path
 
 
-def _lessons(clips: Sequence[Clip], emotions: Sequence[str], cache: Path) -> list[MelSample]:
+def _mel_samples(clips: Sequence[Clip], emotions: Sequence[str], cache: Path) -> list[MelSample]:
     labels = np.array([list(emotions).index(merged(clip.label, emotions)) for clip in clips])
     sizes = np.bincount(labels, minlength=len(emotions))
     weights = 1 / np.sqrt(sizes[labels])
@@ -120,29 +120,29 @@ def _lessons(clips: Sequence[Clip], emotions: Sequence[str], cache: Path) -> lis
 
 
 def _mels(clips: Sequence[Clip], cache: Path) -> list[NDArray[np.float16]]:
-    """The spectrogram of each clip's speech."""
-    gate = GateConfig()
-    path = cache / f"mel-{digest(*map(inspect.getsource, _MEL_MAKERS), repr(gate), _listed(clips))}.npz"
+    """Return the spectrogram [80, 2 n] of each clip's speech."""
+    config = GateConfig()
+    path = cache / f"mel-{digest(_MEL_VERSIONS, repr(config), _listing(clips))}.npz"
 
     def spectrogram(clip: Clip) -> NDArray[np.float16]:
         samples = read(clip.path)
-        start, end = speech_span(gate, samples)
-        return _whole_frames(samples[start : min(end, start + _LONGEST)])
+        start, end = speech_span(config, samples)
+        return _whole_frames(samples[start : min(end, start + _MAX_CLIP)])
 
-    def make() -> dict[str, NDArray[np.generic]]:
+    def make() -> Arrays:
         with ThreadPoolExecutor(_WORKERS) as pool:
-            return _flat(list(pool.map(spectrogram, clips)))
+            return _pack(list(pool.map(spectrogram, clips)))
 
-    return _unflat(kept(path, f"spectrograms of {len(clips)} clips", make))
+    return _unpack(cached(path, f"spectrograms of {len(clips)} clips", make))
 
 
 def _noise_mels(data: Path, cache: Path) -> list[Mel]:
     recorded = noises(data)
-    heard = hashlib.sha256(b"".join(noise.tobytes() for noise in recorded)).hexdigest()
-    path = cache / f"mel-{digest(inspect.getsource(mel_module), heard)}.npz"
+    content = hashlib.sha256(b"".join(noise.tobytes() for noise in recorded)).hexdigest()
+    path = cache / f"mel-{digest(f'mel {MEL_VERSION}', content)}.npz"
     what = f"spectrograms of {len(recorded)} noises"
-    made = kept(path, what, lambda: _flat(list(map(_whole_frames, recorded))))
-    return [mel.astype(np.float32) for mel in _unflat(made)]
+    arrays = cached(path, what, lambda: _pack(list(map(_whole_frames, recorded))))
+    return [mel.astype(np.float32) for mel in _unpack(arrays)]
 
 
 def _whole_frames(samples: Samples) -> NDArray[np.float16]:
@@ -151,14 +151,14 @@ def _whole_frames(samples: Samples) -> NDArray[np.float16]:
     return log_mel(padded).astype(np.float16)
 
 
-def _flat(mels: Sequence[NDArray[np.float16]]) -> dict[str, NDArray[np.generic]]:
+def _pack(mels: Sequence[NDArray[np.float16]]) -> Arrays:
     return {"mels": np.concatenate(mels, 1), "columns": np.array([mel.shape[1] for mel in mels])}
 
 
-def _unflat(made: dict[str, NDArray[np.generic]]) -> list[NDArray[np.float16]]:
-    cuts = np.cumsum(made["columns"].astype(np.int64))[:-1]
-    return [part.astype(np.float16) for part in np.split(made["mels"], cuts, axis=1)]
+def _unpack(arrays: Arrays) -> list[NDArray[np.float16]]:
+    cuts = np.cumsum(arrays["columns"].astype(np.int64))[:-1]
+    return [part.astype(np.float16) for part in np.split(arrays["mels"], cuts, axis=1)]
 
 
-def _listed(clips: Sequence[Clip]) -> str:
+def _listing(clips: Sequence[Clip]) -> str:
     return "\n".join(f"{clip.path} {clip.path.stat().st_size} {clip.label}" for clip in clips)

@@ -1,42 +1,43 @@
-"""Features of clips and sentences, made the way a live run makes them, and kept on disk.
+"""Encoded clips and sentences for training and evaluation, made as a live run makes them, and kept on disk.
 
-A clip goes through the gate; what lies between the first and the last speech is encoded as after 1 s and
-2 s of speech and at its end. A cache file is named after everything that made it: change the gate, the
-encoders, the tokens or the corpus, and it is made anew.
+The speech of a clip, from the first to the last utterance that the endpointer finds, is encoded as after 1 s
+and 2 s of speech and at its end. A cache file is named after the content of the inputs and weights and the
+versions of the code that made it, so that a change of any of these makes it anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio import endpointer as gate_module
-from stream_emo.audio import samples as recordings
-from stream_emo.audio import vad as vad_module
-from stream_emo.audio.endpointer import Endpointer
-from stream_emo.audio.samples import read
-from stream_emo.audio.vad import make_vad
+from stream_emo.audio.endpointer import ENDPOINTER_VERSION, Endpointer
+from stream_emo.audio.samples import READ_VERSION, read
+from stream_emo.audio.vad import VAD_VERSION, make_vad
 from stream_emo.config import FusionConfig, GateConfig
 from stream_emo.errors import SourceError
 from stream_emo.fusion.batch import Window
 from stream_emo.models.registry import MINILM, find
-from stream_emo.perception import audio_encoder as voice_module
-from stream_emo.perception import audio_tokens as audio_tokens_module
-from stream_emo.perception import mel as mel_module
-from stream_emo.perception import prosody as prosody_module
-from stream_emo.perception import text_encoder as text_module
-from stream_emo.perception.audio_encoder import AudioEncoder
-from stream_emo.perception.audio_tokens import TokenStream
-from stream_emo.perception.text_encoder import Passage, Pieces, TextEncoder
-from stream_emo.runtime import onnx_graph as graph_module
+from stream_emo.perception.audio_encoder import AUDIO_ENCODER_VERSION, AudioEncoder
+from stream_emo.perception.audio_tokens import AUDIO_TOKENS_VERSION, TokenStream
+from stream_emo.perception.mel import MEL_VERSION
+from stream_emo.perception.prosody import PROSODY_VERSION
+from stream_emo.perception.text_encoder import (
+    PIECES_VERSION,
+    TEXT_GRAPH_VERSION,
+    Passage,
+    Pieces,
+    TextEncoder,
+)
+from stream_emo.progress import NO_PROGRESS, Progress
+from stream_emo.runtime.cache import file_digest
+from stream_emo.runtime.onnx_graph import GRAPH_VERSION
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.types import (
     SAMPLE_RATE,
@@ -50,128 +51,120 @@ from stream_emo.types import (
 _log = logging.getLogger(__name__)
 
 _WORKERS = 2
-_HEARD = (SAMPLE_RATE, 2 * SAMPLE_RATE)  # How much of a longer clip is heard before its end.
+_PASSES = (SAMPLE_RATE, 2 * SAMPLE_RATE)
+"""Samples of speech after which a longer clip is encoded before its end."""
 _WINDOW = round(FusionConfig().window_s * SAMPLE_RATE)
-_TEXTS = 64  # Sentences per pass of the text encoder.
+_TEXT_BATCH = 64
+"""Sentences in one pass of the text encoder."""
 
-_GATES = (gate_module, vad_module, recordings)
-_MAKERS = (prosody_module, audio_tokens_module, mel_module, voice_module)
+SPEECH_VERSIONS = f"speech {ENDPOINTER_VERSION} {VAD_VERSION} {READ_VERSION}"
+"""Versions of all code that decides where the speech of a file lies."""
+_AUDIO_VERSIONS = f"audio {PROSODY_VERSION} {AUDIO_TOKENS_VERSION} {MEL_VERSION} {AUDIO_ENCODER_VERSION}"
+_TEXT_VERSIONS = f"text {PIECES_VERSION} {TEXT_GRAPH_VERSION} {GRAPH_VERSION}"
+
+Arrays = dict[str, NDArray[Any]]
 
 
-class Hearing(Protocol):
-    """How clips are heard: what happens to their samples between speaker and microphone."""
+class AudioTransform(Protocol):
+    """Changes the samples of clips: augmentation in training, degradation in robustness tests."""
 
     @property
     def made_by(self) -> list[str]:
-        """What makes it differ from others, for the name of the cache file."""
+        """What tells it from other transforms, for the name of the cache file."""
         ...
 
-    def heard(self, samples: Samples, speaker: str) -> Samples:
-        """The samples [n] as this speaker is heard."""
+    def apply(self, samples: Samples, speaker: str) -> Samples:
+        """Return the changed samples [n] of one clip of `speaker`; called once per clip, in order."""
         ...
 
 
 Span = tuple[int, int]
-"""First sample and one past the last."""
+"""First sample of the speech in a clip, and one past its last."""
 
-Voice = tuple[Window, ...]
-"""What is heard of a clip: after 1 s and 2 s, if it is that long, and at its end, which comes last."""
+ClipWindows = tuple[Window, ...]
+"""The passes over a clip: after 1 s and 2 s of speech, if it has more, and at its end, which comes last."""
 
 
-def voices(
+def encode_clips(
     clips: Sequence[Clip],
-    encoder_path: Path,
+    audio_encoder: Path,
     cache: Path,
-    surroundings: Hearing | None = None,
+    transform: AudioTransform | None = None,
     seed: int = 0,
-) -> list[Voice]:
-    """The audio tokens of each clip, whose first sample is at 0, from the voice encoder in `encoder_path`; as
-    heard in `surroundings` made with `seed`.
+    progress: Progress = NO_PROGRESS,
+) -> list[ClipWindows]:
+    """Return the audio tokens of each clip, whose first sample is at position 0.
+
+    `audio_encoder`: the encoder's ONNX file. `transform`, made with `seed`, is applied to the samples first.
 
     Raises:
-        SourceError: a clip cannot be decoded.
-        WeightsError: no voice encoder, or no VAD.
+        SourceError: a clip cannot be decoded, or is empty.
+        WeightsError: the audio encoder or the VAD is missing.
     """
-    gate = GateConfig()
-    samples_by = [f"{clip.path} {clip.path.stat().st_size}" for clip in clips]
-    if surroundings is not None:
-        samples_by += [*surroundings.made_by, f"seed {seed}"]
-    # Where speech is found does not depend on the encoder, and takes longer to find than the encoder needs.
-    spans_path = cache / f"spans-{digest(repr(gate), *map(inspect.getsource, _GATES), *samples_by)}.npz"
-    made_by = [file_digest(encoder_path), repr(_HEARD), *map(inspect.getsource, _MAKERS)]
-    path = cache / f"voice-{digest(spans_path.name, *made_by)}.npz"
+    config = GateConfig()
+    inputs = [f"{clip.path} {clip.path.stat().st_size}" for clip in clips]
+    if transform is not None:
+        inputs += [*transform.made_by, f"seed {seed}"]
+    # The spans are kept by themselves: they do not depend on the encoder, and take longer to find.
+    spans_path = cache / f"spans-{digest(repr(config), SPEECH_VERSIONS, *inputs)}.npz"
+    versions = (file_digest(audio_encoder), repr(_PASSES), _AUDIO_VERSIONS)
+    path = cache / f"audio-{digest(spans_path.name, *versions)}.npz"
 
-    def make() -> dict[str, NDArray[np.generic]]:
-        encoder = AudioEncoder(encoder_path)
-        # What is random happens here, in order; the rest on threads.
-        heard_as = (read(clip.path) for clip in clips)
-        if surroundings is not None:
-            speakers = (clip.speaker for clip in clips)
-            heard_as = (surroundings.heard(*pair) for pair in zip(heard_as, speakers, strict=True))
-        known = iter(_spans(spans_path))
+    def make() -> Arrays:
+        encoder = AudioEncoder(audio_encoder)
+        known = iter(_read_spans(spans_path))
 
-        def one(clip: Clip, samples: Samples, span: Span | None) -> tuple[Span, Voice]:
+        def encode(clip: Clip, samples: Samples, span: Span | None) -> tuple[Span, ClipWindows]:
             if len(samples) == 0:
                 raise SourceError(f"{clip.path}: no audio in it; leave it out")
-            span = span or speech_span(gate, samples)
-            return span, hear(encoder, samples, span)
+            span = span or speech_span(config, samples)
+            return span, encode_clip(encoder, samples, span)
 
+        results = []
         with ThreadPoolExecutor(_WORKERS) as pool:
-            results = list(pool.map(one, clips, heard_as, (next(known, None) for _ in clips)))
-        kept(
-            spans_path, f"speech of {len(clips)} clips", lambda: {"spans": np.array([s for s, _ in results])}
-        )
-        heard = [voice for _, voice in results]
-        windows = [window for voice in heard for window in voice]
-        return {
-            "features": np.concatenate([_audio(window).features for window in windows]).astype(np.float16),
-            "positions": np.concatenate([_audio(window).positions for window in windows]),
-            "tokens": np.array([len(_audio(window).positions) for window in windows]),
-            "ends": np.array([window.end for window in windows]),
-            "passes": np.array([len(voice) for voice in heard]),
-        }
+            spans = (next(known, None) for _ in clips)
+            for result in pool.map(encode, clips, _transformed(clips, transform), spans):
+                results.append(result)
+                progress.step(len(results), len(clips), "encoding clips")
+        found = np.array([span for span, _ in results])
+        cached(spans_path, f"speech of {len(clips)} clips", lambda: {"spans": found})
+        return _pack_clips([windows for _, windows in results])
 
-    made = kept(path, f"features of {len(clips)} clips", make)
-    cuts = np.cumsum(made["tokens"])[:-1]
-    windows = [
-        Window(AudioTokens(features, positions), None, int(end))
-        for features, positions, end in zip(
-            np.split(made["features"], cuts), np.split(made["positions"], cuts), made["ends"], strict=True
-        )
-    ]
-    following = iter(windows)
-    return [tuple(next(following) for _ in range(count)) for count in made["passes"]]
+    return _unpack_clips(cached(path, f"features of {len(clips)} clips", make))
 
 
-def endings(heard: Sequence[Voice]) -> list[Window]:
-    """Each clip as it is scored at its end, by voice alone."""
-    return [voice[-1].last(_WINDOW) for voice in heard]
+def final_windows(clips: Sequence[ClipWindows]) -> list[Window]:
+    """Return the window with which each clip is scored at its end, audio only."""
+    return [windows[-1].last(_WINDOW) for windows in clips]
 
 
-def texts(sentences: Sequence[Sentence], adapter: Path | None, cache: Path) -> list[Pieces]:
-    """The word pieces of each sentence in its context, from MiniLM changed by `adapter`.
+def encode_sentences(
+    sentences: Sequence[Sentence], adapter: Path | None, cache: Path, progress: Progress = NO_PROGRESS
+) -> list[Pieces]:
+    """Return the encoded word pieces of each sentence in its context.
 
-    Raises `WeightsError`: no MiniLM, or an adapter for another.
+    `adapter`: the low-rank adaptation of MiniLM; None: MiniLM as published.
+
+    Raises:
+        WeightsError: MiniLM is missing, or the adapter is made for another model.
     """
     folder = find(MINILM, "")
-    made_by = [
-        file_digest(folder / "model.safetensors"),
-        *map(inspect.getsource, (text_module, graph_module)),
-    ]
+    made_by = [file_digest(folder / "model.safetensors"), _TEXT_VERSIONS]
     if adapter is not None:
         made_by.append(file_digest(adapter))
-    read = [f"{sentence.text}\t{sentence.context}" for sentence in sentences]
-    path = cache / f"text-{digest(*made_by, *read)}.npz"
+    inputs = [f"{sentence.text}\t{sentence.context}" for sentence in sentences]
+    path = cache / f"text-{digest(*made_by, *inputs)}.npz"
 
-    def make() -> dict[str, NDArray[np.generic]]:
+    def make() -> Arrays:
         encoder = TextEncoder(folder, adapter)
         passages = [Passage(sentence.text.split(), sentence.context) for sentence in sentences]
-        # Of like length together, so that little is padded.
-        order = sorted(range(len(passages)), key=lambda index: len(read[index]))
+        # Sentences of similar length share a batch, so that little is padded.
+        order = sorted(range(len(passages)), key=lambda index: len(inputs[index]))
         pieces: dict[int, Pieces] = {}
-        for first in range(0, len(order), _TEXTS):
-            batch = order[first : first + _TEXTS]
+        for first in range(0, len(order), _TEXT_BATCH):
+            batch = order[first : first + _TEXT_BATCH]
             pieces |= zip(batch, encoder.encode_batch([passages[index] for index in batch]), strict=True)
+            progress.step(len(pieces), len(order), "encoding sentences")
         ordered = [pieces[index] for index in range(len(passages))]
         return {
             "features": np.concatenate([piece.features for piece in ordered]).astype(np.float16),
@@ -179,18 +172,14 @@ def texts(sentences: Sequence[Sentence], adapter: Path | None, cache: Path) -> l
             "pieces": np.array([len(piece.words) for piece in ordered]),
         }
 
-    made = kept(path, f"features of {len(sentences)} sentences", make)
-    cuts = np.cumsum(made["pieces"])[:-1]
-    return [
-        Pieces(features, words)
-        for features, words in zip(
-            np.split(made["features"], cuts), np.split(made["words"], cuts), strict=True
-        )
-    ]
+    arrays = cached(path, f"features of {len(sentences)} sentences", make)
+    cuts = np.cumsum(arrays["pieces"])[:-1]
+    parts = zip(np.split(arrays["features"], cuts), np.split(arrays["words"], cuts), strict=True)
+    return [Pieces(features, words) for features, words in parts]
 
 
-def hear(encoder: AudioEncoder, samples: Samples, span: Span) -> Voice:
-    """The clip's speech, which lies in `span`, as a live run hears it on the way and at its end."""
+def encode_clip(encoder: AudioEncoder, samples: Samples, span: Span) -> ClipWindows:
+    """Return the passes of a live run over the speech in `span` of a clip's samples [n]."""
     start, end = span
     stream = TokenStream(encoder)
 
@@ -199,11 +188,11 @@ def hear(encoder: AudioEncoder, samples: Samples, span: Span) -> Voice:
         return Window(stream.tokens(part, start, _WINDOW), None, start + length)
 
     whole = end - start
-    return (*(window(length) for length in _HEARD if length < whole), window(whole))
+    return (*(window(length) for length in _PASSES if length < whole), window(whole))
 
 
 def speech_span(config: GateConfig, samples: Samples) -> Span:
-    """From the start of the first utterance to the end of the last; the whole clip when there is none."""
+    """Return the span from the first utterance's start to the last one's end; all samples without any."""
     endpointer = Endpointer(config, make_vad(config))
     items = [*endpointer.feed(Chunk(0, samples)), *endpointer.flush()]
     starts = [item.start for item in items if isinstance(item, SpeechStart)]
@@ -211,42 +200,60 @@ def speech_span(config: GateConfig, samples: Samples) -> Span:
     return (starts[0], ends[-1]) if starts else (0, len(samples))
 
 
-def _spans(path: Path) -> list[Span]:
-    """Those found before; empty if none were."""
+def _transformed(clips: Sequence[Clip], transform: AudioTransform | None) -> Iterator[Samples]:
+    # Random transforms run here, in order, and the rest of the work on threads.
+    for clip in clips:
+        samples = read(clip.path)
+        yield samples if transform is None else transform.apply(samples, clip.speaker)
+
+
+def _pack_clips(clips: Sequence[ClipWindows]) -> Arrays:
+    windows = [window for clip in clips for window in clip]
+    tokens = [window.audio for window in windows if window.audio is not None]
+    return {
+        "features": np.concatenate([audio.features for audio in tokens]).astype(np.float16),
+        "positions": np.concatenate([audio.positions for audio in tokens]),
+        "tokens": np.array([len(audio.positions) for audio in tokens]),
+        "ends": np.array([window.end for window in windows]),
+        "passes": np.array([len(clip) for clip in clips]),
+    }
+
+
+def _unpack_clips(arrays: Arrays) -> list[ClipWindows]:
+    cuts = np.cumsum(arrays["tokens"])[:-1]
+    parts = zip(
+        np.split(arrays["features"], cuts), np.split(arrays["positions"], cuts), arrays["ends"], strict=True
+    )
+    windows = (Window(AudioTokens(features, positions), None, int(end)) for features, positions, end in parts)
+    return [tuple(next(windows) for _ in range(count)) for count in arrays["passes"]]
+
+
+def _read_spans(path: Path) -> list[Span]:
+    """Return the spans that were found before; an empty list if none were."""
     if not path.is_file():
         return []
     with np.load(path) as arrays:
         return [(int(start), int(end)) for start, end in arrays["spans"]]
 
 
-def _audio(window: Window) -> AudioTokens:
-    assert window.audio is not None
-    return window.audio
-
-
-def kept(
-    path: Path, what: str, make: Callable[[], dict[str, NDArray[np.generic]]]
-) -> dict[str, NDArray[np.generic]]:
+def cached(path: Path, what: str, make: Callable[[], Arrays]) -> Arrays:
+    """Return the arrays in `path`, which are made and written if it is not there; `what` is for the log."""
     if not path.is_file():
         _log.info("making %s", what)
         arrays = make()
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Under its name only when complete: an interrupted run leaves nothing that looks whole.
+        # Renamed when complete: an interrupted run leaves nothing that looks whole.
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, allow_pickle=False, **arrays)
         partial.replace(path)
         _log.info("kept in %s", path)
-    with np.load(path) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    with np.load(path) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def digest(*parts: str) -> str:
+    """Return 16 hexadecimal digits that tell these parts, in this order, from all others."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()[:16]
-
-
-def file_digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,8 @@
-"""The training loop: fit a fusion network to examples, the same way every time."""
+"""Training of a fusion network from examples: the same examples, hyperparameters and seed, the same weights.
+
+The heads are not trained by gradient descent: that of audio is fitted in closed form (`audio_head`), that of
+text was learnt with the text encoder. Gradient descent trains what the modality gate depends on.
+"""
 
 from __future__ import annotations
 
@@ -19,191 +23,203 @@ from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.perception.audio_encoder import STATES
 from stream_emo.perception.audio_tokens import FRAME_FEATURES
 from stream_emo.perception.prosody import PROSODY
-from stream_emo.training.examples import Example, Mix, Sampler, Voices, subset
-from stream_emo.training.expert import calm, fit_expert
-from stream_emo.training.histories import Histories
+from stream_emo.training.audio_head import fit_audio_head, recalibrate_neutral
+from stream_emo.training.sampler import AudioCorpus, Example, Mix, Sampler, subset
+from stream_emo.training.speaker_histories import SpeakerHistories
 
 _log = logging.getLogger(__name__)
 
-_STATISTICS = 3072  # Examples from which means and deviations are taken.
-_REPORT = 100  # Steps between lines in the log.
+_NORMALISATION_EXAMPLES = 3072
+"""Examples from which means and deviations of the features are taken."""
+_LOG_INTERVAL = 100
+"""Steps between lines in the log."""
+_MAX_GRADIENT_NORM = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to train."""
+class Hyperparameters:
+    """How the fusion network is trained."""
 
-    penalty: float = 0.3
-    """Of the voice's linear evidence, see `fit_expert`."""
+    l2_penalty: float = 0.3
+    """Of the audio head, see `fit_audio_head`."""
     steps: int = 300
-    batch: int = 128
+    """Of gradient descent."""
+    batch_size: int = 128
+    """Examples per step."""
     learning_rate: float = 1e-3
+    """Peak of the one-cycle schedule."""
     weight_decay: float = 0.05
-    smoothing: float = 0.1
+    """Of AdamW."""
+    label_smoothing: float = 0.1
     """Share of a target that is spread over all emotions."""
-    affect: float = 0.5
+    affect_weight: float = 0.5
     """Weight of the squared error of valence and arousal."""
-    average: float = 0.99
-    """Decay per step of the averaged weights, which are the result."""
+    ema_decay: float = 0.99
+    """Per step, of the exponential moving average of the weights, which is the result."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """What is known before voice and words are weighed against each other."""
+class TextHead:
+    """The linear head that was learnt with the text encoder, see `text_encoder_tuning.read_head`."""
 
     weight: Tensor
-    """[emotions + 2, text features]: the reading of the mean of a text's pieces; see `words.read_head`."""
+    """[emotions + 2, text features]: of the mean over a text's word pieces, not normalised."""
     bias: Tensor
     """[emotions + 2]"""
-    temperature: float = 1.0
-    """By which the logits of a voice without words are divided: see `left_out`."""
 
 
 def fit(
     config: NetworkConfig,
     sampler: Sampler,
-    recipe: Recipe,
+    hyperparameters: Hyperparameters,
     seed: int,
-    evidence: Evidence | None = None,
-    readers: Voices | None = None,
+    text_head: TextHead | None = None,
+    read_speech: AudioCorpus | None = None,
 ) -> FusionNetwork:
-    """A trained network in evaluation mode, not calibrated. The same seed and examples: the same weights.
+    """Return a trained network in evaluation mode, not calibrated.
 
-    The voice's evidence is fitted in closed form, that of the words was learnt with their encoder; without
-    `evidence` only the voice counts.
-    How the two hear each other, and which is to be believed, is then learnt by gradient descent, on speakers
-    that the linear evidence knows nothing of (the encoder does): of those it knows it would be believed too
-    much. Texts should be such as the reading was not learnt from. `readers`: see `calm`.
+    Without `text_head` only audio is trained. The gate is trained on speakers on whom the audio head was not
+    fitted, because on those it would be trusted too much; the texts of `sampler` should for the same reason
+    not be those that the text encoder was fine-tuned on. `read_speech`: see `recalibrate_neutral`.
     """
     torch.manual_seed(seed)
     network: FusionNetwork = FusionNetwork(config)
-    normalise(network, [example.window for example in sampler.draw(_STATISTICS)])
-    if evidence is not None:
-        set_reading(network, evidence.weight, evidence.bias)
-        network = _weighed(network, sampler, recipe, seed, readers)
-        network.audio_only_temperature.fill_(evidence.temperature)
-    histories = Histories(network, sampler.voices, np.random.default_rng(seed))
-    _voice_evidence(network, histories, recipe, seed, readers)
+    normalise(network, [example.window for example in sampler.draw(_NORMALISATION_EXAMPLES)])
+    if text_head is not None:
+        set_text_head(network, text_head)
+        network = _train_gate(network, sampler, hyperparameters, seed, read_speech)
+    histories = SpeakerHistories(network, sampler.audio, np.random.default_rng(seed))
+    _fit_audio(network, histories, hyperparameters, seed, read_speech)
     return network.eval()
 
 
-def _voice_evidence(
-    network: FusionNetwork, histories: Histories, recipe: Recipe, seed: int, readers: Voices | None
+def _fit_audio(
+    network: FusionNetwork,
+    histories: SpeakerHistories,
+    hyperparameters: Hyperparameters,
+    seed: int,
+    read_speech: AudioCorpus | None,
 ) -> None:
     torch.manual_seed(seed)
-    fit_expert(network, histories, recipe.penalty)
-    if readers is not None:
-        calm(network, histories, readers)
+    fit_audio_head(network, histories, hyperparameters.l2_penalty)
+    if read_speech is not None:
+        recalibrate_neutral(network, histories, read_speech)
 
 
-def set_reading(network: FusionNetwork, weight: Tensor, bias: Tensor) -> None:
-    """The words' linear evidence from a reading of the mean of their pieces as they are."""
-    linear, normalised = network.text.head, network.text.normalise
+def set_text_head(network: FusionNetwork, text_head: TextHead) -> None:
+    """Set the head for text, which in the network takes normalised statistics."""
+    head, normalised = network.text.head, network.text.normalise
     with torch.no_grad():
-        linear.weight.copy_(weight / normalised.window_scale.clamp_min(1e-6))
-        linear.bias.copy_(bias + weight @ normalised.window_mean)
+        head.weight.copy_(text_head.weight / normalised.window_scale.clamp_min(1e-6))
+        head.bias.copy_(text_head.bias + text_head.weight @ normalised.window_mean)
 
 
-def _weighed(
+def _train_gate(
     network: FusionNetwork,
     sampler: Sampler,
-    recipe: Recipe,
+    hyperparameters: Hyperparameters,
     seed: int,
-    readers: Voices | None,
+    read_speech: AudioCorpus | None,
 ) -> FusionNetwork:
-    """With claims learnt on every fourth speaker, for whom the voice's evidence knows only the others."""
+    """Return the network with a gate trained on every fourth speaker, the audio head fitted to the others."""
     random = np.random.default_rng(seed)
-    aside = [_every_fourth(corpus.speakers, random) for corpus in sampler.voices]
-    known = [subset(corpus, ~out) for corpus, out in zip(sampler.voices, aside, strict=True)]
-    unknown = [subset(corpus, out) for corpus, out in zip(sampler.voices, aside, strict=True) if out.any()]
-    _voice_evidence(network, Histories(network, known, random), recipe, seed, readers)
-    histories = Histories(network, unknown, random, known=network.speakers.population)
-    sampler = Sampler(unknown, sampler.texts, sampler.window_s, random, Mix(text_only=0, voice_only=0))
-    # On so few speakers gradient descent makes evidence no better (RAVDESS, folds 1-3: 78.3 % UA before, 77.9
-    # after). How far each is to be believed is what is learnt.
+    aside = [_every_fourth_speaker(corpus.speakers, random) for corpus in sampler.audio]
+    fitted = [subset(corpus, ~out) for corpus, out in zip(sampler.audio, aside, strict=True)]
+    unseen = [subset(corpus, out) for corpus, out in zip(sampler.audio, aside, strict=True) if out.any()]
+    _fit_audio(network, SpeakerHistories(network, fitted, random), hyperparameters, seed, read_speech)
+    histories = SpeakerHistories(network, unseen, random, network.speakers.population)
+    mix = Mix(text_only=0, audio_only=0)
+    sampler = Sampler(unseen, sampler.text, sampler.window_s, random, mix)
+    # On so few speakers gradient descent makes the heads no better (RAVDESS, folds 1-3: 78.3 % UA before,
+    # 77.9 after), so only the rest is trained.
     for modality in (network.audio, network.text):
         modality.head.requires_grad_(False)
     averaged: FusionNetwork = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(
         [parameter for parameter in network.parameters() if parameter.requires_grad],
-        recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
+        hyperparameters.learning_rate,
+        weight_decay=hyperparameters.weight_decay,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, hyperparameters.learning_rate, total_steps=hyperparameters.steps
+    )
     network.train()
-    for step in range(recipe.steps):
-        examples = sampler.draw(recipe.batch)
-        loss = _step_loss(network, examples, histories.draw([example.origin for example in examples]), recipe)
+    for step in range(hyperparameters.steps):
+        examples = sampler.draw(hyperparameters.batch_size)
+        offsets = histories.draw([example.clip for example in examples])
+        loss = _loss(network, examples, offsets, hyperparameters)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _MAX_GRADIENT_NORM)
         optimiser.step()
         schedule.step()
-        _follow(averaged, network, recipe.average)
-        if step % _REPORT == 0:
-            _log.info("step %d of %d, loss %.3f", step, recipe.steps, loss.item())
+        _update_average(averaged, network, hyperparameters.ema_decay)
+        if step % _LOG_INTERVAL == 0:
+            _log.info("step %d of %d, loss %.3f", step, hyperparameters.steps, loss.item())
     return averaged
 
 
-def _every_fourth(speakers: Sequence[str], random: np.random.Generator) -> NDArray[np.bool_]:
-    """[clips]; whoever is heard in other surroundings is still the same."""
+def _every_fourth_speaker(speakers: Sequence[str], random: np.random.Generator) -> NDArray[np.bool_]:
+    """Return whether each clip [clips] is of a drawn speaker; augmented copies go with their speaker."""
     people = np.array([speaker.rstrip("*") for speaker in speakers])
     return np.isin(people, random.permutation(np.unique(people))[::4])
 
 
 def normalise(network: FusionNetwork, windows: Sequence[Window]) -> None:
-    """Set the normalisation constants of both streams from examples."""
+    """Set the normalisation constants of both modalities from examples."""
     level = STATES + PROSODY.index("energy")
     if network.config.audio_features == 2 * FRAME_FEATURES:
         network.audio.normalise.relative[level] = True
     batch = collate(windows, network.config.audio_features, network.config.text_features)
-    for modality, stream in zip((network.audio, network.text), to_tensors(batch), strict=True):
-        here = stream.present.any(1)
-        if here.any():
-            some = TokenTensors(stream.features[here], stream.ages[here], stream.present[here])
-            tokens = modality.normalise.raw_tokens(some)[some.present]
-            windowed = modality.normalise.raw_window(some)
-            _set(modality.normalise.token_mean, modality.normalise.token_scale, tokens)
-            _set(modality.normalise.window_mean, modality.normalise.window_scale, windowed)
+    for modality, tokens in zip((network.audio, network.text), to_tensors(batch), strict=True):
+        rows = tokens.present.any(1)
+        if rows.any():
+            some = TokenTensors(tokens.features[rows], tokens.ages[rows], tokens.present[rows])
+            raw = modality.normalise.raw_tokens(some)[some.present]
+            statistics = modality.normalise.raw_window(some)
+            _set(modality.normalise.token_mean, modality.normalise.token_scale, raw)
+            _set(modality.normalise.window_mean, modality.normalise.window_scale, statistics)
 
 
 def predict(
     network: FusionNetwork,
     windows: Sequence[Window],
-    offsets: NDArray[np.float64] | None = None,
-    batch: int = 256,
+    speaker_offsets: NDArray[np.float64] | None = None,
+    batch_size: int = 256,
 ) -> NDArray[np.float64]:
-    """float64 [windows, emotions]: logits before calibration. `offsets` [windows, k]: see `collate`."""
+    """Return logits before calibration [windows, emotions]; `speaker_offsets` [windows, k]: see `collate`."""
     logits = []
     with torch.inference_mode():
-        for first in range(0, len(windows), batch):
-            part = collate(
-                windows[first : first + batch],
+        for first in range(0, len(windows), batch_size):
+            part = slice(first, first + batch_size)
+            batch = collate(
+                windows[part],
                 network.config.audio_features,
                 network.config.text_features,
-                None if offsets is None else offsets[first : first + batch],
+                None if speaker_offsets is None else speaker_offsets[part],
             )
-            logits.append(network(*to_tensors(part)).logits.double().numpy())
+            logits.append(network(*to_tensors(batch)).logits.double().numpy())
     return np.concatenate(logits)
 
 
-def _step_loss(
-    network: FusionNetwork, examples: Sequence[Example], offsets: NDArray[np.float64], recipe: Recipe
+def _loss(
+    network: FusionNetwork,
+    examples: Sequence[Example],
+    offsets: NDArray[np.float64],
+    hyperparameters: Hyperparameters,
 ) -> Tensor:
-    batch = collate(
-        [example.window for example in examples],
-        network.config.audio_features,
-        network.config.text_features,
-        offsets,
-    )
-    target = torch.from_numpy(np.stack([example.target for example in examples]))
+    windows = [example.window for example in examples]
+    batch = collate(windows, network.config.audio_features, network.config.text_features, offsets)
+    target = torch.from_numpy(np.stack([example.target for example in examples]))  # [b, e + 2]
     scores: RawScores = network(*to_tensors(batch))
-    wanted = target[:, :-2] * (1 - recipe.smoothing) + recipe.smoothing / (target.shape[1] - 2)
-    loss = functional.cross_entropy(scores.logits, wanted)
-    return loss + recipe.affect * functional.mse_loss(scores.affect, target[:, -2:])
+    smoothing = hyperparameters.label_smoothing
+    smoothed = target[:, :-2] * (1 - smoothing) + smoothing / (target.shape[1] - 2)  # [b, e]
+    loss = functional.cross_entropy(scores.logits, smoothed)
+    return loss + hyperparameters.affect_weight * functional.mse_loss(scores.affect, target[:, -2:])
 
 
-def _follow(averaged: FusionNetwork, network: FusionNetwork, decay: float) -> None:
+def _update_average(averaged: FusionNetwork, network: FusionNetwork, decay: float) -> None:
+    # torch's `AveragedModel` starts from the weights after the first step rather than from those before it.
     with torch.no_grad():
         for slow, fast in zip(averaged.parameters(), network.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
@@ -212,5 +228,5 @@ def _follow(averaged: FusionNetwork, network: FusionNetwork, decay: float) -> No
 def _set(mean: Tensor, scale: Tensor, rows: Tensor) -> None:
     mean.copy_(rows.mean(0))
     deviation = rows.std(0, correction=0)
-    # What never changes says nothing.
+    # A feature that never changes is switched off.
     scale.copy_(torch.where(deviation > 1e-6, 1 / deviation.clamp_min(1e-6), 0.0))

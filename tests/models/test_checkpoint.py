@@ -15,7 +15,8 @@ from stream_emo.fusion.batch import Window, collate
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.fusion.onnx_network import OnnxNetwork
-from stream_emo.models.checkpoint import PACKAGED, Checkpoint, file_digest, save
+from stream_emo.models.checkpoint import PACKAGED, Checkpoint, save
+from stream_emo.runtime.cache import file_digest
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 
 AUDIO, TEXT = 12, 8

@@ -45,10 +45,10 @@ def test_a_telephone_keeps_what_is_below_4_khz_and_nothing_above() -> None:
 def test_the_same_seed_gives_the_same_and_a_speaker_keeps_their_setting(data: Path) -> None:
     one, other = AugmentationChain(data, 3), AugmentationChain(data, 3)
     for speaker in "abcdefgh":
-        first, second = one.heard(tone(300), speaker), other.heard(tone(300), speaker)
+        first, second = one.apply(tone(300), speaker), other.apply(tone(300), speaker)
         np.testing.assert_array_equal(first, second)
-        assert len(one.heard(tone(300), speaker)) == len(first), "the same speed"
-        other.heard(tone(300), speaker)
+        assert len(one.apply(tone(300), speaker)) == len(first), "the same speed"
+        other.apply(tone(300), speaker)
         assert np.isfinite(first).all()
         assert np.abs(first).max() <= 1
 
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_and_a_speaker_keeps_their_setting(data: Pa
 def test_silence_stays_finite(data: Path) -> None:
     chain = AugmentationChain(data, 0)
     for speaker in "abcdefgh":
-        assert np.isfinite(chain.heard(np.zeros(SAMPLE_RATE, np.float32), speaker)).all()
+        assert np.isfinite(chain.apply(np.zeros(SAMPLE_RATE, np.float32), speaker)).all()
 
 
 def test_without_noises_it_says_what_it_looked_for(tmp_path: Path) -> None:

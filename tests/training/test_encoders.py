@@ -1,4 +1,4 @@
-"""Encoders are taught once, and again only when something that makes them changes."""
+"""Encoders are fine-tuned once, and again only when something that they depend on changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream_emo.events import EMOTIONS
 from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.corpora import Clip, Sentence
-from stream_emo.training.encoders import taught_voice, taught_words
+from stream_emo.training.encoders import tuned_audio_encoder, tuned_text_adapter
 from stream_emo.training.text_encoder_tuning import TextHyperparameters
 from stream_emo.types import SAMPLE_RATE
 
@@ -40,22 +40,22 @@ def clips(folder: Path) -> list[Clip]:
     return made
 
 
-def test_a_voice_encoder_is_taught_once(tmp_path: Path, data: Path) -> None:
+def test_an_audio_encoder_is_fine_tuned_once(tmp_path: Path, data: Path) -> None:
     cache = tmp_path / "cache"
-    path = taught_voice([clips(tmp_path)], EMOTIONS, data, cache, SHORT)
+    path = tuned_audio_encoder([clips(tmp_path)], EMOTIONS, data, cache, SHORT)
     written = path.stat().st_mtime_ns
     assert AudioEncoder(path).encode(np.zeros(SAMPLE_RATE, np.float32)).shape == (50, 768)
-    assert taught_voice([clips(tmp_path)], EMOTIONS, data, cache, SHORT) == path
+    assert tuned_audio_encoder([clips(tmp_path)], EMOTIONS, data, cache, SHORT) == path
     assert path.stat().st_mtime_ns == written
-    assert taught_voice([clips(tmp_path)[:3]], EMOTIONS, data, cache, SHORT) != path
+    assert tuned_audio_encoder([clips(tmp_path)[:3]], EMOTIONS, data, cache, SHORT) != path
 
 
-def test_words_are_taught_once(tmp_path: Path) -> None:
+def test_a_text_adapter_is_fitted_once(tmp_path: Path) -> None:
     sentences = [Sentence("How nice!", ("happy",)), Sentence("Oh no.", ("sad",))]
     recipe = TextHyperparameters(rank=2, epochs=1, batch=2)
-    path = taught_words(sentences, tmp_path, recipe)
+    path = tuned_text_adapter(sentences, tmp_path, recipe)
     assert sorted(tmp_path.iterdir()) == sorted([path, path.with_suffix(".head.safetensors")])
     written = path.stat().st_mtime_ns
-    assert taught_words(sentences, tmp_path, recipe) == path
+    assert tuned_text_adapter(sentences, tmp_path, recipe) == path
     assert path.stat().st_mtime_ns == written
-    assert taught_words(sentences[:1], tmp_path, recipe) != path
+    assert tuned_text_adapter(sentences[:1], tmp_path, recipe) != path

@@ -1,7 +1,7 @@
 """The data sets by name: the folder of each, where it is published, and the adapter that reads it.
 
 This is the only place that knows folders and sources; a data set that is missing is reported from here.
-Training uses some of the emotion corpora (see `left_out.voice_corpora` and `train`), evaluation others, and
+Training uses some of the emotion corpora (`held_out_corpora.audio_corpora`, `train`), evaluation others, and
 the rest are here for whoever has them: `CORPORA["iemocap"].read(folder)`.
 """
 
