@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream_emo.bench import workload
-from stream_emo.bench.machine import Spent, spending, usable_cores
+from stream_emo.bench.machine import Spent, spending
 from stream_emo.bench.workload import loaded, run_unpaced
 from stream_emo.config import Config
 from stream_emo.models.registry import WHISPER, find
 from stream_emo.progress import NO_PROGRESS, Progress, track
+from stream_emo.runtime.process import available_cores
 from stream_emo.types import Samples
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _baseline_system() -> Callable[[Samples], None]:
     whisper = faster_whisper(Config())
     torch.manual_seed(0)
     # torch's default: a limit on the threads of BLAS, which this process may have, is not for the baseline.
-    torch.set_num_threads(len(usable_cores()))
+    torch.set_num_threads(available_cores())
     audio = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(num_labels=_EMOTIONS)).eval()
     distilroberta = RobertaConfig(
         vocab_size=50265, num_hidden_layers=6, max_position_embeddings=514, num_labels=_EMOTIONS

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 
 from stream_emo.errors import PipelineError
+from stream_emo.runtime.process import available_cores
 
 _PACKAGES = ("ctranslate2", "onnxruntime", "numpy", "torch")
 
@@ -37,7 +38,7 @@ def machine() -> Machine:
     """Return a description of this machine."""
     return Machine(
         processor=_processor(),
-        cores=len(usable_cores()),
+        cores=available_cores(),
         memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
         system=platform.platform(terse=True),
         python=platform.python_version(),

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from stream_emo.audio.samples import read
-from stream_emo.bench.machine import handle_count, resident_bytes, spending, thread_count, usable_cores
+from stream_emo.bench.machine import handle_count, resident_bytes, spending, thread_count
 from stream_emo.bench.new_process import in_new_process
 from stream_emo.bench.workload import LoopReader, faint_noise, loaded, unpaced
 from stream_emo.config import Config
@@ -19,6 +19,7 @@ from stream_emo.monitor import Monitor
 from stream_emo.progress import Progress, track
 from stream_emo.publish.publisher import Publisher
 from stream_emo.publish.sink import CallbackSink
+from stream_emo.runtime.process import available_cores
 from stream_emo.types import SAMPLE_RATE, Chunk, Samples
 
 _SESSIONS = 100
@@ -53,10 +54,10 @@ def idle_sessions(progress: Progress) -> IdleSessions:
 def _idle(progress: Progress) -> IdleSessions:
     noise = faint_noise(_IDLE_S)
     with loaded(Config()) as engine:
-        calls = [_Call(engine)]
+        calls = [Call(engine)]
         _play(noise, calls, progress, "idle-sessions, first")
         first = resident_bytes()
-        calls += [_Call(engine) for _ in range(_SESSIONS - 1)]
+        calls += [Call(engine) for _ in range(_SESSIONS - 1)]
         with spending() as spent:
             _play(noise, calls, progress, "idle-sessions")
         threads, resident = thread_count(), resident_bytes()
@@ -64,17 +65,18 @@ def _idle(progress: Progress) -> IdleSessions:
             call.close()
     return IdleSessions(
         sessions=len(calls),
-        cores=len(usable_cores()),
+        cores=available_cores(),
         threads=threads,
         per_session_mb=(resident - first) / 2**20 / (_SESSIONS - 1),
         cpu_percent=100 * spent.cpu_s / spent.wall_s,
     )
 
 
-class _Call:
+class Call:
     """A live session with a subscriber, into which audio is pushed."""
 
     def __init__(self, engine: Engine) -> None:
+        """Open the session on the engine."""
         session = engine.session()
         publisher = Publisher(session.config.publish, live=True)
         self._pipeline = engine.pipeline(session, publisher, live=True)
@@ -92,7 +94,7 @@ class _Call:
         self._pipeline.wait()
 
 
-def _play(samples: Samples, calls: list[_Call], progress: Progress, what: str) -> None:
+def _play(samples: Samples, calls: list[Call], progress: Progress, what: str) -> None:
     """Push the samples into every call, a second of them each second."""
     for start in track(range(0, len(samples), SAMPLE_RATE), progress, what):
         due = time.monotonic() + 1

@@ -33,7 +33,7 @@ def test_the_machine_is_described_without_torch() -> None:
     found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
     described = machine()
-    assert described.cores == len(usable_cores()) >= 1
+    assert described.cores >= 1
     assert described.memory_gb > 0
     assert "numpy" in described.packages
 
