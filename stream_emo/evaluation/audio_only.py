@@ -70,8 +70,10 @@ class Folds:
             folds = [number for number, other in enumerate(self.sources) if other == source]
             rows = np.flatnonzero(np.isin(self.numbers, folds)).tolist()
             clips = [self.clips[row] for row in rows]
-            degraded = final_windows(encode_clips(clips, source.audio_encoder, source.cache, condition))
-            for row, window in zip(rows, degraded, strict=True):
+            encoded = encode_clips(
+                clips, source.audio_encoder, source.cache, condition, progress=source.progress
+            )
+            for row, window in zip(rows, final_windows(encoded), strict=True):
                 windows[row] = window
         return windows
 
@@ -127,10 +129,10 @@ def leave_one_corpus_out(source: Data) -> Result:
     metrics: dict[str, MetricValue] = {}
     tested = []
     for name in HELD_OUT_CORPORA:
-        left = left_out(source, name)
-        tested.append(left.alone)
-        metrics[f"{name} ua"] = left.alone.measure(unweighted_accuracy)
-        metrics[f"{name} ua_baseline"] = left.with_baseline.measure(unweighted_accuracy)
+        corpus = held_out_corpus(source, name)
+        tested.append(corpus.alone)
+        metrics[f"{name} ua"] = corpus.alone.measure(unweighted_accuracy)
+        metrics[f"{name} ua_baseline"] = corpus.with_baseline.measure(unweighted_accuracy)
     return Result.of(
         "leave-one-corpus-out",
         together(tested),
@@ -154,7 +156,7 @@ def nemo_folds(source: Data) -> Folds:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LeftOut:
+class HeldOutCorpus:
     """What is predicted of a corpus that the network was not trained on."""
 
     alone: Predictions
@@ -172,13 +174,13 @@ TRANSFER = (
 
 
 @cache
-def left_out(source: Data, target: str) -> LeftOut:
+def held_out_corpus(source: Data, target: str) -> HeldOutCorpus:
     """Return the predictions of `target` (of `HELD_OUT_CORPORA`) by a network trained on all others."""
     (other,) = (name for name in HELD_OUT_CORPORA if name != target)
     calibrating, tested = _held_out(source, other), _held_out(source, target)
     temperature, _ = fit_temperature(calibrating.logits, np.eye(len(FOUR))[calibrating.truth])
     sessions = in_sessions(tested.network, tested.windows, tested.speakers)[:, _COLUMNS]
-    return LeftOut(
+    return HeldOutCorpus(
         Predictions(FOUR, tested.truth, softmax(tested.logits, temperature), tested.speakers),
         Predictions(FOUR, tested.truth, sessions, tested.speakers),
         Predictions(FOUR, tested.truth, softmax(tested.logits), tested.speakers),

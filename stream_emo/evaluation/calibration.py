@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_emo.evaluation.audio_only import TRANSFER, left_out
+from stream_emo.evaluation.audio_only import TRANSFER, held_out_corpus
 from stream_emo.evaluation.metrics import MetricValue, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
@@ -30,13 +30,13 @@ def calibration(source: Data) -> Result:
     """
     metrics: dict[str, MetricValue] = {}
     for name in HELD_OUT_CORPORA:
-        left = left_out(source, name)
-        metrics |= _calibration(name, left.alone)
-        metrics[f"{name} ece before"] = left.uncalibrated.ece()
+        corpus = held_out_corpus(source, name)
+        metrics |= _calibration(name, corpus.alone)
+        metrics[f"{name} ece before"] = corpus.uncalibrated.ece()
     metrics |= _calibration("turev, shipped", _shipped(source, source.turev()))
     return Result.of(
         "calibration",
-        together([left_out(source, name).alone for name in HELD_OUT_CORPORA]),
+        together([held_out_corpus(source, name).alone for name in HELD_OUT_CORPORA]),
         metrics,
         [
             "common metrics: RAVDESS and nEMO, each by a network trained on the other corpora; four labels",
@@ -48,7 +48,7 @@ def calibration(source: Data) -> Result:
 
 def _shipped(source: Data, clips: Sequence[Clip]) -> Predictions:
     """Return what the packaged checkpoint predicts from the audio at the end of each clip."""
-    windows = final_windows(encode_clips(clips, source.audio_encoder, source.cache))
+    windows = final_windows(encode_clips(clips, source.audio_encoder, source.cache, progress=source.progress))
     estimates = estimates_of(Checkpoint.open().fuser(), windows)
     return Predictions(
         EMOTIONS,

@@ -150,7 +150,7 @@ def compose(
 def held_out(source: Data) -> Material:
     """Return the clips of the speakers `HELD_OUT_SPEAKERS`, and the test sentences with exactly one label."""
     clips = [clip for clip in (*source.ravdess(), *source.nemo()) if clip.speaker in HELD_OUT_SPEAKERS]
-    encoded = features.encode_clips(clips, source.audio_encoder, source.cache)
+    encoded = features.encode_clips(clips, source.audio_encoder, source.cache, progress=source.progress)
     pieces, emotions = [], []
     for sentences in (source.meld("test"), source.goemotions("test")):
         for sentence, piece in zip(sentences, source.text_corpus(sentences).pieces, strict=True):

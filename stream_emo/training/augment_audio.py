@@ -167,8 +167,8 @@ def telephone(samples: Samples) -> Samples:
     levels = pcm.decode(bytes(range(256)))[:, 0]
     order = np.argsort(levels, kind="stable")
     middles = (levels[order][1:] + levels[order][:-1]) / 2
-    heard = levels[order][np.searchsorted(middles, narrow)]
-    wide = soxr.resample(heard, _TELEPHONE, SAMPLE_RATE)
+    decoded = levels[order][np.searchsorted(middles, narrow)]
+    wide = soxr.resample(decoded, _TELEPHONE, SAMPLE_RATE)
     return np.pad(wide, (0, max(0, len(samples) - len(wide))))[: len(samples)]
 
 

@@ -43,14 +43,14 @@ def test_all_keep_the_length_but_the_cuts_and_depend_on_the_clip_alone(data: Pat
     clip = speech[: 4 * SAMPLE_RATE]
     for one, other in zip(conditions(data), conditions(data), strict=True):
         one.apply(clip[:SAMPLE_RATE], "a")
-        heard = one.apply(clip, "a")
-        np.testing.assert_array_equal(heard, other.apply(clip, "b"))
-        assert heard.dtype == np.float32, one.name
-        assert np.isfinite(heard).all()
+        degraded = one.apply(clip, "a")
+        np.testing.assert_array_equal(degraded, other.apply(clip, "b"))
+        assert degraded.dtype == np.float32, one.name
+        assert np.isfinite(degraded).all()
         if one.name.startswith("cut"):
-            assert len(heard) <= int(one.name[4]) * SAMPLE_RATE
+            assert len(degraded) <= int(one.name[4]) * SAMPLE_RATE
         else:
-            assert len(heard) == len(clip), one.name
+            assert len(degraded) == len(clip), one.name
 
 
 def test_each_is_kept_under_its_own_name(data: Path) -> None:
@@ -73,14 +73,14 @@ def test_a_noise_that_pauses_is_drawn_again_where_it_sounds() -> None:
 
 
 def test_opus_is_close_and_in_step(speech: Samples) -> None:
-    heard = opus(speech)
-    assert len(heard) == len(speech)
+    degraded = opus(speech)
+    assert len(degraded) == len(speech)
     shifts = range(-80, 81)
     middle = slice(SAMPLE_RATE, 3 * SAMPLE_RATE)
-    fits = [float(np.corrcoef(np.roll(heard, shift)[middle], speech[middle])[0, 1]) for shift in shifts]
+    fits = [float(np.corrcoef(np.roll(degraded, shift)[middle], speech[middle])[0, 1]) for shift in shifts]
     assert max(fits) > 0.8
     assert abs(shifts[int(np.argmax(fits))]) <= 16, "1 ms"
-    assert not np.array_equal(heard, speech)
+    assert not np.array_equal(degraded, speech)
 
 
 def test_clipping_cuts_at_a_quarter_of_the_peak(speech: Samples) -> None:

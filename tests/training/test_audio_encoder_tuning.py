@@ -73,16 +73,16 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 
 @pytest.mark.weights
-def test_what_is_written_says_nearly_the_same(tmp_path: Path) -> None:
+def test_the_exported_encoder_gives_nearly_the_same_states(tmp_path: Path) -> None:
     from stream_emo.perception.mel import log_mel, scaled
 
     network = WhisperLayers.whisper(find(WHISPER, "") / "model.bin", 2).eval()
-    export(network, tmp_path / "voice.onnx")
-    assert [path.name for path in tmp_path.iterdir()] == ["voice.onnx"]
+    export(network, tmp_path / "encoder.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder.onnx"]
     random = np.random.default_rng(0)
     for length in (2 * FRAME, SAMPLE_RATE, 3 * SAMPLE_RATE):
         samples = random.normal(0, 0.1, length).astype(np.float32)
-        written = AudioEncoder(tmp_path / "voice.onnx").encode(samples)
+        written = AudioEncoder(tmp_path / "encoder.onnx").encode(samples)
         with torch.no_grad():
             meant = network(torch.from_numpy(scaled(log_mel(samples)))[None])[0].numpy()
         assert np.corrcoef(written.ravel(), meant.ravel())[0, 1] > 0.99

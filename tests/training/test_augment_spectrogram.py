@@ -16,12 +16,12 @@ def mel(columns: int) -> Mel:
 @given(seed=st.integers(0, 10_000), frames=st.integers(1, 300))
 def test_whole_frames_of_finite_numbers(seed: int, frames: int) -> None:
     augment = SpectrogramAugmentation([mel(40), mel(700)], np.random.default_rng(seed))
-    heard = augment(mel(2 * frames))
-    assert heard.shape[0] == BANDS
-    assert heard.shape[1] % 2 == 0
-    assert heard.shape[1] > 0
-    assert heard.dtype == np.float32
-    assert np.isfinite(heard).all()
+    augmented = augment(mel(2 * frames))
+    assert augmented.shape[0] == BANDS
+    assert augmented.shape[1] % 2 == 0
+    assert augmented.shape[1] > 0
+    assert augmented.dtype == np.float32
+    assert np.isfinite(augmented).all()
 
 
 def test_the_same_state_draws_the_same_and_goes_on() -> None:

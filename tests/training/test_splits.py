@@ -39,12 +39,12 @@ def test_a_speaker_on_both_sides() -> None:
 
 
 def test_a_file_on_both_sides_under_another_name(tmp_path: Path) -> None:
-    learnt = Clip(touch(tmp_path / "a.wav", "same"), "Ann", "sad")
+    trained = Clip(touch(tmp_path / "a.wav", "same"), "Ann", "sad")
     copied = Clip(touch(tmp_path / "b.wav", "same"), "Bob", "sad")
     other = Clip(touch(tmp_path / "c.wav", "else"), "Eve", "sad")
-    check_leaks([learnt], [other])
+    check_leaks([trained], [other])
     with pytest.raises(SourceError, match=r"b\.wav: tested, but the same as .*a\.wav, which is trained on"):
-        check_leaks([learnt], [other, copied])
+        check_leaks([trained], [other, copied])
 
 
 @pytest.mark.data
