@@ -12,7 +12,7 @@ import soundfile
 
 from stream_emo import Config, Engine, Monitor, Score, events
 from stream_emo.demo import CLIP
-from stream_emo.errors import PipelineError, SourceError, StreamEmoError, WeightsError
+from stream_emo.errors import ConfigError, PipelineError, SourceError, StreamEmoError, WeightsError
 from stream_emo.events import Device, Error, Event, Silence, Speech, Start, Stop
 from stream_emo.types import SAMPLE_RATE, DeviceChange, Gap, Samples
 from tests.events import comparable
@@ -272,3 +272,90 @@ def test_missing_weights_are_one_clear_error(key: str, tmp_path: object) -> None
         list(Monitor(config, ListSource([])))
     assert "\n" not in str(error.value)
     assert isinstance(error.value, StreamEmoError)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_leaving_from_a_callback_ends_the_session_and_reaches_the_caller(
+    engine: Engine, speech: Samples, error: BaseException
+) -> None:
+    """With a queue of one event, which would fill if nobody took what follows."""
+    config = Config.load(environment={}, overrides=["publish.queue=1"])
+
+    def leave(score: Score) -> None:
+        raise error
+
+    def run() -> None:
+        with Monitor(config, ListSource(chunks(np.tile(speech, 3), 512)), engine=engine) as monitor:
+            monitor.subscribe(leave)
+            monitor.wait()
+
+    with pytest.raises(type(error)):
+        run()
+
+
+def test_a_failing_callback_is_reported_and_the_session_goes_on(
+    engine: Engine, speech: Samples, expected: list[Score]
+) -> None:
+    def broken(score: Score) -> None:
+        raise KeyError("no such\nthing")
+
+    with Monitor(Config(), ListSource(chunks(speech, 512)), engine=engine) as monitor:
+        monitor.subscribe(broken)
+        with monitor.events() as reader:
+            monitor.start()
+            received = list(reader)
+        monitor.wait()
+    assert [comparable(event) for event in received if isinstance(event, Score)] == expected
+    (report,) = (event for event in received if isinstance(event, Error))
+    assert not report.fatal
+    assert "broken detached: KeyError: 'no such" in report.message
+    assert "\n" not in report.message
+
+
+def test_a_sink_gets_every_event_and_is_closed(engine: Engine, speech: Samples) -> None:
+    class Recorder:
+        name = "recorder"
+
+        def __init__(self) -> None:
+            self.received: list[Event] = []
+            self.closed = 0
+
+        def write(self, event: Event) -> None:
+            self.received.append(event)
+
+        def close(self) -> None:
+            self.closed += 1
+
+    sink, detached = Recorder(), Recorder()
+    with Monitor(Config(), ListSource(chunks(speech, 512)), engine=engine) as monitor:
+        monitor.attach(sink)
+        monitor.attach(detached)()
+        monitor.wait()
+    assert [event.seq for event in sink.received] == list(range(len(sink.received)))
+    assert isinstance(sink.received[-1], Stop)
+    assert (sink.closed, detached.closed) == (1, 1)
+
+
+def test_closing_what_was_never_opened_does_nothing() -> None:
+    Monitor(Config(), ListSource([])).close()
+
+
+def test_a_monitor_has_the_configuration_it_was_given(engine: Engine, speech: Samples) -> None:
+    config = Config.load(environment={}, overrides=["speech.text=false", "speech.hop_s=0.4"])
+    scores = list(Monitor(config, ListSource(chunks(speech, 512)), engine=engine))
+    assert {score.text for score in scores} == {None}
+    assert scores[0].end - scores[0].start == pytest.approx(0.4, abs=0.01)
+    with pytest.raises(ConfigError, match=r"speech\.model = 'base', but the engine"):
+        list(
+            Monitor(
+                Config.load(environment={}, overrides=["speech.model=base"]), ListSource([]), engine=engine
+            )
+        )
+
+
+def test_samples_and_iterables_are_sources(engine: Engine, speech: Samples, expected: list[Score]) -> None:
+    assert scored(Monitor(Config(), speech, rate=SAMPLE_RATE, engine=engine)) == expected
+    pieces = (speech[first : first + 1000] for first in range(0, len(speech), 1000))
+    assert scored(Monitor(Config(), pieces, rate=SAMPLE_RATE, engine=engine)) == expected
+    with pytest.raises(SourceError, match="bytes"):
+        list(Monitor(Config(), b"RIFF", engine=engine))  # type: ignore[arg-type]

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from stream_emo.config import Config
+from stream_emo.engine import Engine
+from stream_emo.errors import ConfigError, ForkError
+from stream_emo.events import Event, Start, Stop
+from stream_emo.publish.publisher import Publisher
+from stream_emo.runtime.process import ForkGuard, available_cores
+from stream_emo.types import SAMPLE_RATE, Chunk, Samples
+
+pytestmark = pytest.mark.weights
+
+
+def configured(*overrides: str) -> Config:
+    return Config.load(environment={}, overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("speech.model=base", "speech.model = 'base', but the engine was loaded with 'tiny.en'"),
+        ("speech.device=cuda", "speech.device = 'cuda', but the engine was loaded with 'cpu'"),
+        ("speech.compute_type=float32", "speech.compute_type = 'float32'"),
+        ("fusion.checkpoint=/other", "fusion.checkpoint = '/other'"),
+    ],
+)
+def test_a_session_that_contradicts_the_loaded_models_is_told_both(
+    engine: Engine, override: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        engine.session(configured(override))
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_without_text_no_recogniser_is_loaded_or_looked_for(speech: Samples, tmp_path: object) -> None:
+    """Not even folders that do not exist are an error."""
+    config = configured(
+        "speech.text=false", f"speech.model={tmp_path}/none", f"speech.text_model={tmp_path}/none"
+    )
+    with Engine(config) as engine:
+        assert engine.models.whisper is None
+        assert engine.models.text_encoder is None
+        session = engine.session()
+        assert session.push(speech)
+        with pytest.raises(ConfigError, match=r"speech\.text = true, but the engine"):
+            engine.session(configured(f"speech.model={tmp_path}/none", f"speech.text_model={tmp_path}/none"))
+
+
+def test_a_hundred_idle_sessions_need_no_threads(engine: Engine) -> None:
+    before = threading.active_count()
+    publishers = [Publisher(Config().publish, live=True) for _ in range(100)]
+    pipelines = [engine.pipeline(engine.session(), publisher, live=True) for publisher in publishers]
+    silence = np.zeros(SAMPLE_RATE // 2, np.float32)
+    for pipeline in pipelines:
+        assert pipeline.offer(Chunk(0, silence))
+    assert threading.active_count() - before <= available_cores()
+    readers = [publisher.events() for publisher in publishers]
+    for pipeline in pipelines:
+        pipeline.finish()
+    assert all(pipeline.wait(60) for pipeline in pipelines)
+    assert all(isinstance(list(reader)[-1], Stop) for reader in readers)
+
+
+def test_sessions_side_by_side_score_as_each_alone(engine: Engine, speech: Samples) -> None:
+    from tests.events import comparable
+
+    def run(count: int) -> list[list[Event]]:
+        publishers = [Publisher(Config().publish, live=False) for _ in range(count)]
+        readers = [publisher.events() for publisher in publishers]
+        pipelines = [
+            engine.pipeline(engine.session(name="one"), publisher, live=False) for publisher in publishers
+        ]
+        threads = [threading.Thread(target=feed, args=(pipeline,)) for pipeline in pipelines]
+        for thread in threads:
+            thread.start()
+        found = [list(reader) for reader in readers]
+        for thread in threads:
+            thread.join(60)
+        return found
+
+    def feed(pipeline: object) -> None:
+        for first in range(0, len(speech), 4096):
+            pipeline.put(Chunk(first, speech[first : first + 4096]))  # type: ignore[attr-defined]
+        pipeline.finish()  # type: ignore[attr-defined]
+
+    def scores(found: Sequence[Event]) -> list[Event]:
+        return [comparable(event) for event in found if not isinstance(event, Start | Stop)]
+
+    (alone,) = run(1)
+    for together in run(6):
+        assert scores(together) == scores(alone)
+
+
+def test_a_fork_is_one_clear_error_instead_of_a_hang() -> None:
+    guard = ForkGuard()
+    guard.check()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # In the child: nothing of pytest may run.
+        try:
+            guard.check()
+            os.write(writing, b"no error")
+        except ForkError as error:
+            os.write(writing, str(error).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    said = os.read(reading, 1000).decode()
+    os.close(reading)
+    os.close(writing)
+    assert "spawn" in said
+    assert "forkserver" in said
+
+
+_FORKED = """
+import multiprocessing, sys
+import numpy as np
+from stream_emo import Config, Engine, Monitor
+
+def use(engine, session):
+    for attempt in (
+        lambda: session.push(np.zeros(16000, np.float32)),
+        lambda: engine.session(),
+        lambda: list(Monitor(Config(), np.zeros(16000, np.float32), rate=16000, engine=engine)),
+    ):
+        try:
+            attempt()
+            print("no error")
+        except Exception as error:
+            print(type(error).__name__)
+    sys.stdout.flush()
+
+if __name__ == "__main__":
+    with Engine(Config()) as engine:
+        session = engine.session()
+        session.push(np.zeros(16000, np.float32))
+        child = multiprocessing.get_context("fork").Process(target=use, args=(engine, session))
+        child.start()
+        child.join(60)
+        print("hangs" if child.is_alive() else "ended", child.exitcode)
+        child.kill()
+"""
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+def test_an_engine_in_a_forked_process_says_so() -> None:
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORKED],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert result.stdout.split() == ["ForkError"] * 3 + ["ended", "0"]

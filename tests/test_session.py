@@ -1,0 +1,142 @@
+"""A session that is fed by pushing, on the real models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import stream_emo.events as events
+from stream_emo.config import Config
+from stream_emo.engine import Engine
+from stream_emo.events import Event, Score, Silence, Speech, Stats
+from stream_emo.types import SAMPLE_RATE, Chunk, DeviceChange, Gap, Samples
+from tests.events import comparable
+
+pytestmark = pytest.mark.weights
+
+
+def pushed(engine: Engine, samples: Samples, size: int, config: Config | None = None) -> list[Event]:
+    session = engine.session(config, name="test")
+    found: list[Event] = []
+    for first in range(0, len(samples), size):
+        found += session.push(samples[first : first + size])
+    return found + session.flush()
+
+
+def without_numbers(found: Sequence[Event]) -> list[Event]:
+    return [comparable(event) for event in found]
+
+
+@pytest.fixture(scope="module")
+def expected(engine: Engine, speech: Samples) -> list[Event]:
+    return without_numbers(pushed(engine, speech, 4096))
+
+
+def test_events_are_numbered_without_holes_and_carry_their_session(engine: Engine, speech: Samples) -> None:
+    session = engine.session(name="call-7", channel=1, role="customer")
+    found = [*session.push(speech), *session.flush()]
+    assert [event.seq for event in found] == list(range(len(found)))
+    assert {(event.session, event.channel) for event in found} == {("call-7", 1)}
+    assert session.start_event("test").role == "customer"
+    kinds = [type(event) for event in found if isinstance(event, Speech | Silence)]
+    assert kinds == [Speech, Silence, Speech, Silence]
+
+
+@pytest.mark.parametrize("size", [160, 512, 10**9])
+def test_block_size_changes_nothing(
+    engine: Engine, speech: Samples, expected: list[Event], size: int
+) -> None:
+    assert without_numbers(pushed(engine, speech, size)) == expected
+
+
+@settings(deadline=None, max_examples=5)
+@given(cuts=st.lists(st.integers(1, 3 * SAMPLE_RATE - 1), max_size=6, unique=True))
+def test_any_cut_of_the_samples_gives_the_same_events(
+    engine: Engine, speech: Samples, cuts: list[int]
+) -> None:
+    short = speech[: 3 * SAMPLE_RATE]
+    session = engine.session(name="test")
+    found: list[Event] = []
+    for part in np.split(short, sorted(cuts)):
+        found += session.push(part)
+    found += session.flush()
+    assert without_numbers(found) == without_numbers(pushed(engine, short, 512))
+
+
+def test_gaps_and_devices_travel_in_order(engine: Engine, speech: Samples) -> None:
+    session = engine.session()
+    second = SAMPLE_RATE
+    found = [
+        *session.push(DeviceChange(0, "opened", "USB")),
+        *session.push(speech[: 2 * second]),
+        *session.push(Gap(2 * second, 5 * second, "overflow")),
+        *session.push(Chunk(5 * second, speech[2 * second : 4 * second])),
+        *session.flush(),
+    ]
+    order = [type(event) for event in found if isinstance(event, events.Device | events.Gap | Silence)]
+    assert order == [events.Device, Silence, events.Gap, Silence]
+    scores = [event for event in found if isinstance(event, Score)]
+    assert [scores[0].dropped_ms, scores[-1].dropped_ms] == [0, 3000]
+    stats = session.stats()
+    assert stats.offered == stats.taken + stats.dropped + stats.queued == 7 * second
+    assert stats.dropped == 3 * second
+
+
+def test_what_does_not_continue_is_an_error(engine: Engine, speech: Samples) -> None:
+    session = engine.session()
+    session.push(speech[:512])
+    with pytest.raises(ValueError, match="continue"):
+        session.push(Chunk(100, speech[:512]))
+
+
+def test_a_configuration_belongs_to_its_session(engine: Engine, speech: Samples) -> None:
+    """Hop, text, abstention, gate and statistics of one session, on an engine with other settings."""
+    settings = ["speech.text=false", "speech.hop_s=0.5", "fusion.abstain_below=0", "publish.stats_s=1"]
+    own = Config.load(environment={}, overrides=[*settings, "gate.max_utterance_s=20"])
+    found = pushed(engine, speech, 512, own)
+    scores = [event for event in found if isinstance(event, Score)]
+    usual = [event for event in pushed(engine, speech, 512) if isinstance(event, Score)]
+    assert {score.text for score in scores} == {None}
+    assert all(score.label is not None for score in scores if score.end - score.start > 1)
+    first = [score.end for score in scores if score.utterance == 0]
+    assert np.diff(first)[0] == pytest.approx(0.5)
+    assert any(score.text for score in usual)
+    assert len([event for event in found if isinstance(event, Stats)]) == 8
+
+
+def test_an_utterance_may_be_as_long_as_its_session_says(engine: Engine, speech: Samples) -> None:
+    own = Config.load(
+        environment={}, overrides=["gate.max_utterance_s=20", "gate.hangover_s=3", "speech.text=false"]
+    )
+    long = np.tile(speech[: 3 * SAMPLE_RATE], 8)
+    ends = [event for event in pushed(engine, long, 4096, own) if isinstance(event, Score) and event.final]
+    assert max(score.end - score.start for score in ends) > 15
+
+
+def test_the_rolling_state_fades_in_silence(engine: Engine, speech: Samples) -> None:
+    session = engine.session()
+    session.push(speech[: 4 * SAMPLE_RATE])
+    session.push(np.zeros(SAMPLE_RATE, np.float32))
+    before = session.stats().rolling
+    session.push(np.zeros(30 * SAMPLE_RATE, np.float32))
+    after = session.stats().rolling
+    assert before is not None
+    assert after is not None
+    half_lives = 30 / Config().fusion.half_life_s
+    assert after.weight_s == pytest.approx(before.weight_s * 0.5**half_lives, abs=1e-3)
+    assert after.probabilities == before.probabilities
+
+
+def test_a_speaker_s_baseline_moves_to_a_later_session(engine: Engine, speech: Samples) -> None:
+    first = engine.session()
+    first.push(speech)
+    first.flush()
+    second = engine.session()
+    second.baseline = first.baseline
+    assert second.baseline is first.baseline
+    assert cast(float, second.baseline.counts.sum()) > 0
