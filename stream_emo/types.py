@@ -143,6 +143,8 @@ class Transcript:
     words: tuple[Word, ...]
     avg_logprob: float
     """Mean natural-log probability per token."""
+    language: str = "en"
+    """Configured or detected, ISO 639-1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from stream_emo.bench import workload
 from stream_emo.config import Config
 from stream_emo.models.checkpoint import Checkpoint
-from stream_emo.models.registry import WHISPER, find
+from stream_emo.models.registry import find_whisper
 from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.whisper.model import Whisper
@@ -46,7 +46,7 @@ def hop(data: Path, progress: Progress) -> Hop:
     """
     config = Config()
     one_thread_for_numpy()
-    whisper = Whisper(find(WHISPER, config.speech.model), "cpu", config.speech.compute_type)
+    whisper = Whisper(find_whisper(config.speech), compute_type=config.speech.compute_type)
     checkpoint = Checkpoint.configured(config.fusion)
     tokens = TokenStream(AudioEncoder(checkpoint.audio_encoder))
     fuser = checkpoint.fuser()

@@ -11,7 +11,7 @@ from stream_emo.config import Config
 from stream_emo.errors import ConfigError, WeightsError
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.models.checkpoint import Checkpoint
-from stream_emo.models.registry import MINILM, WHISPER, find
+from stream_emo.models.registry import MINILM, find, find_whisper
 from stream_emo.perception.audio_encoder import STATES, AudioEncoder
 from stream_emo.perception.text_encoder import TEXT_FEATURES, TextEncoder
 from stream_emo.perception.whisper.model import Whisper
@@ -52,7 +52,7 @@ class Models:
         """
         speech = config.speech
         # Missing weights are named before anything takes its time.
-        folders = (find(WHISPER, speech.model), find(MINILM, speech.text_model)) if speech.text else None
+        folders = (find_whisper(speech), find(MINILM, speech.text_model)) if speech.text else None
         checkpoint = Checkpoint.configured(config.fusion)
         fuser = checkpoint.fuser()
         audio_encoder = AudioEncoder(checkpoint.audio_encoder, speech.device)
@@ -64,7 +64,7 @@ class Models:
             config,
             audio_encoder,
             fuser,
-            Whisper(whisper, speech.device, speech.compute_type, workers),
+            Whisper(whisper, speech.language, speech.device, speech.compute_type, workers),
             load("text encoder", lambda: _text_encoder(minilm, checkpoint.text_adapter)),
         )
 

@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def cached_bytes(name: str, key: str, make: Callable[[], bytes]) -> bytes:
     return content
 
 
-def write_atomically(path: Path, parts: Sequence[bytes]) -> None:
+def write_atomically(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file that appears complete or not at all, whoever else writes it now. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(suffix=_PARTIAL, prefix=f"{path.stem}.", dir=path.parent)

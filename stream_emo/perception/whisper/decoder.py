@@ -8,7 +8,7 @@ Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervisi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log
 from pathlib import Path
@@ -22,6 +22,8 @@ from stream_emo.runtime.onnx_graph import compiled
 
 _CERTAIN = 0.8  # Probability above which a draft token is accepted without trying other beams.
 _MIN_PROBABILITY = 2e-38  # There is no much smaller normal number in 32 bits.
+LANGUAGE_CERTAIN = 0.8
+"""Probability from which a detected language is taken although another was expected."""
 
 Floats = NDArray[np.float32]
 
@@ -30,16 +32,24 @@ Floats = NDArray[np.float32]
 class Vocabulary:
     """The tokens that mean something to the decoder itself."""
 
-    prompt: Sequence[int]
-    """Begins every hypothesis: start of transcript, language and task if any, no timestamps."""
+    start: int
+    """Start of transcript: begins every prompt."""
+    languages: Mapping[str, int]
+    """Token of each language by its code; empty: English only, and none is written."""
+    task: Sequence[int]
+    """What the prompt ends with: the task of a multilingual model, no timestamps."""
     no_speech: int
-    """Likely directly after the first token of the prompt when nobody speaks."""
+    """Likely directly after the start when nobody speaks."""
     end: int
     """End of text; all tokens above it are special."""
     suppressed: Sequence[int]
     """Never written."""
     suppressed_first: Sequence[int]
     """Not written as the first token of a text."""
+
+    def prompt(self, language: str) -> list[int]:
+        """Return the tokens that every hypothesis in `language` begins with."""
+        return [self.start, *([self.languages[language]] if self.languages else []), *self.task]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +64,10 @@ class DecodeRequest:
     """Tokens that probably follow. With beams only those above 80 % are accepted."""
     max_new_tokens: int
     """The prefix not counted."""
+    language: str | None = "en"
+    """A code that the vocabulary knows; None: to be detected."""
+    expected_language: str | None = None
+    """Taken where none is detected with at least 80 %; None: whatever is the likeliest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,9 @@ class Hypothesis:
     """Mean natural-log probability per token, the end included."""
     no_speech_prob: float
     """Probability of Whisper's no-speech token."""
+    language: str = "en"
+    language_probability: float = 1.0
+    """Of the detected language; 1 if it was given."""
     probabilities: tuple[float, ...] = ()
     """Of each token."""
     attention: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
@@ -132,6 +149,19 @@ class Decoder:
                 search.advance(rows)
         return [search.hypothesis for search in searches if search.hypothesis is not None]
 
+    def detect_language(self, cross_kv: Sequence[Floats]) -> tuple[str, float]:
+        """Return the likeliest language of the audio and its probability among all languages.
+
+        As Whisper does it: which language token follows the start of the transcript.
+        """
+        languages = self.vocabulary.languages
+        hidden, _, _ = self.forward(np.array([[self.vocabulary.start]]), (), cross_kv)
+        (probabilities,) = self._output.run(None, {"x": hidden})[0]
+        of_languages = probabilities[list(languages.values())]
+        best = int(of_languages.argmax())
+        total = max(float(of_languages.sum()), _MIN_PROBABILITY)
+        return list(languages)[best], float(of_languages[best]) / total
+
     def forward(
         self, tokens: NDArray[np.int64], caches: Sequence[Floats], cross_kv: Sequence[Floats]
     ) -> tuple[Floats, list[Floats], Floats]:
@@ -176,11 +206,13 @@ class _Search:
         self._decoder = decoder
         self._request = request
         self._options = options
-        self._prompt = len(decoder.vocabulary.prompt)
+        self._cross_kv = decoder.cross_kv(request.states)
+        self._language, self._language_probability = self._find_language()
+        prompt = decoder.vocabulary.prompt(self._language)
+        self._prompt = len(prompt)
         self._limit = min(request.max_new_tokens, decoder.max_length - self._prompt - len(request.prefix))
         self._draft = request.draft[: self._limit - 1]
-        self._cross_kv = decoder.cross_kv(request.states)
-        tokens = np.array([[*decoder.vocabulary.prompt, *request.prefix, *self._draft]])
+        tokens = np.array([[*prompt, *request.prefix, *self._draft]])
         self.hidden, self._caches, self._attention = decoder.forward(tokens, (), self._cross_kv)
         """Hidden states [m, width] whose next tokens are to be predicted."""
         self._tokens: list[tuple[int, ...]] = []
@@ -189,6 +221,16 @@ class _Search:
         self._ended: list[Hypothesis] = []
         self.hypothesis: Hypothesis | None = None
         """The best one, once the search has ended."""
+
+    def _find_language(self) -> tuple[str, float]:
+        """Return the language to decode in, and the probability of it if it was detected, else 1."""
+        request = self._request
+        if request.language is not None:
+            return request.language, 1.0
+        language, probability = self._decoder.detect_language(self._cross_kv)
+        if probability < LANGUAGE_CERTAIN and request.expected_language is not None:
+            return request.expected_language, probability
+        return language, probability
 
     def advance(self, probabilities: Floats) -> None:
         """Take one step, given the `probabilities` [rows of `hidden`, vocabulary] of the next tokens."""
@@ -276,6 +318,8 @@ class _Search:
             tokens,
             sum(logprobs) / max(1, len(logprobs)),
             self._no_speech_prob,
+            self._language,
+            self._language_probability,
             tuple(exp(logprob) for logprob in logprobs[: len(tokens)]),
             # From the pass that predicts the first token.
             self._attention[row, :, self._prompt - 1 :],

@@ -10,12 +10,10 @@ Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervisi
 from __future__ import annotations
 
 import concurrent.futures
-import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +29,7 @@ from stream_emo.perception.whisper.decoder import (
     Hypothesis,
     Vocabulary,
 )
+from stream_emo.perception.whisper.profile import AUTO, WhisperProfile, written_with_spaces
 from stream_emo.runtime.background import load
 from stream_emo.types import SAMPLE_RATE, Samples, Word
 
@@ -61,10 +60,16 @@ class Whisper:
     """
 
     def __init__(
-        self, folder: Path, device: str = "cpu", compute_type: str = "int8", workers: int = 2
+        self,
+        profile: WhisperProfile,
+        language: str = "en",
+        device: str = "cpu",
+        compute_type: str = "int8",
+        workers: int = 2,
     ) -> None:
         """Load the encoder; decoder and states of silence follow in the background, see `ready`.
 
+        `language`: what is spoken, a code that the profile knows, or "auto": detected in every utterance.
         `workers`: so many encoder passes may run at once, further ones wait.
 
         Raises:
@@ -73,10 +78,13 @@ class Whisper:
         from faster_whisper import WhisperModel
         from faster_whisper.tokenizer import Tokenizer
 
+        self.profile = profile
+        self.language = None if language == AUTO else language
+        """What is spoken; None: to be detected."""
         logging.getLogger("faster_whisper").setLevel(logging.WARNING)
         try:
             self._model = WhisperModel(
-                str(folder),
+                str(profile.folder),
                 device=device,
                 compute_type=compute_type,
                 cpu_threads=1,
@@ -84,13 +92,16 @@ class Whisper:
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise WeightsError(
-                f"{folder}: Whisper cannot be loaded ({_one_line(error)}); "
+                f"{profile.folder}: Whisper cannot be loaded ({_one_line(error)}); "
                 "check speech.device and speech.compute_type, else replace it"
             ) from error
-        self._tokenizer = Tokenizer(
-            self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language="en"
-        )
-        self._decoder = load("decoder", lambda: self._load_decoder(folder))
+        languages = profile.languages or ("en",)
+        self._tokenizers = {
+            code: Tokenizer(self._model.hf_tokenizer, profile.multilingual, task="transcribe", language=code)
+            for code in languages
+        }
+        self._tokenizer = self._tokenizers["en"]
+        self._decoder = load("decoder", self._load_decoder)
         self._silence = load("silence", lambda: self._states(np.zeros(_MAX_LENGTH, np.float32)))
 
     @property
@@ -102,24 +113,25 @@ class Whisper:
         """Wait until all of `ready` is loaded, or has failed to."""
         concurrent.futures.wait(self.ready)
 
-    def _load_decoder(self, folder: Path) -> Decoder:
+    def _load_decoder(self) -> Decoder:
         from faster_whisper.transcribe import get_suppressed_tokens
 
-        tokenizer = self._tokenizer
+        profile, tokenizer = self.profile, self._tokenizer
         try:
-            options = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            task = [tokenizer.transcribe] if profile.multilingual else []
             vocabulary = Vocabulary(
-                (*tokenizer.sot_sequence, tokenizer.no_timestamps),
-                tokenizer.no_speech,
-                tokenizer.eot,
-                get_suppressed_tokens(tokenizer, [-1]),
-                options["suppress_ids_begin"],
+                start=tokenizer.sot,
+                languages=profile.languages,
+                task=(*task, tokenizer.no_timestamps),
+                no_speech=tokenizer.no_speech,
+                end=tokenizer.eot,
+                suppressed=get_suppressed_tokens(tokenizer, [-1]),
+                suppressed_first=profile.suppressed_first,
             )
-            heads = [(int(layer), int(head)) for layer, head in options["alignment_heads"]]
-            return Decoder(folder / "model.bin", heads, vocabulary)
+            return Decoder(profile.folder / "model.bin", profile.alignment_heads, vocabulary)
         except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
             raise WeightsError(
-                f"{folder}: no Whisper decoder in it ({_one_line(error)}); replace it"
+                f"{profile.folder}: no Whisper decoder in it ({_one_line(error)}); replace it"
             ) from error
 
     def encode(self, samples: Samples, start: int) -> EncodedAudio:
@@ -141,7 +153,7 @@ class Whisper:
         """Returns encoder states [n / 320, width] of n samples."""
         import ctranslate2
 
-        mel = ctranslate2.StorageView.from_array(scaled(log_mel(samples))[None])
+        mel = ctranslate2.StorageView.from_array(scaled(log_mel(samples, self.profile.mel_bands))[None])
         states = np.array(self._model.model.encode(mel, to_cpu=True))[0]
         return np.asarray(states, np.float32)  # A GPU may give half precision.
 
@@ -159,7 +171,9 @@ class Whisper:
             return ()
         frames = -(-encoded.length // _FRAME)
         times = encoded.start + _FRAME * token_timestamps(hypothesis.attention[:, :, :frames])
-        texts, tokens = self._tokenizer.split_to_word_tokens([*hypothesis.tokens, self._tokenizer.eot])
+        texts, tokens = self._tokenizers[hypothesis.language].split_to_word_tokens(
+            [*hypothesis.tokens, self._tokenizer.eot]
+        )
         pieces = []
         first = 0
         for text, own in zip(texts[:-1], tokens[:-1], strict=True):
@@ -167,21 +181,28 @@ class Whisper:
             probability = float(np.mean(hypothesis.probabilities[first:last]))
             pieces.append(Word(text, int(times[first]), int(times[last]), probability))
             first = last
-        return _words(pieces)
+        return _words(pieces, spaced=written_with_spaces(hypothesis.language))
 
     def text(self, tokens: Sequence[int]) -> str:
         """Returns the text of `tokens`, without spaces around it."""
         return str(self._tokenizer.decode(list(tokens))).strip()
 
 
-def _words(pieces: Sequence[Word]) -> tuple[Word, ...]:
-    """Join pieces to words: Whisper splits at punctuation, and only a new word begins with a space."""
+def _words(pieces: Sequence[Word], *, spaced: bool = True) -> tuple[Word, ...]:
+    """Join pieces to words: Whisper splits at punctuation, and only a new word begins with a space.
+
+    Where words are not `spaced`, every character is one, and punctuation belongs to the one before.
+    """
     words: list[Word] = []
     for piece in pieces:
-        if words and not piece.text.startswith(" "):
+        continues = not piece.text.startswith(" ") if spaced else not any(map(str.isalnum, piece.text))
+        if words and continues:
             word = words[-1]
             words[-1] = Word(
-                word.text + piece.text, word.start, piece.end, min(word.probability, piece.probability)
+                (word.text + piece.text).strip(),
+                word.start,
+                piece.end,
+                min(word.probability, piece.probability),
             )
         elif piece.text.strip():
             words.append(replace(piece, text=piece.text.strip()))

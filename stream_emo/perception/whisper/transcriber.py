@@ -13,12 +13,17 @@ import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from stream_emo.perception.whisper.decoder import GREEDY, DecodeRequest, DecodingOptions, Hypothesis
+from stream_emo.perception.whisper.decoder import (
+    GREEDY,
+    LANGUAGE_CERTAIN,
+    DecodeRequest,
+    DecodingOptions,
+    Hypothesis,
+)
 from stream_emo.perception.whisper.model import EncodedAudio, Whisper
+from stream_emo.perception.whisper.profile import AUTO, max_tokens_per_second
 from stream_emo.types import SAMPLE_RATE, Transcript
 
-# Fast English has about 6 tokens a second.
-_MAX_TOKENS_PER_SECOND = 9
 _MIN_TOKEN_LIMIT = 12
 # Whisper's published thresholds...
 _COMPRESSION_RATIO_THRESHOLD = 2.4
@@ -72,10 +77,15 @@ class Transcriber:
         self._whisper = whisper
         self._previous: tuple[int, ...] = ()
         self._stable: tuple[int, ...] = ()
+        self._language = whisper.language
+        """Of this utterance; None: not known for sure yet."""
+        self._last_language: str | None = None
+        """Of the utterances before it."""
 
     def begin(self) -> None:
-        """Forget the last utterance: a new one begins."""
+        """Forget the last utterance, all but its language: a new one begins."""
         self._previous = self._stable = ()
+        self._language = self._whisper.language
 
     def partial(self, encoded: EncodedAudio) -> Transcription:
         """Transcribe the utterance so far, beginning with what is stable."""
@@ -99,17 +109,29 @@ class Transcriber:
         self, encoded: EncodedAudio, options: DecodingOptions
     ) -> Generator[DecodeCall, Hypothesis, Hypothesis | None]:
         """Decode, and once more if the hypothesis runs away or repeats itself; None: do not trust either."""
-        limit = _MIN_TOKEN_LIMIT + _MAX_TOKENS_PER_SECOND * encoded.length // SAMPLE_RATE
+        rate = max_tokens_per_second(self._language or AUTO)
+        limit = _MIN_TOKEN_LIMIT + rate * encoded.length // SAMPLE_RATE
         draft = self._previous[len(self._stable) :]
-        first = yield DecodeCall(DecodeRequest(encoded.states, self._stable, draft, limit), options)
+        first = yield DecodeCall(self._request(encoded, self._stable, draft, limit), options)
+        self._learn_language(first)
         runaway = self._runaway(first, limit)
         if not runaway and not _repeats(first.tokens):
             return first if _trusted(first) else None
-        again = yield DecodeCall(DecodeRequest(encoded.states, (), (), limit), _RETRY)
+        again = yield DecodeCall(self._request(encoded, (), (), limit), _RETRY)
         if not runaway and first.avg_logprob > again.avg_logprob + _REPETITION_MARGIN:
             return first if _trusted(first) else None  # People do say things twice.
         fine = _trusted(again) and not self._runaway(again, limit) and not _repeats(again.tokens)
         return again if fine else None
+
+    def _request(
+        self, encoded: EncodedAudio, prefix: tuple[int, ...], draft: tuple[int, ...], limit: int
+    ) -> DecodeRequest:
+        return DecodeRequest(encoded.states, prefix, draft, limit, self._language, self._last_language)
+
+    def _learn_language(self, hypothesis: Hypothesis) -> None:
+        """Keep a language that was detected for sure: also for the next utterance, if that is unsure."""
+        if hypothesis.language_probability >= LANGUAGE_CERTAIN:
+            self._language = self._last_language = hypothesis.language
 
     def _runaway(self, hypothesis: Hypothesis, limit: int) -> bool:
         """Whether it repeats itself, or says more than anybody can in that time."""
@@ -119,7 +141,8 @@ class Transcriber:
 
     def _transcript(self, encoded: EncodedAudio, hypothesis: Hypothesis) -> Transcript:
         words = self._whisper.words(encoded, hypothesis)
-        return Transcript(self._whisper.text(hypothesis.tokens), words, hypothesis.avg_logprob)
+        text = self._whisper.text(hypothesis.tokens)
+        return Transcript(text, words, hypothesis.avg_logprob, hypothesis.language)
 
 
 def _common_prefix(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:

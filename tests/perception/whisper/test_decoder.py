@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from stream_emo.audio.samples import read
+from stream_emo.config import SpeechConfig
 from stream_emo.demo import CLIP
-from stream_emo.models.registry import WHISPER, find
+from stream_emo.models.registry import find_whisper
 from stream_emo.perception.whisper.ct2_file import Matrix
 from stream_emo.perception.whisper.decoder import GREEDY, DecodeRequest, DecodingOptions, Hypothesis
 from stream_emo.perception.whisper.model import EncodedAudio, Whisper
@@ -21,7 +22,7 @@ LIMIT = 30
 
 @pytest.fixture(scope="module")
 def whisper() -> Whisper:
-    return Whisper(find(WHISPER, ""))
+    return Whisper(find_whisper(SpeechConfig()))
 
 
 @pytest.fixture(scope="module")

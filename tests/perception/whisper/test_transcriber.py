@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -16,11 +17,13 @@ class ScriptedWhisper:
     """Says what it was told to, one hypothesis per call; a token is an index into its vocabulary."""
 
     def __init__(self, *said: str | Hypothesis) -> None:
+        self.language: str | None = "en"
         self.vocabulary: list[str] = []
         self.said = [self.hypothesis(text) if isinstance(text, str) else text for text in said]
         self.prefixes: list[str] = []
         self.drafts: list[str] = []
         self.beams: list[int] = []
+        self.languages: list[tuple[str | None, str | None]] = []
 
     def hypothesis(self, text: str, avg_logprob: float = -0.1, no_speech_prob: float = 0.0) -> Hypothesis:
         return Hypothesis(tuple(map(self.token, text.split())), avg_logprob, no_speech_prob)
@@ -35,6 +38,7 @@ class ScriptedWhisper:
         self.prefixes.append(self.text(request.prefix))
         self.drafts.append(self.text(request.draft))
         self.beams.append(options.beam_size)
+        self.languages.append((request.language, request.expected_language))
         return [self.said.pop(0)]
 
     def words(self, encoded: EncodedAudio, hypothesis: Hypothesis) -> tuple[Word, ...]:
@@ -131,3 +135,17 @@ def test_short_repetitions_are_left_alone() -> None:
     transcript = Reader(whisper).final(encoded())
     assert transcript is not None
     assert transcript.text == "no no no no no"
+
+
+def test_a_language_is_detected_until_it_is_certain_and_expected_afterwards() -> None:
+    whisper = ScriptedWhisper()
+    whisper.language = None
+    for language, probability in (("lv", 0.6), ("pl", 0.9), ("pl", 1.0), ("de", 0.3)):
+        hypothesis = whisper.hypothesis("tak")
+        whisper.said.append(replace(hypothesis, language=language, language_probability=probability))
+    reader = Reader(whisper)
+    transcripts = [reader.partial(encoded()) for _ in range(3)]
+    reader.begin()
+    transcripts.append(reader.final(encoded()))
+    assert whisper.languages == [(None, None), (None, None), ("pl", "pl"), (None, "pl")]
+    assert [found.language for found in transcripts if found] == ["lv", "pl", "pl", "de"]

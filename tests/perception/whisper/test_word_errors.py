@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stream_emo.audio.samples import read
-from stream_emo.models.registry import WHISPER, find
+from stream_emo.config import SpeechConfig
+from stream_emo.models.registry import find_whisper
 from stream_emo.perception.whisper.model import Whisper
 from stream_emo.perception.whisper.transcriber import Transcriber, transcribe
 
@@ -28,7 +29,7 @@ def test_word_errors_are_about_those_of_faster_whisper(data_root: Path) -> None:
     folder = data_root / "asr_smoke"
     texts = [*(folder / "pocketsphinx/librivox").glob("*.txt"), *folder.glob("realtimestt/LJ*.txt")]
     references = [normalized(path.read_text(encoding="utf-8")) for path in texts]
-    whisper = Whisper(find(WHISPER, ""))
+    whisper = Whisper(find_whisper(SpeechConfig()))
     ours, theirs = [], []
     for path in texts:
         samples = read(path.with_suffix(".wav"))
