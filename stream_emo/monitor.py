@@ -10,36 +10,22 @@ file or pipe waits for the slowest reader, and loses nothing.
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from stream_emo.audio.base import Source
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.source import SourceSpec, open_source
 from stream_emo.config import Config
 from stream_emo.errors import PipelineError, StreamEmoError, StuckError
 from stream_emo.events import Score, Stats
-from stream_emo.publish.dispatcher import Delivery
-from stream_emo.publish.publisher import Publisher
 from stream_emo.publish.sink import CallbackSink, Sink
 from stream_emo.publish.subscription import Subscription
-from stream_emo.runtime.bounded_queue import Closed
-from stream_emo.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from stream_emo.engine import Engine
-    from stream_emo.pipeline import Pipeline
-    from stream_emo.session import Session
-
-_log = logging.getLogger(__name__)
-
-_COALESCED = 3 * SAMPLE_RATE * 32 // 1000
-"""Samples that a live source delivers at once while nobody speaks: a third of the wake-ups, for 64 ms of
-delay at the beginning."""
+    from stream_emo.feed import Feed
 
 
 class Monitor:
@@ -80,8 +66,7 @@ class Monitor:
         self._spec, self._realtime, self._pcm, self._rate = source, realtime, pcm, rate
         self._engine, self._owns_engine = engine, engine is None
         self._identity = {"name": name, "channel": channel, "role": role}
-        self._lock = threading.Lock()
-        self._open: _Open | None = None
+        self._open: Feed | None = None
         self._used = False
         self._told = False
 
@@ -105,12 +90,12 @@ class Monitor:
         source.open()
         engine = self._engine
         try:
-            if engine is None:
-                from stream_emo.engine import Engine
+            from stream_emo.engine import Engine
+            from stream_emo.feed import Feed
 
-                engine = Engine(config)
+            engine = engine or Engine(config)
             session = engine.session(config, **self._identity)  # type: ignore[arg-type]
-            self._open = _Open(source, engine, session)
+            self._open = Feed(source, engine, session)
         except BaseException:
             source.close()
             if self._owns_engine and engine is not None:
@@ -270,108 +255,7 @@ class Monitor:
         return self._opened.session.stats()
 
     @property
-    def _opened(self) -> _Open:
+    def _opened(self) -> Feed:
         if self._open is None:
             raise PipelineError("the monitor is not open: use it in a with statement, or iterate over it")
         return self._open
-
-
-class _Open:
-    """What exists while a monitor is open: the source and its thread, the session on the engine's workers."""
-
-    def __init__(self, source: Source, engine: Engine, session: Session) -> None:
-        self.source, self.engine, self.session = source, engine, session
-        self.publisher = Publisher(session.config.publish, live=source.live)
-        self.pipeline: Pipeline = engine.pipeline(session, self.publisher, live=source.live)
-        session.counts = source.counts
-        self.closed = False
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._deliveries: list[Delivery] = []
-        self.publisher.publish(session.start_event(source.name))
-
-    def start(self) -> None:
-        """Start the source's thread, once."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._pump, name="stream_emo-source", daemon=True)
-                self._thread.start()
-
-    def attach(self, sink: Sink) -> Callable[[], None]:
-        """Give every event from now on to `sink`; return what ends that."""
-        delivery = self.engine.dispatcher.attach(sink, self.publisher.events(), self._sink_failed)
-        self._deliveries.append(delivery)
-        return lambda: self.engine.dispatcher.detach(delivery)
-
-    def pending(self, timeout: float | None) -> list[str]:
-        """Wait until everything is over, at most `timeout` s; return the names of what is not."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-
-        def left() -> float | None:
-            return None if deadline is None else max(0.0, deadline - time.monotonic())
-
-        names = []
-        if self._thread is not None:
-            self._thread.join(left())
-            if self._thread.is_alive():
-                names.append(self._thread.name)
-        if not self.pipeline.wait(left()):
-            names.append(f"session {self.session.name}")
-        if not self.engine.dispatcher.on_thread():
-            names += [
-                f"sink {delivery.sink.name}"
-                for delivery in self._deliveries
-                if not delivery.done.wait(left())
-            ]
-        return names
-
-    def close(self, deadline: float) -> list[str]:
-        """Shut down along the data flow; return the names of what did not end until `deadline`."""
-        self.publisher.stop_waiting()
-        if self._thread is None:
-            self.pipeline.finish("closed")
-            self.publisher.finish()
-        stuck = self.pending(max(0.1, deadline - time.monotonic()))
-        if stuck:
-            self.pipeline.abort(StuckError("closed before it was over"))
-            self.publisher.finish()
-        self.source.close()
-        for delivery in self._deliveries:
-            self.engine.dispatcher.detach(delivery)
-        stuck += [
-            thread.name for thread in self.engine.dispatcher.join(max(0.1, deadline - time.monotonic()))
-        ]
-        return stuck
-
-    def _pump(self) -> None:
-        """Move audio from the source to the session, on the source's thread."""
-        source, session = self.source, self.session
-        coalesced = _COALESCED
-        failure: StreamEmoError | None = None
-        try:
-            source.coalesce(coalesced)
-            try:
-                for item in source:
-                    self.pipeline.put(item)
-                    wanted = 0 if session.speaking else _COALESCED
-                    if wanted != coalesced:
-                        source.coalesce(wanted)
-                        coalesced = wanted
-            except StreamEmoError as error:
-                failure = error  # What the source gave before is still worth publishing.
-            self.pipeline.finish("closed" if source.stopped else "end", failure)
-        except Closed:
-            source.stop()  # The session failed, and says so.
-        except BaseException as error:
-            self.pipeline.abort(error)
-
-    def _sink_failed(self, name: str, error: BaseException) -> None:
-        """Report a sink that was detached; what is no error ends the session."""
-        if not isinstance(error, Exception):
-            self.source.stop()
-            self.pipeline.abort(error)
-            return
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        message = f"sink {name} detached: {reason}"
-        _log.warning("%s", message)
-        self.publisher.publish(self.session.error_event(message, fatal=False))
