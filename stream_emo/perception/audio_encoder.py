@@ -1,6 +1,6 @@
-"""The voice encoder: the first layers of Whisper's, taught to hear how something is said.
+"""The audio encoder: the first layers of Whisper's encoder, fine-tuned to hear how something is said.
 
-What does not help to write the words fades on the way to Whisper's last layer; the first ones still hear it.
+What does not help to transcribe fades towards Whisper's last layer; the first layers still carry it.
 The third was taught further on acted emotion (see `training.voice`), which is what makes it say the same
 thing of speakers, rooms and languages that were never learnt from. They are part of the checkpoint.
 """
@@ -27,11 +27,13 @@ STATES = 1152
 
 
 class AudioEncoder:
-    """An ONNX model: `mel` [1, 80, 2 n] to `states` [1, n, width]. Thread-safe."""
+    """Runs an ONNX model from `mel` [1, 80, 2 n] to `states` [1, n, width]. Thread-safe."""
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
-        """Raises:
-        WeightsError: no such model there, or one that ONNX Runtime cannot load.
+        """Load the model at `path`.
+
+        Raises:
+            WeightsError: no such model there, or one that ONNX Runtime cannot load.
         """
         try:
             model = path.read_bytes()
@@ -48,7 +50,7 @@ class AudioEncoder:
             ) from error
 
     def encode(self, samples: Samples) -> NDArray[np.float32]:
-        """States [ceil(n / 320), width] of n samples. Raises `ValueError`: more than it has places for."""
+        """Return states [ceil(n / 320), width] of n samples. Raises `ValueError`: more than 3 s."""
         frames = -(-len(samples) // FRAME)
         if frames > self._longest:
             raise ValueError(f"{frames} frames where the voice encoder takes {self._longest} at most")

@@ -1,7 +1,7 @@
-"""Audio tokens: what 200 ms of voice sound like, from the voice encoder and from prosody.
+"""Audio tokens: what 200 ms of speech sound like, from the audio encoder and from prosody.
 
-An utterance is heard in blocks of a second, each with the half second before it, so that what was heard once
-never has to be heard again: a hop costs one block, however long the utterance.
+An utterance is encoded in blocks of 1 s, each with 0.5 s of left context, and no block is encoded twice: a
+hop costs one block, however long the utterance.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _PROSODY_BEFORE = 2 * FRAME
 
 class Encoder(Protocol):
     def encode(self, samples: Samples) -> NDArray[np.float32]:
-        """States [ceil(n / 320), STATES] of n samples."""
+        """Return states [ceil(n / 320), STATES] of n samples."""
         ...
 
 
 class TokenStream:
-    """The audio tokens of one utterance at a time, as it grows."""
+    """Makes the audio tokens of one utterance at a time, as it grows."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._blocks: dict[int, AudioTokens] = {}
 
     def begin(self) -> None:
-        """A new utterance: nothing was heard of it."""
+        """Forget the last utterance: a new one begins."""
         self._blocks = {}
 
     def tokens(self, samples: Samples, start: int, window: int) -> AudioTokens:

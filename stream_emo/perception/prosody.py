@@ -47,7 +47,7 @@ kHz; log power of three bands relative to the lowest; mean change of the log spe
 
 
 def prosody(samples: Samples) -> NDArray[np.float32]:
-    """float32 [ceil(n / 320), len(PROSODY)] of n samples.
+    """Return float32 [ceil(n / 320), len(PROSODY)] of n samples; the columns are those of `PROSODY`.
 
     Pitch is the highest peak of the autocorrelation of the windowed frame divided by that of the window
     (Boersma 1993, "Accurate short-term analysis of the fundamental frequency").
@@ -84,7 +84,7 @@ def prosody(samples: Samples) -> NDArray[np.float32]:
 
 
 def _pitch(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Voicing [n], 0 to 1, and frequency [n], Hz, of frames with this power spectrum [n, bins]."""
+    """Return voicing [n], 0 to 1, and frequency [n], Hz, of frames with this power spectrum [n, bins]."""
     shortest, longest = SAMPLE_RATE // _HIGHEST, SAMPLE_RATE // _LOWEST
     correlation = np.fft.irfft(power)[:, : longest + 2]
     correlation = correlation / (correlation[:, :1] + _FLOOR) / _taper_correlation()[: longest + 2]
@@ -118,7 +118,7 @@ def _hertz() -> NDArray[np.float32]:
 
 @cache
 def _mel_filters() -> NDArray[np.float32]:
-    """[bins, mel bands]: triangles, evenly spaced in mel from 50 to 7600 Hz."""
+    """Return [bins, mel bands]: triangles, evenly spaced in mel from 50 to 7600 Hz."""
     low, high = 2595 * np.log10(1 + np.array([50, 7600]) / 700)
     edges = 700 * (10 ** (np.linspace(low, high, _MEL_BANDS + 2) / 2595) - 1)
     hertz = _hertz()[:, None]
@@ -129,7 +129,7 @@ def _mel_filters() -> NDArray[np.float32]:
 
 @cache
 def _cosines() -> NDArray[np.float32]:
-    """[mel bands, cepstra]: the orthonormal discrete cosine transform without its constant."""
+    """Return [mel bands, cepstra]: the orthonormal discrete cosine transform without its constant."""
     bands = np.arange(_MEL_BANDS)[:, None] + 0.5
     cosines = np.sqrt(2 / _MEL_BANDS) * np.cos(np.pi / _MEL_BANDS * bands * np.arange(1, _CEPSTRA + 1))
     return np.asarray(cosines, np.float32)

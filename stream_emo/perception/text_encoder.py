@@ -1,4 +1,4 @@
-"""MiniLM, taught to hear emotion: words as vectors, in the light of what was said before them.
+"""The text encoder: MiniLM fine-tuned on emotion, which encodes words in the context of earlier ones.
 
 Wang et al. (2020), "MiniLM"; Reimers and Gurevych (2019), "Sentence-BERT": all-MiniLM-L6-v2. What training
 adds is small: low-rank changes of its matrices (Hu et al. 2022, "LoRA"), kept beside the fusion network.
@@ -20,7 +20,7 @@ from stream_emo.runtime.onnx_graph import FLOAT, INT64, Graph, compiled
 from stream_emo.types import TextTokens, Word
 
 TEXT_GRAPH_VERSION = 1
-"""Of the graph written here; raised with every change to it."""
+"""Version of the graph written here; raise it with every change to it."""
 PIECES_VERSION = 1
 """Raise it when the same text is split into other word pieces: training features are kept under it."""
 TEXT_FEATURES = 384
@@ -31,7 +31,10 @@ _CONTEXT = 32  # Word pieces of what was said before; longer contexts lose their
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
-    """The word pieces of one text: `features` float32 [m, width]; `words` int64 [m], the word each is of."""
+    """The encoded word pieces of one text.
+
+    `features`: float32 [m, width]; `words`: int64 [m], the index of the word that each piece belongs to.
+    """
 
     features: NDArray[np.float32]
     words: NDArray[np.int64]
@@ -39,7 +42,7 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What the encoder reads: the words of a text, not empty, and what was said before them."""
+    """What is encoded: the words of a text, at least one, and what was said before them."""
 
     words: Sequence[str]
     context: str = ""
@@ -47,7 +50,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encodable:
-    """Passages as padded numbers of word pieces, [b, n] each.
+    """A batch of passages as padded arrays of word pieces, int64 [b, n] each.
 
     `inputs`: as `BertModel` takes them. `own`: the word each piece is of; -1 for all but the text itself.
     """
@@ -57,10 +60,10 @@ class Encodable:
 
 
 class PieceReader:
-    """The tokenizer: `[CLS] text [SEP] context [SEP]`, the context as the second segment, if there is any."""
+    """Tokenizes passages as `[CLS] text [SEP] context [SEP]`; the context, if any, is the second segment."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises an exception of the tokenizer's own: none there."""
+        """Load `tokenizer.json` in `folder`. Raises an exception of the tokenizer's own: it is not there."""
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -69,6 +72,7 @@ class PieceReader:
         self._begin, self._between, self._unknown = map(self._special, ("[CLS]", "[SEP]", "[UNK]"))
 
     def read(self, passages: Sequence[Passage]) -> Encodable:
+        """Tokenize a batch and pad it to the longest passage."""
         rows = [self._row(passage) for passage in passages]
         longest = max(len(pieces) for pieces, _, _ in rows)
         columns = np.zeros((3, len(rows), longest), np.int64)
@@ -88,7 +92,7 @@ class PieceReader:
         return number
 
     def _row(self, passage: Passage) -> tuple[list[int], list[int], int]:
-        """All pieces, the word of each of the text's own, and where the context begins."""
+        """Return all pieces, the word of each piece of the text itself, and where the context begins."""
         text = self._tokenizer.encode(list(passage.words), is_pretokenized=True, add_special_tokens=False)
         own, words = text.ids[:_LONGEST], [word or 0 for word in text.word_ids[:_LONGEST]]
         if not own:  # What the vocabulary has nothing for.
@@ -104,10 +108,10 @@ class PieceReader:
 
 
 class TextEncoder:
-    """all-MiniLM-L6-v2 with the changes that training made to it. Thread-safe."""
+    """Encodes text with all-MiniLM-L6-v2 and a low-rank adapter. Thread-safe."""
 
     def __init__(self, folder: Path, adapter: Path | None) -> None:
-        """`adapter`: a file of low-rank changes; None: as it was published.
+        """Load the model in `folder`. `adapter`: a file of low-rank changes; None: the model as published.
 
         Raises:
             WeightsError: the folder does not hold a MiniLM model, or the adapter is not made for it.
@@ -132,12 +136,13 @@ class TextEncoder:
         self.width, self._heads = network.width, network.heads
 
     def encode(self, words: Sequence[Word], context: str = "") -> TextTokens:
-        """One token per word piece, placed at the middle of its word. `context`: what was said before."""
+        """Return one token per word piece, at the centre of its word. `context`: what was said before."""
         (pieces,) = self.encode_batch([Passage([word.text for word in words], context)])
         middles = np.array([(word.start + word.end) // 2 for word in words], np.int64)
         return TextTokens(pieces.features, middles[pieces.words])
 
     def encode_batch(self, passages: Sequence[Passage]) -> list[Pieces]:
+        """Encode passages together; each result is the same whatever else is in the batch."""
         batch = self._reader.read(passages)
         there = batch.inputs["attention_mask"][:, None, None]
         feed = {
@@ -155,10 +160,10 @@ class TextEncoder:
 
 
 class _Network:
-    """Writes BERT, which normalises whatever it has added to. In 8 bits MELD loses a point of macro F1."""
+    """Writes BERT (post-layer normalisation) in 32 bits: in 8 bits MELD loses a point of macro F1."""
 
     def __init__(self, folder: Path, adapter: Path | None) -> None:
-        """Raises `WeightsError`: the adapter is made for another model. Others: see `TextEncoder`."""
+        """Read the sizes. Raises an exception of whatever fails: no configuration there, or not BERT's."""
         options = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._folder = folder
         self._adapter = adapter
@@ -168,6 +173,7 @@ class _Network:
         self.heads = int(options["num_attention_heads"])
 
     def write(self) -> bytes:
+        """Write the graph from pieces, segments and mask to hidden states [b n, width]."""
         from safetensors.numpy import load_file
 
         weights = load_file(self._folder / "model.safetensors")
@@ -224,7 +230,7 @@ class _Network:
 
 
 def _change(weights: dict[str, NDArray[np.float32]], adapter: Path) -> None:
-    """Add `up @ down` to each matrix that the adapter names."""
+    """Add `up @ down` to each matrix that the adapter names. Raises `WeightsError`: it does not fit."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -1,4 +1,4 @@
-"""Networks in ONNX Runtime."""
+"""Loads networks into ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def import_onnxruntime() -> ModuleType:
 
 
 def network(model: bytes | Path, device: str = "cpu") -> onnxruntime.InferenceSession:
-    """On one thread: sessions fill the cores. Raises an exception of ONNX Runtime's own.
+    """Load a network that runs on one thread, as the sessions fill the cores.
+
+    `device`: "cpu", or "cuda" or "auto" for a GPU if there is one. Raises an exception of ONNX Runtime's own.
 
     What a run needs comes from the heap that all networks share: an arena for each would be no faster, and
     keep what the most sessions at a time once needed (6 MB for each of nine instead of 1).

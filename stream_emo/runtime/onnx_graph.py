@@ -1,4 +1,4 @@
-"""Networks for ONNX Runtime, from weights that somebody else trained: made once, kept.
+"""Writes networks for ONNX Runtime from weights that somebody else trained; they are compiled once and kept.
 
 Matrices may be in 8 bits. The same matrix times one vector costs ONNX Runtime a third of what CTranslate2 or
 torch take for it, as it is arranged once. Each row of such a product has a scale of its own, so that nothing
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     import onnxruntime
 
 GRAPH_VERSION = 1
-"""Of what `Graph` writes; raised with every change that alters a compiled network."""
+"""Version of what `Graph` writes; raise it with every change that alters a compiled network."""
 _OPSET = 20
 _IR = 9  # Of ONNX's files: what ONNX Runtime 1.17 reads.
-_MOST = 63  # Of a weight.
-_LEAST = 1e-9  # Of a scale.
-_MIDDLE = np.uint8(128)
+_MOST = 63  # Largest magnitude of a weight in 7 bits.
+_LEAST = 1e-9  # Smallest scale: no division by zero.
+_MIDDLE = np.uint8(128)  # Zero point of quantised activations.
 
 FLOAT, INT64 = 1, 7
-"""As `onnx.TensorProto` numbers them."""
+"""Element types, as `onnx.TensorProto` numbers them."""
 
 Axes = tuple[str, int, Sequence[int | str]]
-"""Of an input or output: its name, its type, its shape."""
+"""Name, element type and shape of an input or output."""
 
 
 def compiled(
@@ -51,7 +51,7 @@ def compiled(
 
 
 class Graph:
-    """Grows operation by operation; each gives the name of its output."""
+    """A graph that grows operation by operation; each returns the name of its output."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -59,6 +59,7 @@ class Graph:
         self._rows: dict[str, tuple[str, str]] = {}
 
     def constant(self, value: NDArray[np.generic] | np.generic) -> str:
+        """Add a constant."""
         from onnx import numpy_helper
 
         name = f"constant {len(self._constants)}"
@@ -68,11 +69,12 @@ class Graph:
         return name
 
     def op(self, kind: str, *inputs: str, **attributes: object) -> str:
+        """Add an operation of ONNX's `kind` with one output."""
         (output,) = self.ops(1, kind, *inputs, **attributes)
         return output
 
     def ops(self, outputs: int, kind: str, *inputs: str, **attributes: object) -> list[str]:
-        """An operation with several outputs."""
+        """Add an operation with several outputs."""
         from onnx import helper
 
         names = [f"{kind} {len(self._nodes)} {n}" for n in range(outputs)]
@@ -80,17 +82,17 @@ class Graph:
         return names
 
     def name(self, output: str, name: str) -> None:
-        """An output of the whole."""
+        """Make `output` an output of the whole graph, under this name."""
         from onnx import helper
 
         self._nodes.append(helper.make_node("Identity", [output], [name]))
 
     def linear(self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """`x` [rows, in] times `weight` [out, in], transposed, plus `bias` [out]."""
+        """Multiply `x` [rows, in] by `weight` [out, in], transposed, and add `bias` [out]."""
         return self.op("Add", self.op("MatMul", x, self.constant(weight.T)), self.constant(bias))
 
     def linear_int8(self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None) -> str:
-        """The same in 8 bits. No row of `x` may be all zeros."""
+        """Do what `linear` does in 8 bits, with a scale per row. No row of `x` may be all zeros."""
         scale = np.maximum(np.abs(weight).max(1) / _MOST, _LEAST).astype(np.float32)
         quantised = np.round(weight / scale[:, None]).astype(np.int8).T
         rows, loudest = self._quantised(x)
@@ -100,21 +102,25 @@ class Graph:
         return y if bias is None else self.op("Add", y, self.constant(bias))
 
     def norm(self, x: str, gain: NDArray[np.float32], bias: NDArray[np.float32], epsilon: float) -> str:
-        """Layer normalisation over the last axis."""
+        """Normalise over the last axis (layer normalisation)."""
         return self.op(
             "LayerNormalization", x, self.constant(gain), self.constant(bias), axis=-1, epsilon=epsilon
         )
 
     def split_heads(self, x: str, shape: str) -> str:
-        """[rows, width] to [b, heads, n, width / heads]; `shape`: an input, [b, n, heads, width / heads]."""
+        """Reshape [rows, width] to [b, heads, n, width / heads].
+
+        `shape`: name of an input with the value [b, n, heads, width / heads].
+        """
         return self.op("Transpose", self.op("Reshape", x, shape), perm=(0, 2, 1, 3))
 
     def merge_heads(self, x: str, width: int) -> str:
-        """The reverse of `split_heads`."""
+        """Reshape [b, heads, n, width / heads] to [b n, width], the reverse of `split_heads`."""
         rows = self.op("Transpose", x, perm=(0, 2, 1, 3))
         return self.op("Reshape", rows, self.constant(np.array([-1, width])))
 
     def model(self, inputs: Sequence[Axes], outputs: Sequence[Axes]) -> bytes:
+        """Serialise the graph as an ONNX model."""
         from onnx import helper
 
         graph = helper.make_graph(
@@ -128,7 +134,7 @@ class Graph:
         return bytes(model.SerializeToString())
 
     def _quantised(self, x: str) -> tuple[str, str]:
-        """uint8 around 128, and the loudest of each row [rows, 1], which is 127 steps."""
+        """Return `x` as uint8 around 128, and the magnitude [rows, 1] that is 127 steps in each row."""
         if x not in self._rows:
             loudest = self.op("ReduceMax", self.op("Abs", x), self.constant(np.array([1])), keepdims=1)
             step, middle = self.constant(np.float32(1 / 127)), self.constant(_MIDDLE)

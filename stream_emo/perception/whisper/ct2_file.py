@@ -1,4 +1,4 @@
-"""Model files of CTranslate2."""
+"""Reads the model files of CTranslate2."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ Weights = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
-    """A variable as it is stored, in 16 or 32 bits, or in 8 and a scale of each row."""
+    """A variable as it is stored: in 16 or 32 bits, or in 8 bits with a scale per row."""
 
     stored: NDArray[np.generic]
     scale: NDArray[np.generic] | None
 
     @classmethod
     def of(cls, weights: Weights, name: str) -> Matrix:
+        """Look up a variable and its scale, if it has one. Raises `KeyError`: there is no such variable."""
         return cls(weights[name], weights.get(f"{name}_scale"))
 
     def rows(self, which: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
-        """All, or some of them, as they were."""
+        """Return all rows, or those selected, as float32."""
         rows = self.stored[which].astype(np.float32)
         return rows if self.scale is None else rows / self.scale[which].astype(np.float32)[..., None]
 
 
 def variables(model: bytes | memoryview) -> dict[str, NDArray[np.generic]]:
-    """Every variable of a CTranslate2 model file, by name, as views of `model`.
+    """Return every variable of a CTranslate2 model file, by name, as views of `model`.
 
     The format: version, the specification's name and revision; the number of variables and each one's name,
     rank, shape, type, size and bytes.
@@ -55,7 +56,7 @@ def variables(model: bytes | memoryview) -> dict[str, NDArray[np.generic]]:
 
 
 class _Binary:
-    """Reads from the beginning."""
+    """Reads numbers and strings one after the other."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._data = memoryview(data)
