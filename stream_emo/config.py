@@ -32,7 +32,7 @@ def _choice(default: str, *choices: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class AudioConfig:
-    """The microphone and the queue behind it."""
+    """Settings of the microphone and the queue behind it."""
 
     device: str = ""
     """Name (or part of it) or index; empty: the system's default."""
@@ -44,29 +44,29 @@ class AudioConfig:
 
 @dataclass(frozen=True, slots=True)
 class GateConfig:
-    """When somebody speaks."""
+    """Settings of voice activity detection and endpointing."""
 
     vad: str = _choice("silero", "silero", "webrtc")
     threshold: float = _number(0.5, 0.05, 0.95)
-    """Speech begins above this probability..."""
+    """Speech begins at this probability..."""
     neg_threshold: float = _number(0.35, 0.01, 0.95)
-    """...and goes on while above this one (hysteresis)."""
+    """...and goes on while at or above this one (hysteresis)."""
     min_speech_s: float = _number(0.1, 0.0, 2.0)
-    """Shorter bursts are not speech."""
+    """Shorter bursts are not speech, s."""
     pre_roll_s: float = _number(0.3, 0.0, 2.0)
-    """Audio kept from before speech was found."""
+    """Audio kept from before speech was found, s."""
     pause_s: float = _number(0.3, 0.0, 2.0)
     """Silence after which the last score is prepared in case the utterance is over. Sooner: more in vain, as
     one pause in six lasts 0.2 to 0.3 s; later: less time until the endpoint. No later than that."""
     hangover_s: float = _number(0.45, 0.1, 5.0)
-    """Silence after which the utterance is over (the endpoint)."""
+    """Trailing silence after which the utterance is over (the endpoint), s."""
     max_utterance_s: float = _number(12.0, 4.0, 20.0)
-    """Longer speech is split at its quietest point."""
+    """Longer utterances are split at their quietest point, s."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechConfig:
-    """Whisper and the text encoder."""
+    """Settings of the encoders and the decoder."""
 
     model: str = "tiny.en"
     """Name of a Whisper model that the registry knows, or a folder with one for CTranslate2."""
@@ -76,25 +76,25 @@ class SpeechConfig:
     """Of Whisper's encoder and the voice's; what else there is runs on the CPU."""
     compute_type: str = _choice("int8", "int8", "int8_float16", "float16", "float32")
     text: bool = True
-    """Transcribe; without, emotion comes from the voice alone."""
+    """Transcribe speech; without, scores come from audio alone, and no recogniser is loaded."""
     text_model: str = ""
     """Folder of a MiniLM sentence encoder; empty: look for an installed one."""
     hop_s: float = _number(1.0, 0.2, 5.0)
-    """Time between scores while speech goes on."""
+    """Time between scores while speech goes on, s."""
     text_hop_s: float = _number(3.0, 0.2, 10.0)
-    """Time between partial transcripts while speech goes on."""
+    """Time between partial transcripts while speech goes on, s."""
 
 
 @dataclass(frozen=True, slots=True)
 class FusionConfig:
-    """From tokens to scores."""
+    """Settings of the fusion network and the rolling state."""
 
     checkpoint: str = ""
     """Folder that `stream-emo train` wrote; empty: the one in the package."""
     window_s: float = _number(6.0, 1.0, 12.0)
-    """How much speech one score looks at."""
+    """Speech that one score covers, s."""
     half_life_s: float = _number(10.0, 0.5, 3600.0)
-    """Time after which an estimate counts half in the rolling state."""
+    """Time after which an estimate counts half in the rolling state, s."""
     abstain_below: float = _number(0.6, 0.0, 1.0)
     """Below this confidence the label is null."""
     baseline: bool = True
@@ -103,7 +103,7 @@ class FusionConfig:
 
 @dataclass(frozen=True, slots=True)
 class PublishConfig:
-    """Towards subscribers."""
+    """Settings of publication and shutdown."""
 
     queue: int = _number(256, 1, 1_000_000)
     """Events that may wait for one subscriber; then the oldest go (live) or the monitor waits (file)."""
@@ -115,6 +115,8 @@ class PublishConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
+    """The whole configuration of one session."""
+
     audio: AudioConfig = AudioConfig()
     gate: GateConfig = GateConfig()
     speech: SpeechConfig = SpeechConfig()

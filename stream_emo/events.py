@@ -130,6 +130,8 @@ class Score(Envelope, frozen=True, kw_only=True, tag="score"):
     text: str | None
     """Transcript of the utterance so far; null when no words are known or trusted."""
     words: tuple[Word, ...]
+    language: str | None
+    """Language of the text, ISO 639-1, as configured or detected; null without text."""
     audio_weight: float
     """Share of the audio modality in the decision, 0 to 1; 0 when it is missing."""
     text_weight: float

@@ -187,6 +187,7 @@ class Scorer:
             rolling=rounded_rolling(rolling),
             text=transcript.text if transcript else None,
             words=tuple(map(_published, transcript.words)) if transcript else (),
+            language=transcript.language if transcript else None,
             audio_weight=round(estimate.audio_weight, DECIMALS),
             text_weight=round(estimate.text_weight, DECIMALS),
             dropped_ms=1000 * _s(self.dropped),

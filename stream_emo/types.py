@@ -23,11 +23,11 @@ Samples = NDArray[np.float32]
 
 
 def seconds(position: int) -> float:
-    """A position or length in samples, as seconds."""
+    """Return a position or length in samples as seconds."""
     return position / SAMPLE_RATE
 
 
-# -- source -> gate -----------------------------------------------------------------------------------
+# -- source -> endpointer -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +59,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class DeviceChange:
-    """A live device went away, was released for a pause, or came (back). `position`: where on the clock."""
+    """A live device was opened, lost, or released for a pause, at `position` on the clock."""
 
     position: int
     state: DeviceState
@@ -69,7 +69,7 @@ class DeviceChange:
 SourceItem = Chunk | Gap | DeviceChange
 
 
-# -- gate -> perceive ---------------------------------------------------------------------------------
+# -- endpointer -> perception -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class SpeechChunk:
 
 @dataclass(frozen=True, slots=True)
 class SpeechPause:
-    """Speech seems to have ended at `end` (a little trailing silence included): a good moment to transcribe.
+    """Speech seems to have ended at `end` (trailing padding included): a good moment to transcribe.
 
     Either `SpeechChunk`s follow, beginning at `end`, or a `SpeechEnd` with the same `end`.
     `decided_at`: how far the clock had come when this was decided.
@@ -122,7 +122,7 @@ SpeechItem = SpeechStart | SpeechChunk | SpeechPause | SpeechEnd
 GateItem = SpeechItem | Gap | DeviceChange
 
 
-# -- perceive -> fuse ---------------------------------------------------------------------------------
+# -- perception -> fusion -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What the decoder heard in samples [start, end) of an utterance."""
+    """The trusted text of an utterance so far."""
 
     text: str
     words: tuple[Word, ...]
@@ -149,7 +149,7 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioTokens:
-    """How it was said: one token per 200 ms of speech.
+    """The audio modality: one token per 200 ms of speech.
 
     `features`: float32 [n, audio_features]; `positions`: int64 [n], each token's centre.
     """
@@ -160,7 +160,7 @@ class AudioTokens:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextTokens:
-    """What was said: one token per word piece.
+    """The text modality: one token per word piece.
 
     `features`: float32 [m, text_features]; `positions`: int64 [m], the centre of the word it belongs to.
     """
@@ -169,12 +169,12 @@ class TextTokens:
     positions: NDArray[np.int64]
 
 
-# -- fuse -> publish ----------------------------------------------------------------------------------
+# -- fusion -> publication ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the fusion network says about one window, calibrated."""
+    """The calibrated output of the fusion network for one window."""
 
     probabilities: Mapping[str, float]
     """Over `EMOTIONS`, sums to 1."""
@@ -186,4 +186,4 @@ class Estimate:
     text_weight: float
     """Share of each modality in the decision; they sum to 1, a missing modality has 0."""
     in_distribution: bool = True
-    """False: too little was heard, or a voice unlike all that was learnt from; then there is no label."""
+    """False: too little audio, or audio that is out of distribution; then there is no label."""

@@ -50,6 +50,7 @@ def make_score(**changes: Any) -> Score:
         "rolling": Rolling(PROBABILITIES, -0.4, 0.5, None, 3.2),
         "text": "Où est-ce?",
         "words": (Word("Où", 1.0, 1.2, 0.9),),
+        "language": "en",
         "audio_weight": 0.6,
         "text_weight": 0.4,
         "dropped_ms": 0.0,
