@@ -61,6 +61,15 @@ def test_no_cache_key_is_source_text() -> None:
         assert "getsource" not in path.read_text(encoding="utf-8"), path.relative_to(ROOT)
 
 
+def test_one_module_names_the_files_of_a_checkpoint() -> None:
+    """Those that are ours alone; other models have a config.json and a model.safetensors, too."""
+    names = ("fusion.onnx", "audio_encoder.onnx", "text_adapter.safetensors", "training.json")
+    naming = {
+        path for path in ROOT.rglob("*.py") for name in names if name in path.read_text(encoding="utf-8")
+    }
+    assert naming == {ROOT / "models/checkpoint.py"}
+
+
 def test_importing_is_light() -> None:
     program = f"import sys, stream_emo; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -95,7 +95,7 @@ class FusionNetwork(nn.Module):
         # Both temperatures are fitted after training: one on held-out speakers, one on held-out corpora.
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("audio_only_temperature", torch.ones(()))
-        # The logarithm of a factor for each modality where both are present, learnt with the gate.
+        # The logarithm of a factor for each modality where both are present, trained with the gate.
         self.logit_scale = nn.Parameter(torch.zeros(2))
 
     @classmethod

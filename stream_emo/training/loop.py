@@ -1,7 +1,7 @@
 """Training of a fusion network from examples: the same examples, hyperparameters and seed, the same weights.
 
 The heads are not trained by gradient descent: that of audio is fitted in closed form (`audio_head`), that of
-text was learnt with the text encoder. Gradient descent trains what the modality gate depends on.
+text was fitted with the text encoder. Gradient descent trains what the modality gate depends on.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Hyperparameters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextHead:
-    """The linear head that was learnt with the text encoder, see `text_encoder_tuning.read_head`."""
+    """The linear head that was fitted with the text encoder, see `text_encoder_tuning.read_head`."""
 
     weight: Tensor
     """[emotions + 2, text features]: of the mean over a text's word pieces, not normalised."""

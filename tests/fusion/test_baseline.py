@@ -57,7 +57,7 @@ def test_a_speaker_with_one_emotion_has_no_offset(emotion: int, times: int) -> N
     np.testing.assert_array_equal(baseline.offset, np.zeros(K))
 
 
-def test_with_every_emotion_heard_the_offset_is_found() -> None:
+def test_after_every_emotion_the_offset_is_found() -> None:
     for speaker in range(5):
         found = after(np.flatnonzero(speaker == SPEAKERS)).offset
         np.testing.assert_allclose(found, OFFSETS[speaker] - OFFSETS.mean(0), atol=0.5)
@@ -71,7 +71,7 @@ def test_the_offset_grows_with_the_variety_of_emotions_heard() -> None:
 
 
 @given(st.permutations(range(12)))
-def test_the_order_of_what_was_heard_does_not_matter(order: list[int]) -> None:
+def test_the_order_of_utterances_does_not_matter(order: list[int]) -> None:
     rows = np.flatnonzero(SPEAKERS == 3)[:12]
     np.testing.assert_allclose(after(rows[order]).offset, after(rows).offset, rtol=1e-9)
 
@@ -89,7 +89,7 @@ def test_state_goes_on_in_another_session() -> None:
     np.testing.assert_array_equal(second.offset, first.offset)
 
 
-def test_distance_is_about_one_among_those_learnt_from_and_grows_away_from_them() -> None:
+def test_distance_is_about_one_in_the_training_set_and_grows_away_from_it() -> None:
     random = np.random.default_rng(0)
     emotions, speakers = np.repeat([0, 1], 200), np.tile(np.repeat(np.arange(10), 20), 2)
     projections = random.normal(0, 1, (400, 30)) + emotions[:, None]

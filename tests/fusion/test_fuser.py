@@ -96,10 +96,10 @@ def test_label_abstains_below_its_limit() -> None:
 
 def test_audio_out_of_distribution_has_no_label() -> None:
     one = session(make_fuser(ood_threshold=5.0), abstain_below=0.0)
-    usual, foreign = audio(), AudioTokens(audio().features * 50, audio().positions)
+    usual, distant = audio(), AudioTokens(audio().features * 50, audio().positions)
     assert one.fuse(usual, None, END).in_distribution
-    assert not one.fuse(foreign, None, END).in_distribution
-    assert one.label(one.fuse(foreign, None, END)) is None
+    assert not one.fuse(distant, None, END).in_distribution
+    assert one.label(one.fuse(distant, None, END)) is None
 
 
 def test_a_single_audio_token_has_no_label_without_text() -> None:

@@ -52,10 +52,10 @@ def test_an_audio_encoder_is_fine_tuned_once(tmp_path: Path, data: Path) -> None
 
 def test_a_text_adapter_is_fitted_once(tmp_path: Path) -> None:
     sentences = [Sentence("How nice!", ("happy",)), Sentence("Oh no.", ("sad",))]
-    recipe = TextHyperparameters(rank=2, epochs=1, batch=2)
-    path = tuned_text_adapter(sentences, tmp_path, recipe)
+    hyperparameters = TextHyperparameters(rank=2, epochs=1, batch=2)
+    path = tuned_text_adapter(sentences, tmp_path, hyperparameters)
     assert sorted(tmp_path.iterdir()) == sorted([path, path.with_suffix(".head.safetensors")])
     written = path.stat().st_mtime_ns
-    assert tuned_text_adapter(sentences, tmp_path, recipe) == path
+    assert tuned_text_adapter(sentences, tmp_path, hyperparameters) == path
     assert path.stat().st_mtime_ns == written
-    assert tuned_text_adapter(sentences[:1], tmp_path, recipe) != path
+    assert tuned_text_adapter(sentences[:1], tmp_path, hyperparameters) != path

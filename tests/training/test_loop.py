@@ -63,16 +63,16 @@ def text_head() -> TextHead:
     return TextHead(torch.randn(rows, TEXT, generator=random), torch.randn(rows, generator=random))
 
 
-def right(network: FusionNetwork) -> float:
+def accuracy(network: FusionNetwork) -> float:
     unseen = corpus(seed=1)
-    said = predict(network, [windows[-1] for windows in unseen.clips]).argmax(1)
-    return float((said == unseen.targets[:, :-2].argmax(1)).mean())
+    predicted = predict(network, [windows[-1] for windows in unseen.clips]).argmax(1)
+    return float((predicted == unseen.targets[:, :-2].argmax(1)).mean())
 
 
 @pytest.mark.parametrize("text", [False, True])
 def test_emotions_that_lie_apart_are_told_apart_for_unseen_speakers(text: bool) -> None:
     head = text_head() if text else None
-    assert right(fit(CONFIG, sampler(text=text), HYPERPARAMETERS, seed=0, text_head=head)) > 0.9
+    assert accuracy(fit(CONFIG, sampler(text=text), HYPERPARAMETERS, seed=0, text_head=head)) > 0.9
 
 
 def test_gradient_descent_trains_the_gate_and_not_the_heads() -> None:
@@ -82,8 +82,8 @@ def test_gradient_descent_trains_the_gate_and_not_the_heads() -> None:
     for modality, before in ((network.audio, untrained.audio), (network.text, untrained.text)):
         assert not torch.equal(modality.gate.weight, before.gate.weight)
     weight = text_head().weight
-    said = network.text.head.weight * network.text.normalise.window_scale
-    torch.testing.assert_close(said, weight, atol=1e-4, rtol=1e-3)
+    fitted = network.text.head.weight * network.text.normalise.window_scale
+    torch.testing.assert_close(fitted, weight, atol=1e-4, rtol=1e-3)
 
 
 def test_read_speech_makes_neutral_likelier_and_changes_the_rest_little() -> None:
@@ -97,7 +97,7 @@ def test_read_speech_makes_neutral_likelier_and_changes_the_rest_little() -> Non
         softmax(predict(network, windows))[:, EMOTIONS.index("neutral")] for network in (plain, recalibrated)
     ]
     assert (neutral[1] > neutral[0]).all()
-    assert right(recalibrated) > 0.7
+    assert accuracy(recalibrated) > 0.7
 
 
 def test_text_only_logits_are_those_of_the_text_head() -> None:
