@@ -78,7 +78,6 @@ class Feed:
         self.publisher.stop_waiting()
         if self._thread is None:
             self.pipeline.finish("closed")
-            self.publisher.finish()
         stuck = self.pending(max(0.1, deadline - time.monotonic()))
         if stuck:
             self.pipeline.abort(StuckError("closed before it was over"))

@@ -359,3 +359,12 @@ def test_samples_and_iterables_are_sources(engine: Engine, speech: Samples, expe
     assert scored(Monitor(Config(), pieces, rate=SAMPLE_RATE, engine=engine)) == expected
     with pytest.raises(SourceError, match="bytes"):
         list(Monitor(Config(), b"RIFF", engine=engine))  # type: ignore[arg-type]
+
+
+def test_a_file_that_was_never_started_still_ends_with_stop(engine: Engine, speech: Samples) -> None:
+    with Monitor(Config(), ListSource(chunks(speech, 512)), engine=engine) as monitor:
+        reader = monitor.events()
+    start, stop = list(reader)
+    assert isinstance(start, Start)
+    assert isinstance(stop, Stop)
+    assert (stop.reason, stop.stats.taken) == ("closed", 0)

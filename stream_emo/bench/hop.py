@@ -16,7 +16,6 @@ from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.perception.whisper.model import Whisper
 from stream_emo.progress import Progress, track
-from stream_emo.runtime.onnx import one_thread_for_numpy
 from stream_emo.types import SAMPLE_RATE
 
 _UTTERANCE_HOPS = 6
@@ -45,7 +44,6 @@ def hop(data: Path, progress: Progress) -> Hop:
         SourceError: there is no LibriSpeech in `data`.
     """
     config = Config()
-    one_thread_for_numpy()
     whisper = Whisper(find_whisper(config.speech), compute_type=config.speech.compute_type)
     checkpoint = Checkpoint.configured(config.fusion)
     tokens = TokenStream(AudioEncoder(checkpoint.audio_encoder))

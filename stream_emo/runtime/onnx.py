@@ -54,12 +54,3 @@ def network(model: bytes | Path, device: str = "cpu") -> onnxruntime.InferenceSe
     available = onnxruntime.get_available_providers()
     providers = [provider for provider in wanted if provider in available]
     return onnxruntime.InferenceSession(model, options, [*providers, "CPUExecutionProvider"])
-
-
-def one_thread_for_numpy() -> None:
-    """In the whole process: NumPy's threads would fight with the sessions' own. They spin while they wait,
-    which on one core halves the speed.
-    """
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1, user_api="blas")
