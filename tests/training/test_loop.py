@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,15 @@ from stream_emo.types import SAMPLE_RATE, AudioTokens
 FEATURES, TEXT = 16, 8
 CONFIG = NetworkConfig(audio_features=FEATURES, text_features=TEXT, width=16, heads=2, hidden=8, directions=8)
 HYPERPARAMETERS = Hyperparameters(l2_penalty=0.001, steps=20, batch_size=32)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """On a busy machine several threads wait for each other, over small matrices, for minutes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def corpus(seed: int = 0, speakers: int = 6) -> AudioCorpus:
