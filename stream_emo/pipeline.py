@@ -1,6 +1,6 @@
 """One session on the workers of an engine: bounded input, two serial stages, events to a publisher.
 
-    put, offer ═[audio.buffer_s]═▶ listen ═[2 passes]═▶ score ─▶ publisher
+    put, offer ═[audio.buffer_s]═▶ listen ═[passes]═▶ score ─▶ publisher
 
 No thread belongs to a pipeline. `put` waits for room and suits files and pipes; `offer` never waits: what
 does not fit is dropped, counted, and becomes a `Gap`. Shutdown follows the data: `finish` ends the input,
@@ -24,8 +24,10 @@ from stream_emo.schedule import Load
 from stream_emo.session import Listened, Session
 from stream_emo.types import SAMPLE_RATE, Chunk, Gap, SourceItem
 
-_MAX_PASSES = 2
-"""Passes that may wait for the second stage."""
+_MAX_PASSES_LIVE = 3
+"""Passes that may wait for the second stage: few, so that load is shed before scores are stale..."""
+_MAX_PASSES = 8
+"""...or more where nothing is shed, so that both stages always have work: passes differ much in cost."""
 
 
 class Pipeline:
@@ -48,6 +50,7 @@ class Pipeline:
         """Whether the end of the input was taken, and whether the first stage has ended."""
         self._done = threading.Event()
         self._load = None
+        max_passes = _MAX_PASSES_LIVE if live else _MAX_PASSES
         if live:
             self._load = Load(lambda: self._inbox.counts.queued, lambda: scheduler.contended(session))
         self._listen: SerialStage[Sequence[SourceItem], Listened] = SerialStage(
@@ -56,7 +59,7 @@ class Pipeline:
             take=self._take_arrived,
             process=self._process_arrived,
             emit=self._emit_listened,
-            ready=lambda: len(self._passes) < _MAX_PASSES or self._aborted,
+            ready=lambda: len(self._passes) < max_passes or self._aborted,
             fail=self.abort,
         )
         self._score: SerialStage[Listened, Event] = SerialStage(
