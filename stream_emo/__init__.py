@@ -9,14 +9,13 @@ with Monitor(Config.load("config.toml")) as monitor:
 
 from typing import TYPE_CHECKING, Any
 
-from stream_emo.config import Config
-from stream_emo.errors import StreamEmoError
-from stream_emo.events import EMOTIONS, Event, Score
-
 if TYPE_CHECKING:
     from stream_emo.audio.pcm import PcmFormat
     from stream_emo.audio.push import PushSource
+    from stream_emo.config import Config
     from stream_emo.engine import Engine
+    from stream_emo.errors import StreamEmoError
+    from stream_emo.events import EMOTIONS, Event, Score
     from stream_emo.monitor import Monitor
 
 __all__ = [
@@ -31,13 +30,30 @@ __all__ = [
     "StreamEmoError",
 ]
 
-_LAZY = {"Engine": "engine", "Monitor": "monitor", "PcmFormat": "audio.pcm", "PushSource": "audio.push"}
+_LAZY = {
+    "EMOTIONS": "events",
+    "Config": "config",
+    "Engine": "engine",
+    "Event": "events",
+    "Monitor": "monitor",
+    "PcmFormat": "audio.pcm",
+    "PushSource": "audio.push",
+    "Score": "events",
+    "StreamEmoError": "errors",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Names whose modules bring numerical libraries along are imported when first asked for (PEP 562)."""
-    from importlib import import_module
+    """Import a public name when it is first asked for (PEP 562): the command line must be up at once."""
+    from importlib import import_module, metadata
 
+    if name == "__version__":
+        return metadata.version("stream-emo")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, also those not imported yet."""
+    return sorted({*globals(), *__all__, "__version__"})

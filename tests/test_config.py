@@ -85,3 +85,12 @@ def test_no_override_crashes(name: str, value: str) -> None:
     """Whatever is typed gives a configuration or one clear error."""
     with contextlib.suppress(ConfigError):
         assert Config.load(environment={}, overrides=[f"{name}={value}"]) == Config()
+
+
+def test_the_package_carries_the_same_file() -> None:
+    """A copy and no link, which not every system has."""
+    import stream_emo.cli.commented_config as commented_config
+
+    assert commented_config.SHIPPED.read_bytes() == SHIPPED.read_bytes()
+    assert not SHIPPED.is_symlink()
+    assert not commented_config.SHIPPED.is_symlink()

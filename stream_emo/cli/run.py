@@ -1,0 +1,301 @@
+"""The commands of daily use: run, demo, devices, models, config, schema."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stream_emo.cli.common import ConfigFile, Overrides, on_terminal, progress, say
+from stream_emo.errors import DeviceError, PipelineError, StreamEmoError
+
+if TYPE_CHECKING:
+    from stream_emo.audio.pcm import PcmFormat
+    from stream_emo.cli.follow import Outputs
+    from stream_emo.config import Config
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines, also on a terminal.")]
+View = Annotated[bool, typer.Option("--view", help="The live view, also when stdout is no terminal.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE.jsonl", help="Also write JSON lines into this file."),
+]
+
+
+def run(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE]...",
+            help='"mic" (the default), sound files, or "-" for PCM on standard input.',
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", help="Microphone: its index or part of its name.")
+    ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Read a file or pipe at the pace of a microphone.")
+    ] = False,
+    rate: Annotated[
+        int | None, typer.Option("--rate", help="PCM: frames per second, 8000 to 192000. [default: 16000]")
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option("--channels", help="PCM: interleaved channels. [default: 1]")
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", help="PCM: s16le, s32le, f32le, mulaw or alaw. [default: s16le]"),
+    ] = None,
+    as_json: AsJson = False,
+    view: View = False,
+    output: Output = None,
+) -> None:
+    """Listen to a microphone, files or a pipe and publish scores.
+
+    On a terminal it draws a live view, into a pipe or file it writes JSON lines. Each file is a session of
+    its own; the exit code is the worst of them.
+
+    \b
+    Examples:
+      stream-emo run
+      stream-emo run --device USB --set audio.channel=0 --output today.jsonl
+      stream-emo run call.wav > call.jsonl
+      stream-emo run calls/*.wav --json --output calls.jsonl
+      ffmpeg -v error -i call.mp3 -f s16le -ac 1 -ar 16000 - | stream-emo run - --rate 16000
+    """
+    chosen = sources or ["mic"]
+    pcm_options: dict[str, Any] = {"rate": rate, "channels": channels, "encoding": encoding}
+    given = {name: value for name, value in pcm_options.items() if value is not None}
+    _check(chosen, [f"--{name}" for name in given], device is not None, realtime)
+    settings = _config(config, overrides, device)
+    pcm = None
+    if given:
+        from stream_emo.audio.pcm import PcmFormat
+
+        pcm = PcmFormat(**given)
+    _listen(chosen, settings, pcm, realtime, as_json=as_json, view=view, output=output)
+
+
+def demo(
+    as_json: AsJson = False, output: Output = None, config: ConfigFile = None, overrides: Overrides = None
+) -> None:
+    """Show what it does on a built-in clip; no microphone needed.
+
+    \b
+    Examples:
+      stream-emo demo
+      stream-emo demo --json | head -20
+    """
+    from stream_emo.demo import CLIP, EXPLANATION
+
+    settings = _config(config, overrides, None)
+    _listen([str(CLIP)], settings, None, True, as_json=as_json, view=False, output=output)
+    print(EXPLANATION, file=sys.stderr)
+
+
+def devices() -> None:
+    """List the microphones; * marks the default.
+
+    \b
+    Example:
+      stream-emo devices
+    """
+    from stream_emo.audio.microphone import devices as listed
+
+    found = listed()
+    if not found:
+        raise DeviceError("no audio input device: connect a microphone or start the sound server")
+    for device in found:
+        mark = "*" if device.default else " "
+        about = f"{device.host}, {device.channels} channels, {device.rate} Hz"
+        print(f"{mark} {device.index:3d}  {device.name}  ({about})")
+
+
+def models(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Say where each model was found and how to get a missing one.
+
+    The exit code is 2 when one is missing.
+
+    \b
+    Example:
+      stream-emo models
+    """
+    from stream_emo.models.registry import status
+
+    found = status(_config(config, overrides, None))
+    for model in found:
+        print(f"{model.name:16}  {model.found or 'missing: ' + model.remedy}")
+    if any(model.found is None for model in found):
+        raise typer.Exit(2)
+
+
+def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Print the configuration in effect as commented TOML.
+
+    What differs from the default is marked.
+
+    \b
+    Examples:
+      stream-emo config > my.toml
+      stream-emo config --set gate.vad=webrtc
+    """
+    from stream_emo.cli.commented_config import commented
+
+    print(commented(_config(config, overrides, None)), end="")
+
+
+def schema() -> None:
+    """Print the JSON Schema of the events that run writes.
+
+    \b
+    Example:
+      stream-emo schema > events.schema.json
+    """
+    from stream_emo.events import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+def _config(path: Path | None, overrides: list[str] | None, device: str | None) -> Config:
+    from stream_emo.config import Config
+
+    chosen = [*(overrides or ()), *([f'audio.device="{device}"'] if device is not None else [])]
+    return Config.load(path, overrides=chosen)
+
+
+def _check(sources: list[str], pcm_options: list[str], device: bool, realtime: bool) -> None:
+    """Raise `StreamEmoError` for an option that means nothing to one of the sources."""
+    for source in sources:
+        if len(sources) > 1 and source in ("mic", "-"):
+            raise StreamEmoError(f"{source}: is one source alone; several must be files")
+        what = {"mic": "the microphone", "-": "standard input"}.get(source, f"the file {source}")
+        if source != "-" and pcm_options:
+            raise StreamEmoError(f"{', '.join(pcm_options)}: for PCM on standard input (-), not for {what}")
+        if source != "mic" and device:
+            raise StreamEmoError(f"--device: for the microphone, not for {what}")
+        if source == "mic" and realtime:
+            raise StreamEmoError(f"--realtime: for a file or standard input, not for {what}")
+
+
+def _listen(
+    sources: list[str],
+    config: Config,
+    pcm: PcmFormat | None,
+    realtime: bool,
+    *,
+    as_json: bool,
+    view: bool,
+    output: Path | None,
+) -> None:
+    """Run one session for each source; exits with the worst exit code of several."""
+    if as_json and view:
+        raise StreamEmoError("--json and --view exclude each other; --output FILE records beside the view")
+    with ExitStack() as stack:
+        outputs = _outputs(stack, sources, as_json=as_json, view=view, output=output)
+        if sources[0] in ("mic", "-"):
+            from stream_emo.cli.follow import follow
+            from stream_emo.monitor import Monitor
+
+            follow(Monitor(config, sources[0], realtime=realtime, pcm=pcm), outputs)
+        else:
+            _follow_files(stack, sources, config, realtime, outputs)
+
+
+def _outputs(
+    stack: ExitStack, sources: list[str], *, as_json: bool, view: bool, output: Path | None
+) -> Outputs:
+    from stream_emo.cli.follow import Outputs
+    from stream_emo.publish.json_lines import JsonLines
+
+    drawn = view or (on_terminal() and not as_json)
+    lines: list[JsonLines] = []
+    if sys.stdout is None and output is None:
+        raise PipelineError("stdout: closed; nothing can be published")
+    if sys.stdout is not None and not drawn:
+        lines.append(JsonLines(sys.stdout.buffer, "stdout"))
+    if output is not None:
+        if any(Path(source).exists() and output.exists() and output.samefile(source) for source in sources):
+            raise StreamEmoError(f"--output {output}: is also a source, and would be overwritten")
+        recording = JsonLines.to_file(output)
+        stack.callback(recording.close)
+        lines.append(recording)
+    return Outputs(drawn, lines)
+
+
+def _follow_files(
+    stack: ExitStack, paths: list[str], config: Config, realtime: bool, outputs: Outputs
+) -> None:
+    from stream_emo.cli.follow import OutputError, follow
+
+    worst, readable = 0, []
+    for path in paths:
+        try:
+            _probe(path)
+            readable.append(path)
+        except StreamEmoError as error:
+            if len(paths) == 1:
+                raise
+            say(str(error))
+            worst = max(worst, error.exit_code)
+    if not readable:
+        raise typer.Exit(worst)
+    from stream_emo.engine import Engine
+    from stream_emo.monitor import Monitor
+
+    if not (outputs.view or realtime):
+        outputs.progress = stack.enter_context(progress("loading the models"))
+    engine = stack.enter_context(Engine(config))
+    for path, name in zip(readable, session_names(readable), strict=True):
+        outputs.duration_s = None if outputs.view or realtime else _duration_s(path)
+        try:
+            follow(Monitor(config, path, realtime=realtime, engine=engine, name=name), outputs)
+        except OutputError:
+            raise
+        except StreamEmoError as error:
+            if len(paths) == 1:
+                raise
+            say(str(error))
+            worst = max(worst, error.exit_code)
+        if outputs.ended:
+            break
+    if worst:
+        raise typer.Exit(worst)
+
+
+def session_names(paths: list[str]) -> list[str]:
+    """Return a name for the session of each file: its stem, with a number from the second of a stem on."""
+    names: list[str] = []
+    for path in paths:
+        stem = name = Path(path).stem or "session"
+        count = 1
+        while name in names:
+            count += 1
+            name = f"{stem}-{count}"
+        names.append(name)
+    return names
+
+
+def _probe(path: str) -> None:
+    """Raise `SourceError` when the file cannot be read, before the models take their time."""
+    from stream_emo.audio.file import FileReader
+
+    reader = FileReader(path)
+    reader.open()
+    reader.close()
+
+
+def _duration_s(path: str) -> float | None:
+    """Return the length of a file in seconds; None where libsndfile cannot tell."""
+    import soundfile
+
+    try:
+        return float(soundfile.info(path).duration)
+    except soundfile.LibsndfileError:
+        return None
