@@ -77,23 +77,32 @@ def test_importing_is_light() -> None:
 
 
 @pytest.mark.weights
-def test_listening_does_without_torch_and_tells_nobody(tmp_path: Path) -> None:
+def test_listening_works_where_training_is_not_installed_and_tells_nobody(tmp_path: Path) -> None:
     """ONNX Runtime's telemetry would leave its queue in the cache."""
     program = """
 import sys
+
+class Absent:
+    # As if the packages that only training needs were not installed.
+    names = {"torch", "transformers", "sentence_transformers", "peft", "sklearn", "scipy"}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
 from stream_emo import Config, Monitor
 from stream_emo.demo import CLIP
 assert [score for score in Monitor(Config(), CLIP) if score.text]
-print([name for name in ("torch", "transformers") if name in sys.modules])
 """
     result = subprocess.run(
         [sys.executable, "-c", program],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         env=os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)},
     )
-    assert result.stdout.strip() == "[]"
+    assert result.returncode == 0, result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["stream_emo"]
 
 
