@@ -73,7 +73,7 @@ class SpeechConfig:
     language: str = "en"
     """Spoken language, ISO 639-1; "auto": detected by a multilingual model."""
     device: str = _choice("cpu", "cpu", "cuda", "auto")
-    """Of Whisper's encoder and the voice's; what else there is runs on the CPU."""
+    """Device of the two audio encoders; everything else runs on the CPU."""
     compute_type: str = _choice("int8", "int8", "int8_float16", "float16", "float32")
     text: bool = True
     """Transcribe speech; without, scores come from audio alone, and no recogniser is loaded."""

@@ -161,7 +161,7 @@ class Monitor:
         self.stop()
         engine = opened.engine
         if engine.dispatcher.on_thread():
-            return  # A callback cannot wait for itself; whoever entered the monitor closes it.
+            return  # A callback cannot wait for itself; the owner of the monitor closes it.
         opened.closed = True
         deadline = time.monotonic() + self._config.publish.shutdown_s
         stuck = opened.close(deadline)
@@ -174,7 +174,7 @@ class Monitor:
             raise StuckError(f"did not end in time: {', '.join(stuck)}")
 
     def _raise_failure(self) -> None:
-        """Raise what ended the session, once: who has heard of it need not hear it again."""
+        """Raise what ended the session, unless it was raised to the owner before."""
         failure = self._opened.pipeline.failure
         if failure is None or self._told:
             return

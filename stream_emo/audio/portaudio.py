@@ -151,7 +151,7 @@ class _SoundDeviceStream:
         self._stream: Any | None = stream
 
     def close(self) -> None:
-        # Who comes second does not wait: a frozen sound server holds up the first.
+        # The second caller does not wait: a frozen sound server may hold up the first.
         stream, self._stream = self._stream, None
         if stream is not None:
             with SoundDevice._lock:

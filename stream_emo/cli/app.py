@@ -31,7 +31,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Rolling emotion scores from speech, while it is spoken: from the voice and from the words."""
+    """Rolling emotion scores from speech, while it is spoken: from audio and text."""
 
 
 app.command()(run.run)

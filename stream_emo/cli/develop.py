@@ -25,7 +25,7 @@ DataFolder = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
-_TRAINING_EXTRA = frozenset({"audiomentations", "jiwer", "peft", "sklearn", "torch", "transformers"})
+_TRAINING_EXTRA = frozenset({"jiwer", "packaging", "peft", "psutil", "torch", "transformers"})
 """Modules that the extra `train` installs."""
 
 

@@ -1,8 +1,8 @@
 """The audio encoder: the first layers of Whisper's encoder, fine-tuned to hear how something is said.
 
 What does not help to transcribe fades towards Whisper's last layer; the first layers still carry it.
-The third was taught further on acted emotion (see `training.voice`), which is what makes it say the same
-thing of speakers, rooms and languages that were never learnt from. They are part of the checkpoint.
+The third was fine-tuned on acted emotion (see `training.audio_encoder_tuning`), so that its states generalise to
+speakers, rooms and languages that are not in the training set. They are part of the checkpoint.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class AudioEncoder:
         except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
             reason = " ".join(str(error).split())[:200]
             raise WeightsError(
-                f"{path}: the voice encoder cannot be loaded ({reason}); "
+                f"{path}: the audio encoder cannot be loaded ({reason}); "
                 "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
             ) from error
 
@@ -53,7 +53,7 @@ class AudioEncoder:
         """Return states [ceil(n / 320), width] of n samples. Raises `ValueError`: more than 3 s."""
         frames = -(-len(samples) // FRAME)
         if frames > self._longest:
-            raise ValueError(f"{frames} frames where the voice encoder takes {self._longest} at most")
+            raise ValueError(f"{frames} frames where the audio encoder takes {self._longest} at most")
         if frames == 0:
             return np.zeros((0, self.width), np.float32)
         # A transform needs more than half its length before the reflected edge.

@@ -102,7 +102,7 @@ def cached_bytes(name: str, key: str, make: Callable[[], bytes]) -> bytes:
 
 
 def write_atomically(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file that appears complete or not at all, whoever else writes it now. Raises `OSError`."""
+    """Write a file that appears complete or not at all, whatever else writes it now. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(suffix=_PARTIAL, prefix=f"{path.stem}.", dir=path.parent)
     try:

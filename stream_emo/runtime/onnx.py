@@ -21,7 +21,7 @@ _TELEMETRY = "ORT_DISABLE_TELEMETRY"
 def import_onnxruntime() -> ModuleType:
     """Import ONNX Runtime with its telemetry off, which it decides while it is first imported.
 
-    The environment is as before afterwards. Whoever imports it earlier decides for themselves.
+    The environment is as before afterwards. A program that imports it earlier decides for itself.
     """
     with _importing:
         if "onnxruntime" not in sys.modules:

@@ -1,7 +1,7 @@
 """Many sessions, few cores: a worker pool that runs the most urgent step first.
 
 A session has no threads. Its stages are generators that yield a `Step` wherever a model has to be run, and
-anything else as output; whoever drives the generator runs the step and sends its result back. `run_inline`
+anything else as output; the driver of the generator runs the step and sends its result back. `run_inline`
 drives one on the calling thread, `Scheduler` runs the steps of all sessions on as many workers as there are
 cores. Steps of the same kind that wait together are run as one batch.
 """

@@ -2,7 +2,7 @@
 
 This is the only place that knows folders and sources; a data set that is missing is reported from here.
 Training uses some of the emotion corpora (`held_out_corpora.audio_corpora`, `train`), evaluation others, and
-the rest are here for whoever has them: `CORPORA["iemocap"].read(folder)`.
+the rest are here for people who have them: `CORPORA["iemocap"].read(folder)`.
 """
 
 from __future__ import annotations
