@@ -1,8 +1,8 @@
 """The audio encoder: the first layers of Whisper's encoder, fine-tuned to hear how something is said.
 
 What does not help to transcribe fades towards Whisper's last layer; the first layers still carry it.
-The third was fine-tuned on acted emotion (see `training.audio_encoder_tuning`), so that its states generalise to
-speakers, rooms and languages that are not in the training set. They are part of the checkpoint.
+The third was fine-tuned on acted emotion (see `training.audio_encoder_tuning`), so that its states generalise
+to speakers, rooms and languages that are not in the training set. They are part of the checkpoint.
 """
 
 from __future__ import annotations

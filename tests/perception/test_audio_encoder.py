@@ -32,7 +32,7 @@ def test_the_same_again_gives_the_same(voice: AudioEncoder) -> None:
 
 
 def test_more_than_it_has_places_for_is_refused(voice: AudioEncoder) -> None:
-    with pytest.raises(ValueError, match="151 frames where the voice encoder takes 150"):
+    with pytest.raises(ValueError, match="151 frames where the audio encoder takes 150"):
         voice.encode(np.zeros(151 * FRAME, np.float32))
 
 
@@ -41,5 +41,5 @@ def test_what_is_no_model_is_one_clear_error(tmp_path: Path, content: bytes | No
     path = tmp_path / "audio_encoder.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"audio_encoder\.onnx: the voice encoder cannot be loaded"):
+    with pytest.raises(WeightsError, match=r"audio_encoder\.onnx: the audio encoder cannot be loaded"):
         AudioEncoder(path)
