@@ -74,22 +74,24 @@ class Pipeline:
         session.counts = self._counts
         session.dropped_events = lambda: publisher.dropped
         publisher.on_room = self._score.wake
-        self._inbox.watch(self._listen.wake)
 
     def put(self, item: SourceItem) -> None:
-        """Hand over the next item, waiting for room.
+        """Hand over the next item, waiting for room; voice activity detection runs on the calling thread.
 
         Raises:
             Closed: the session is over.
         """
         self._inbox.put(item)
+        self._listen.wake_here()
 
     def offer(self, item: SourceItem) -> bool:
         """Hand over the next item without waiting; return False where it was dropped, or all is over."""
         try:
-            return self._inbox.offer(item)
+            taken = self._inbox.offer(item)
         except Closed:
             return False
+        self._listen.wake()
+        return taken
 
     def finish(self, reason: StopReason = "end", failure: StreamEmoError | None = None) -> None:
         """End the input; what is queued is still processed and published. Returns at once.
@@ -100,6 +102,7 @@ class Pipeline:
             self._reason = reason
             self.failure = self.failure or failure
         self._inbox.close()
+        self._listen.wake()
 
     def abort(self, failure: BaseException) -> None:
         """Drop what is queued and end the session with `failure`; only the first one counts, and none after
@@ -110,6 +113,7 @@ class Pipeline:
             self.failure = self.failure or failure
             self._aborted = True
         self._inbox.cancel()
+        self._listen.wake()
         self._score.wake()
 
     def wait(self, timeout: float | None = None) -> bool:

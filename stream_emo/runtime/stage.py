@@ -45,17 +45,30 @@ class SerialStage(Generic[In, Out]):
 
     def wake(self) -> None:
         """Go on, if there is something to do and room for what it gives. From any thread; returns at once."""
+        if self._begin():
+            self._scheduler.submit(
+                Step(lambda arguments: [None], None, Priority.INTAKE, self._owner), self._resume
+            )
+
+    def wake_here(self) -> None:
+        """As `wake`, but run on the calling thread until the first step of a model.
+
+        For a producer with a thread of its own: it saves the change to a worker and back for every chunk.
+        """
+        if self._begin():
+            self._resume(None, None)
+
+    def _begin(self) -> bool:
+        """Return whether the stage was idle, and is running from now on."""
         with self._lock:
             if self._running:
                 self._woken = True
-                return
+                return False
             self._running = True
-        self._scheduler.submit(
-            Step(lambda arguments: [None], None, Priority.INTAKE, self._owner), self._resume
-        )
+            return True
 
     def _resume(self, result: Any, error: BaseException | None) -> None:
-        """Continue on a worker with the result of a step."""
+        """Continue with the result of a step, on a worker or in `wake_here`."""
         while True:
             try:
                 if error is not None:
