@@ -116,7 +116,7 @@ class Monitor:
             self._raise_failure()
 
     def start(self) -> None:
-        """Let the audio flow; does nothing when it already does. Raises `PipelineError`: not open."""
+        """Let the audio flow; does nothing when it already does. Raises `PipelineError` if not open."""
         self._opened.start()
 
     def pause(self) -> None:

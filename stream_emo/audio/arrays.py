@@ -104,7 +104,7 @@ class ChunksReader:
         self._number = 0
 
     def open(self) -> None:
-        """Begin to iterate. Raises `SourceError`: it cannot be iterated over."""
+        """Begin to iterate. Raises `SourceError` if it cannot be iterated over."""
         try:
             self._iterator = iter(self._chunks)
         except StreamEmoError:

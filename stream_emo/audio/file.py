@@ -153,7 +153,7 @@ class _Av:
     """Decodes with FFmpeg through PyAV, for containers that libsndfile does not know."""
 
     def __init__(self, path: Path, file: _File) -> None:
-        """Open the container. Raises `SourceError`: it is not audio."""
+        """Open the container. Raises `SourceError` if it is not audio."""
         import av
 
         self._path = path

@@ -15,7 +15,7 @@ from stream_emo.types import DeviceChange, Gap, SourceItem
 
 
 def devices() -> list[InputDevice]:
-    """Return everything to record from. Raises `DeviceError`: no PortAudio."""
+    """Return everything to record from. Raises `DeviceError` if PortAudio is missing."""
     return SoundDevice().devices()
 
 

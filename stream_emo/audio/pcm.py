@@ -73,7 +73,7 @@ class PcmReader:
         return self._pcm.rate
 
     def open(self) -> None:
-        """Find the descriptor. Raises `SourceError`: standard input is closed, or a terminal."""
+        """Find the descriptor. Raises `SourceError` if standard input is closed, or a terminal."""
         if self._descriptor is None:
             try:
                 self._descriptor = sys.stdin.fileno()

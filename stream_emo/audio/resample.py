@@ -53,7 +53,7 @@ class Resampler:
         return self._start + samples_after(self._frames, self._rate)
 
     def feed_item(self, item: FrameItem) -> Iterator[Chunk | Gap]:
-        """Yield what follows from the next item of a frame queue. Raises `SourceError`: no such channel."""
+        """Yield what follows from a queue item. Raises `SourceError` if there is no such channel."""
         if isinstance(item, FrameGap):
             yield from self._skip(item.last - item.first, item.reason)
         else:
@@ -62,7 +62,7 @@ class Resampler:
             yield from self.feed(item.frames)
 
     def feed(self, frames: Frames) -> Iterator[Chunk | Gap]:
-        """Yield what follows from the next frames [n, channels]. Raises `SourceError`: no such channel."""
+        """Yield what follows from frames [n, channels]. Raises `SourceError` if there is no such channel."""
         used = self._select(frames)
         amplitude = np.abs(used)
         if amplitude.max(initial=0.0) < _FULL_SCALE:  # Nearly always; never with a NaN.

@@ -33,7 +33,7 @@ class EngineScorer:
     """Scores clips with the real models, which are loaded once."""
 
     def __init__(self, config: Config, engine: Engine | None = None) -> None:
-        """Load the models, unless an engine is given. Raises `WeightsError`: see `Engine`."""
+        """Load the models, unless an engine is given. Raises `WeightsError` as `Engine` does."""
         self._config = config
         self._engine = engine or Engine(config)
 

@@ -1,6 +1,6 @@
-"""The audio encoder: the first layers of Whisper's encoder, fine-tuned to hear how something is said.
+"""The audio encoder: the first layers of Whisper's encoder, fine-tuned on emotional speech.
 
-What does not help to transcribe fades towards Whisper's last layer; the first layers still carry it.
+Whisper's last layer keeps mainly what helps to transcribe; its first layers still carry tone and emotion.
 The third was fine-tuned on acted emotion (see `training.audio_encoder_tuning`), so that its states generalise
 to speakers, rooms and languages that are not in the training set. They are part of the checkpoint.
 """
@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.errors import WeightsError
-from stream_emo.perception.mel import COLUMN, log_mel, scaled
+from stream_emo.perception.mel import HOP_LENGTH, log_mel, scaled
 from stream_emo.runtime.onnx import network
 from stream_emo.types import Samples
 
 AUDIO_ENCODER_VERSION = 1
 """Raise it when the same model and samples give other states: training features are kept under it."""
-FRAME = 2 * COLUMN
+FRAME = 2 * HOP_LENGTH
 """Samples per state: 50 states per second."""
 STATES = 1152
-"""Width of a state: what its three layers say, each 384 wide as in Whisper tiny and normalised."""
+"""Width of a state: the normalised outputs of the three layers, each 384 wide as in Whisper tiny."""
 
 
 class AudioEncoder:
@@ -33,12 +33,12 @@ class AudioEncoder:
         """Load the model at `path`.
 
         Raises:
-            WeightsError: no such model there, or one that ONNX Runtime cannot load.
+            WeightsError: the file is missing, or ONNX Runtime cannot load it.
         """
         try:
             model = path.read_bytes()
             self.digest = hashlib.sha256(model).hexdigest()
-            """Tells it from all others."""
+            """SHA-256 of the model file, in hexadecimal."""
             self._session = network(model, device)
             self.width = int(self._session.get_outputs()[0].shape[2])
             self._longest = int(self._session.get_modelmeta().custom_metadata_map["frames"])
@@ -50,7 +50,7 @@ class AudioEncoder:
             ) from error
 
     def encode(self, samples: Samples) -> NDArray[np.float32]:
-        """Return states [ceil(n / 320), width] of n samples. Raises `ValueError`: more than 3 s."""
+        """Return states [ceil(n / 320), width] of n samples. Raises `ValueError` above 3 s."""
         frames = -(-len(samples) // FRAME)
         if frames > self._longest:
             raise ValueError(f"{frames} frames where the audio encoder takes {self._longest} at most")

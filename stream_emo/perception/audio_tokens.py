@@ -1,4 +1,4 @@
-"""Audio tokens: what 200 ms of speech sound like, from the audio encoder and from prosody.
+"""Audio tokens: features of 200 ms of speech each, from the audio encoder and from prosody.
 
 An utterance is encoded in blocks of 1 s, each with 0.5 s of left context, and no block is encoded twice: a
 hop costs one block, however long the utterance.
@@ -18,19 +18,23 @@ from stream_emo.types import SAMPLE_RATE, AudioTokens, Samples
 AUDIO_TOKENS_VERSION = 1
 """Raise it when the same states and prosody give other tokens: training features are kept under it."""
 FRAMES_PER_TOKEN = 10
-"""Frames of 20 ms that one token sums up."""
-FEWEST_FRAMES = 5
-"""A shorter rest makes no token of its own, unless it is all there is."""
+"""Frames of 20 ms in one token."""
+MIN_FRAMES = 5
+"""Fewer remaining frames make no token, unless they are the whole utterance."""
 FRAME_FEATURES = STATES + len(PROSODY)
+"""Width of a frame: encoder states, then prosody."""
 AUDIO_FEATURES = 2 * FRAME_FEATURES
-"""Mean over the frames of a token, then their standard deviation, of encoder states and prosody."""
+"""Width of a token: the mean over its frames, then their standard deviation."""
 BLOCK = SAMPLE_RATE
-BEFORE = SAMPLE_RATE // 2
-"""Samples that are heard again before a block, so that its beginning is understood."""
-_PROSODY_BEFORE = 2 * FRAME
+"""Samples that are encoded at a time."""
+LEFT_CONTEXT = SAMPLE_RATE // 2
+"""Samples before a block that are encoded with it as context; their states are discarded."""
+_PROSODY_CONTEXT = 2 * FRAME
 
 
 class Encoder(Protocol):
+    """An audio encoder."""
+
     def encode(self, samples: Samples) -> NDArray[np.float32]:
         """Return states [ceil(n / 320), STATES] of n samples."""
         ...
@@ -44,12 +48,15 @@ class TokenStream:
         self._blocks: dict[int, AudioTokens] = {}
 
     def begin(self) -> None:
-        """Forget the last utterance: a new one begins."""
+        """Begin a new utterance and drop the blocks of the last one."""
         self._blocks = {}
 
     def tokens(self, samples: Samples, start: int, window: int) -> AudioTokens:
-        """`samples`: the whole utterance so far, which begins at `start`. All tokens that begin in the last
-        `window` samples, and those beside them in their block. Independent of how often it is called."""
+        """Return the tokens of the blocks that overlap the last `window` samples.
+
+        `samples`: the whole utterance so far, 16 kHz, the first of which is at position `start`. The result
+        does not depend on earlier calls.
+        """
         first = max(0, len(samples) - window) // BLOCK
         whole = len(samples) // BLOCK
         for number in range(first, whole):
@@ -57,7 +64,7 @@ class TokenStream:
                 self._blocks[number] = self._block(samples, start, number)
         parts = [self._blocks[number] for number in range(first, whole)]
         rest = -(-(len(samples) % BLOCK) // FRAME)
-        if rest >= FEWEST_FRAMES or (rest and not parts):
+        if rest >= MIN_FRAMES or (rest and not parts):
             parts.append(self._block(samples, start, whole))
         return AudioTokens(
             np.concatenate([part.features for part in parts]),
@@ -66,25 +73,27 @@ class TokenStream:
 
     def _block(self, samples: Samples, start: int, number: int) -> AudioTokens:
         at = number * BLOCK
-        before = min(at, BEFORE)
-        states = self._encoder.encode(samples[at - before : at + BLOCK])[before // FRAME :]
-        # Prosody looks less far back.
-        before = min(at, _PROSODY_BEFORE)
-        voice = prosody(samples[at - before : at + BLOCK])[before // FRAME :]
-        return audio_tokens(states, voice, start + at)
+        context = min(at, LEFT_CONTEXT)
+        states = self._encoder.encode(samples[at - context : at + BLOCK])[context // FRAME :]
+        # Prosody needs less context.
+        context = min(at, _PROSODY_CONTEXT)
+        prosodic = prosody(samples[at - context : at + BLOCK])[context // FRAME :]
+        return audio_tokens(states, prosodic, start + at)
 
 
-def audio_tokens(states: NDArray[np.float32], voice: NDArray[np.float32], start: int) -> AudioTokens:
-    """`states`: float32 [frames, STATES], 50 per second, the first of which is at `start`; `voice`: their
-    prosody [frames, len(PROSODY)].
+def audio_tokens(states: NDArray[np.float32], prosodic: NDArray[np.float32], start: int) -> AudioTokens:
+    """Return the tokens of the frames of one block, which begins at position `start`.
+
+    `states`: float32 [frames, STATES] of the encoder, 50 per second. `prosodic`: float32
+    [frames, len(PROSODY)], the prosody of the same frames.
 
     Raises:
         ValueError: the encoder has another width, or the lengths do not fit each other.
     """
-    frames = len(voice)
+    frames = len(prosodic)
     if states.shape != (frames, STATES):
         raise ValueError(f"{frames} frames need encoder states [{frames}, {STATES}], not {states.shape}")
-    columns = np.concatenate([states, voice], axis=1)
+    columns = np.concatenate([states, prosodic], axis=1)
     edges = _edges(frames)
     features = np.zeros((len(edges), AUDIO_FEATURES), np.float32)
     for row, (first, last) in enumerate(edges):
@@ -95,8 +104,8 @@ def audio_tokens(states: NDArray[np.float32], voice: NDArray[np.float32], start:
 
 
 def _edges(frames: int) -> list[tuple[int, int]]:
-    """First and one past the last frame of each token."""
+    """Return the first and one past the last frame of each token."""
     edges = [(first, min(first + FRAMES_PER_TOKEN, frames)) for first in range(0, frames, FRAMES_PER_TOKEN)]
-    if len(edges) > 1 and edges[-1][1] - edges[-1][0] < FEWEST_FRAMES:
+    if len(edges) > 1 and edges[-1][1] - edges[-1][0] < MIN_FRAMES:
         edges.pop()
     return edges

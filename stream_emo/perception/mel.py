@@ -15,29 +15,32 @@ from stream_emo.types import SAMPLE_RATE, Samples
 MEL_VERSION = 1
 """Raise it when the same samples give another spectrogram: training features are kept under it."""
 BANDS = 80
-COLUMN = 160
-"""Samples per column."""
-_TRANSFORM = 400
-_QUIETEST = 1e-10
-_RANGE = 8.0  # Orders of magnitude below the loudest point that are kept.
+"""Mel bands of all models up to large-v2."""
+HOP_LENGTH = 160
+"""Samples per column of the spectrogram (10 ms)."""
+_N_FFT = 400
+_MIN_POWER = 1e-10
+_DYNAMIC_RANGE = 8.0  # Orders of magnitude of power that are kept below the maximum.
 
 
 def log_mel(samples: Samples, bands: int = BANDS) -> NDArray[np.float32]:
     """Return float32 [bands, n / 160] of n samples, a multiple of 160: log10 of each band's power."""
-    padded = np.pad(samples, _TRANSFORM // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _TRANSFORM)[::COLUMN][: len(samples) // COLUMN]
-    power = np.abs(np.fft.rfft(frames * _taper())).astype(np.float32) ** 2
-    return np.asarray(np.log10(np.maximum(_filters(bands) @ power.T, _QUIETEST)), np.float32)
+    padded = np.pad(samples, _N_FFT // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT)[::HOP_LENGTH][
+        : len(samples) // HOP_LENGTH
+    ]
+    power = np.abs(np.fft.rfft(frames * _hann_window())).astype(np.float32) ** 2
+    return np.asarray(np.log10(np.maximum(_filters(bands) @ power.T, _MIN_POWER)), np.float32)
 
 
 def scaled(mel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return `mel` as the encoder takes it: limited to 80 dB below its loudest point, about -1 to 1."""
-    return np.asarray((np.maximum(mel, mel.max() - _RANGE) + 4) / 4, np.float32)
+    """Return `mel` scaled for the encoder: limited to 80 dB below its maximum, then to about -1 to 1."""
+    return np.asarray((np.maximum(mel, mel.max() - _DYNAMIC_RANGE) + 4) / 4, np.float32)
 
 
 @cache
-def _taper() -> NDArray[np.float32]:
-    return np.hanning(_TRANSFORM + 1)[:-1].astype(np.float32)
+def _hann_window() -> NDArray[np.float32]:
+    return np.hanning(_N_FFT + 1)[:-1].astype(np.float32)
 
 
 @cache

@@ -1,7 +1,7 @@
 """The text encoder: MiniLM fine-tuned on emotion, which encodes words in the context of earlier ones.
 
-Wang et al. (2020), "MiniLM"; Reimers and Gurevych (2019), "Sentence-BERT": all-MiniLM-L6-v2. What training
-adds is small: low-rank changes of its matrices (Hu et al. 2022, "LoRA"), kept beside the fusion network.
+Wang et al. (2020), "MiniLM"; Reimers and Gurevych (2019), "Sentence-BERT": all-MiniLM-L6-v2. Training
+adds a low-rank adapter (Hu et al. 2022, "LoRA"), which is saved beside the fusion network.
 Devlin et al. (2019), "BERT", for the architecture.
 """
 
@@ -27,8 +27,8 @@ LANGUAGES = ("en",)
 """Languages that the text encoder was trained on, ISO 639-1; text in others is noise to it."""
 TEXT_FEATURES = 384
 """Width of all-MiniLM-L6-v2."""
-_LONGEST = 96  # Word pieces of a text that are read; longer ones lose their end.
-_CONTEXT = 32  # Word pieces of what was said before; longer contexts lose their beginning.
+_MAX_PIECES = 96  # Word pieces of a text; longer texts are truncated at the end.
+_MAX_CONTEXT_PIECES = 32  # Word pieces of the context; longer contexts are truncated at the beginning.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,7 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What is encoded: the words of a text, at least one, and what was said before them."""
+    """A text to encode: its words, at least one, and the context that precedes them."""
 
     words: Sequence[str]
     context: str = ""
@@ -54,7 +54,8 @@ class Passage:
 class Encodable:
     """A batch of passages as padded arrays of word pieces, int64 [b, n] each.
 
-    `inputs`: as `BertModel` takes them. `own`: the word each piece is of; -1 for all but the text itself.
+    `inputs`: the inputs of `BertModel`. `own`: the index of the word that each piece belongs to; -1 for
+    special tokens, context and padding.
     """
 
     inputs: dict[str, NDArray[np.int64]]
@@ -65,7 +66,7 @@ class PieceReader:
     """Tokenizes passages as `[CLS] text [SEP] context [SEP]`; the context, if any, is the second segment."""
 
     def __init__(self, folder: Path) -> None:
-        """Load `tokenizer.json` in `folder`. Raises an exception of the tokenizer's own: it is not there."""
+        """Load `tokenizer.json` in `folder`. Raises an exception of the tokenizer's own if that fails."""
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -96,15 +97,15 @@ class PieceReader:
     def _row(self, passage: Passage) -> tuple[list[int], list[int], int]:
         """Return all pieces, the word of each piece of the text itself, and where the context begins."""
         text = self._tokenizer.encode(list(passage.words), is_pretokenized=True, add_special_tokens=False)
-        own, words = text.ids[:_LONGEST], [word or 0 for word in text.word_ids[:_LONGEST]]
-        if not own:  # What the vocabulary has nothing for.
+        own, words = text.ids[:_MAX_PIECES], [word or 0 for word in text.word_ids[:_MAX_PIECES]]
+        if not own:  # The tokenizer removed every character, as it does with control characters.
             own, words = [self._unknown], [0]
         pieces = [self._begin, *own, self._between]
         first = len(pieces)
         if passage.context:
-            # As many words have at least as many pieces.
-            context = " ".join(passage.context.split()[-_CONTEXT:])
-            before = self._tokenizer.encode(context, add_special_tokens=False).ids[-_CONTEXT:]
+            # Words have at least one piece each, so that the last words suffice.
+            context = " ".join(passage.context.split()[-_MAX_CONTEXT_PIECES:])
+            before = self._tokenizer.encode(context, add_special_tokens=False).ids[-_MAX_CONTEXT_PIECES:]
             pieces += [*before, self._between]
         return pieces, words, first
 
@@ -113,10 +114,10 @@ class TextEncoder:
     """Encodes text with all-MiniLM-L6-v2 and a low-rank adapter. Thread-safe."""
 
     def __init__(self, folder: Path, adapter: Path | None) -> None:
-        """Load the model in `folder`. `adapter`: a file of low-rank changes; None: the model as published.
+        """Load the model in `folder`. `adapter`: file of the low-rank adapter; None: the published model.
 
         Raises:
-            WeightsError: the folder does not hold a MiniLM model, or the adapter is not made for it.
+            WeightsError: the folder does not hold a MiniLM model, or the adapter does not fit it.
         """
         model = folder / "model.safetensors"
         try:
@@ -138,19 +139,19 @@ class TextEncoder:
         self.width, self._heads = network.width, network.heads
 
     def encode(self, words: Sequence[Word], context: str = "") -> TextTokens:
-        """Return one token per word piece, at the centre of its word. `context`: what was said before."""
+        """Return one token per word piece, at the centre of its word. `context`: the preceding text."""
         (pieces,) = self.encode_batch([Passage([word.text for word in words], context)])
         middles = np.array([(word.start + word.end) // 2 for word in words], np.int64)
         return TextTokens(pieces.features, middles[pieces.words])
 
     def encode_batch(self, passages: Sequence[Passage]) -> list[Pieces]:
-        """Encode passages together; each result is the same whatever else is in the batch."""
+        """Encode a batch of passages; a result does not depend on the rest of the batch."""
         batch = self._reader.read(passages)
-        there = batch.inputs["attention_mask"][:, None, None]
+        present = batch.inputs["attention_mask"][:, None, None]
         feed = {
             "pieces": batch.inputs["input_ids"],
             "segments": batch.inputs["token_type_ids"],
-            "mask": np.where(there == 1, 0, -np.inf).astype(np.float32),
+            "mask": np.where(present == 1, 0, -np.inf).astype(np.float32),
             "shape": np.array([*batch.own.shape, self._heads, self.width // self._heads]),
         }
         hidden = self._encoder.run(None, feed)[0].reshape(*batch.own.shape, self.width)
@@ -162,10 +163,10 @@ class TextEncoder:
 
 
 class _Network:
-    """Writes BERT (post-layer normalisation) in 32 bits: in 8 bits MELD loses a point of macro F1."""
+    """Writes BERT (post-layer normalisation) as a float32 graph: int8 costs a point of macro F1 on MELD."""
 
     def __init__(self, folder: Path, adapter: Path | None) -> None:
-        """Read the sizes. Raises an exception of whatever fails: no configuration there, or not BERT's."""
+        """Read the sizes. Raises `OSError`, `ValueError` or `KeyError` if there is no BERT configuration."""
         options = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._folder = folder
         self._adapter = adapter
@@ -180,7 +181,7 @@ class _Network:
 
         weights = load_file(self._folder / "model.safetensors")
         if self._adapter is not None:
-            _change(weights, self._adapter)
+            _apply_adapter(weights, self._adapter)
         graph = Graph()
 
         def linear(x: str, *names: str, scale: float = 1.0) -> str:
@@ -231,8 +232,8 @@ class _Network:
         )
 
 
-def _change(weights: dict[str, NDArray[np.float32]], adapter: Path) -> None:
-    """Add `up @ down` to each matrix that the adapter names. Raises `WeightsError`: it does not fit."""
+def _apply_adapter(weights: dict[str, NDArray[np.float32]], adapter: Path) -> None:
+    """Add `up @ down` to each matrix that the adapter names. Raises `WeightsError` if it does not fit."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

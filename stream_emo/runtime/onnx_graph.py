@@ -43,7 +43,7 @@ def compiled(
     """Load the network that `make` writes from the weights in `files`, or its copy in the cache.
 
     The copy is keyed by the content of the files, `GRAPH_VERSION` and `version`, which must be raised with
-    every change to what `make` writes. Raises `OSError`: a file cannot be read.
+    every change to what `make` writes. Raises `OSError` if a file cannot be read.
     """
     made_from = [file_digest(path) for path in files]
     key = "\n".join([f"{name} {version} {GRAPH_VERSION}", *made_from])

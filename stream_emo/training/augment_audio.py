@@ -68,7 +68,7 @@ class AugmentationChain:
     """
 
     def __init__(self, data: Path, seed: int) -> None:
-        """Load noises and rooms from the folder `data`. Raises `SourceError`: there are no noises."""
+        """Load noises and rooms from the folder `data`. Raises `SourceError` if there are no noises."""
         self._random = np.random.default_rng(seed)
         drawn_from = [path for pattern in (*_NOISES, _ROOMS) for path in sorted(data.glob(pattern))[::2]]
         self.made_by = [f"augment {AUGMENT_VERSION}", *map(str, drawn_from)]

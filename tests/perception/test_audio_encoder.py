@@ -1,4 +1,4 @@
-"""The voice encoder that ships."""
+"""The audio encoder that ships."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from stream_emo.types import SAMPLE_RATE
 
 
 @pytest.fixture(scope="module")
-def voice() -> AudioEncoder:
+def encoder() -> AudioEncoder:
     return AudioEncoder(Checkpoint.open().audio_encoder)
 
 
-def test_states_cover_the_samples_and_not_the_padding(voice: AudioEncoder) -> None:
+def test_states_cover_the_samples_and_not_the_padding(encoder: AudioEncoder) -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE + 1).astype(np.float32)
     for length in (0, 1, FRAME, FRAME + 1, len(samples)):
-        states = voice.encode(samples[:length])
+        states = encoder.encode(samples[:length])
         assert states.shape == (-(-length // FRAME), STATES)
         assert np.isfinite(states).all()
 
 
-def test_the_same_again_gives_the_same(voice: AudioEncoder) -> None:
+def test_the_same_again_gives_the_same(encoder: AudioEncoder) -> None:
     samples = np.random.default_rng(1).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
-    np.testing.assert_array_equal(voice.encode(samples), voice.encode(samples))
+    np.testing.assert_array_equal(encoder.encode(samples), encoder.encode(samples))
 
 
-def test_more_than_it_has_places_for_is_refused(voice: AudioEncoder) -> None:
+def test_more_than_it_has_places_for_is_refused(encoder: AudioEncoder) -> None:
     with pytest.raises(ValueError, match="151 frames where the audio encoder takes 150"):
-        voice.encode(np.zeros(151 * FRAME, np.float32))
+        encoder.encode(np.zeros(151 * FRAME, np.float32))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a model"])

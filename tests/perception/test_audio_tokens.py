@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from stream_emo.perception.audio_encoder import STATES
 from stream_emo.perception.audio_tokens import (
     AUDIO_FEATURES,
-    BEFORE,
     BLOCK,
-    FEWEST_FRAMES,
     FRAME_FEATURES,
     FRAMES_PER_TOKEN,
+    LEFT_CONTEXT,
+    MIN_FRAMES,
     TokenStream,
     audio_tokens,
 )
@@ -25,12 +25,12 @@ def states(frames: int) -> NDArray[np.float32]:
     return np.random.default_rng(1).normal(size=(frames, STATES)).astype(np.float32)
 
 
-def voice(frames: int) -> NDArray[np.float32]:
+def prosodic(frames: int) -> NDArray[np.float32]:
     return np.random.default_rng(2).normal(size=(frames, len(PROSODY))).astype(np.float32)
 
 
 class Averages:
-    """An encoder whose states say how loud a frame and the one before it are; remembers what it was given."""
+    """An encoder whose states are the mean amplitude of a frame and the one before; it records its calls."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
@@ -42,29 +42,29 @@ class Averages:
 
 
 def test_a_token_is_mean_and_deviation_of_its_frames() -> None:
-    tokens = audio_tokens(states(20), voice(20), start=1000)
+    tokens = audio_tokens(states(20), prosodic(20), start=1000)
     assert tokens.features.shape == (2, AUDIO_FEATURES)
-    columns = np.concatenate([states(20), voice(20)], axis=1)
+    columns = np.concatenate([states(20), prosodic(20)], axis=1)
     np.testing.assert_allclose(tokens.features[1, :FRAME_FEATURES], columns[10:].mean(0), rtol=1e-4)
     np.testing.assert_allclose(tokens.features[1, FRAME_FEATURES:], columns[10:].std(0), rtol=1e-4)
 
 
 def test_positions_are_centres_on_the_sample_clock() -> None:
-    tokens = audio_tokens(states(20), voice(20), start=1000)
+    tokens = audio_tokens(states(20), prosodic(20), start=1000)
     assert tokens.positions.tolist() == [1000 + 5 * FRAME, 1000 + 15 * FRAME]
 
 
 @given(frames=st.integers(1, 60))
 def test_a_short_rest_makes_no_token(frames: int) -> None:
     whole, rest = divmod(frames, FRAMES_PER_TOKEN)
-    count = len(audio_tokens(states(frames), voice(frames), 0).positions)
-    assert count == max(1, whole + (rest >= FEWEST_FRAMES))
+    count = len(audio_tokens(states(frames), prosodic(frames), 0).positions)
+    assert count == max(1, whole + (rest >= MIN_FRAMES))
 
 
 @pytest.mark.parametrize("shape", [(19, STATES), (21, STATES), (20, 512)])
 def test_states_that_do_not_fit_are_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=rf"20 frames need encoder states \[20, {STATES}\]"):
-        audio_tokens(np.zeros(shape, np.float32), voice(20), 0)
+        audio_tokens(np.zeros(shape, np.float32), prosodic(20), 0)
 
 
 @settings(max_examples=20, deadline=None)
@@ -81,7 +81,7 @@ def test_when_it_was_asked_before_changes_nothing(length: int, calls: list[int],
     often, once = stream.tokens(samples, 500, window), at_once.tokens(samples, 500, window)
     np.testing.assert_array_equal(often.positions, once.positions)
     np.testing.assert_array_equal(often.features, once.features)
-    assert once.positions[-1] >= 500 + length - FRAMES_PER_TOKEN * FRAME - FEWEST_FRAMES * FRAME
+    assert once.positions[-1] >= 500 + length - FRAMES_PER_TOKEN * FRAME - MIN_FRAMES * FRAME
 
 
 def test_a_hop_hears_one_block_and_what_is_just_before_it() -> None:
@@ -90,7 +90,7 @@ def test_a_hop_hears_one_block_and_what_is_just_before_it() -> None:
     samples = np.zeros(4 * BLOCK, np.float32)
     for seconds in (1, 2, 3, 4):
         stream.tokens(samples[: seconds * BLOCK], 0, 6 * SAMPLE_RATE)
-    assert encoder.lengths == [BLOCK, *[BLOCK + BEFORE] * 3]
+    assert encoder.lengths == [BLOCK, *[BLOCK + LEFT_CONTEXT] * 3]
     stream.begin()
     stream.tokens(samples[:BLOCK], 0, 6 * SAMPLE_RATE)
     assert encoder.lengths[4:] == [BLOCK], "a new utterance begins anew"
@@ -99,5 +99,5 @@ def test_a_hop_hears_one_block_and_what_is_just_before_it() -> None:
 def test_what_lies_before_the_window_is_not_heard() -> None:
     encoder = Averages()
     tokens = TokenStream(encoder).tokens(np.zeros(12 * BLOCK, np.float32), 0, 2 * BLOCK)
-    assert encoder.lengths == [BLOCK + BEFORE] * 2
+    assert encoder.lengths == [BLOCK + LEFT_CONTEXT] * 2
     assert tokens.positions[0] >= 10 * BLOCK

@@ -1,7 +1,7 @@
-"""When each token was said, from the decoder's cross-attention.
+"""Token timestamps from the decoder's cross-attention.
 
-As in OpenAI's reference code (`whisper/timing.py`): some heads of the cross-attention follow the speech;
-dynamic time warping finds the most probable monotonic path through their mean.
+The method is that of OpenAI's reference code (`whisper/timing.py`): some cross-attention heads
+follow the speech, and dynamic time warping finds the most probable monotonic path through their mean.
 Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervision".
 """
 
@@ -18,7 +18,7 @@ def token_timestamps(attention: NDArray[np.float32]) -> NDArray[np.int64]:
 
     `attention` [heads, tokens + 1, frames]: the weights with which each token, then the end, was predicted.
     """
-    # All heads may attend to the padding.
+    # Where all heads attend to the padding, the sum is zero.
     weights = attention / np.maximum(attention.sum(2, keepdims=True), 1e-9)
     deviation = np.maximum(weights.std(1, keepdims=True), 1e-6)
     scores = ((weights - weights.mean(1, keepdims=True)) / deviation).mean(0)

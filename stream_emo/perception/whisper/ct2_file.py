@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_KINDS = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+_DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 
 Weights = Mapping[str, NDArray[np.generic]]
@@ -17,18 +17,18 @@ Weights = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
-    """A variable as it is stored: in 16 or 32 bits, or in 8 bits with a scale per row."""
+    """A variable as stored in the file: in 16 or 32 bits, or in 8 bits with a scale per row."""
 
     stored: NDArray[np.generic]
     scale: NDArray[np.generic] | None
 
     @classmethod
     def of(cls, weights: Weights, name: str) -> Matrix:
-        """Look up a variable and its scale, if it has one. Raises `KeyError`: there is no such variable."""
+        """Look up a variable and its scale, if it has one. Raises `KeyError` if there is no such variable."""
         return cls(weights[name], weights.get(f"{name}_scale"))
 
     def rows(self, which: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
-        """Return all rows, or those selected, as float32."""
+        """Return all rows, or those selected, dequantised to float32."""
         rows = self.stored[which].astype(np.float32)
         return rows if self.scale is None else rows / self.scale[which].astype(np.float32)[..., None]
 
@@ -40,7 +40,7 @@ def variables(model: bytes | memoryview) -> dict[str, NDArray[np.generic]]:
     rank, shape, type, size and bytes.
 
     Raises:
-        ValueError, KeyError, struct.error: not such a file.
+        ValueError, KeyError, struct.error: the file has another format.
     """
     reader = _Binary(model)
     reader.number("I")
@@ -50,13 +50,13 @@ def variables(model: bytes | memoryview) -> dict[str, NDArray[np.generic]]:
     for _ in range(reader.number("I")):
         name = reader.text()
         shape = [reader.number("I") for _ in range(reader.number("B"))]
-        kind, size = _KINDS[reader.number("B")], reader.number("I")
+        kind, size = _DTYPES[reader.number("B")], reader.number("I")
         found[name] = np.frombuffer(reader.take(size), kind).reshape(shape)
     return found
 
 
 class _Binary:
-    """Reads numbers and strings one after the other."""
+    """Reads numbers and strings of a binary file in sequence."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._data = memoryview(data)

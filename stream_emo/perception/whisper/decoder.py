@@ -1,7 +1,7 @@
 """Whisper's decoder: from the encoder's states to tokens.
 
-A forced prefix and draft tokens are verified in one pass; CTranslate2 goes through both token by token. The
-cross-attention weights are kept, so that word times cost nothing more.
+A forced prefix and draft tokens are verified in one pass, where CTranslate2 takes one pass per token. The
+cross-attention weights are kept, so that word timestamps need no further pass.
 Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervision"; Leviathan et al. (2023),
 "Fast Inference from Transformers via Speculative Decoding", where the draft is the previous hypothesis.
 """
@@ -20,32 +20,32 @@ from stream_emo.perception.whisper.ct2_file import Matrix, variables
 from stream_emo.perception.whisper.decoder_graph import DECODER_GRAPH_VERSION, DecoderNetwork
 from stream_emo.runtime.onnx_graph import compiled
 
-_CERTAIN = 0.8  # Probability above which a draft token is accepted without trying other beams.
-_MIN_PROBABILITY = 2e-38  # There is no much smaller normal number in 32 bits.
-LANGUAGE_CERTAIN = 0.8
-"""Probability from which a detected language is taken although another was expected."""
+_ACCEPT_PROBABILITY = 0.8  # Probability above which a draft token is accepted without trying other beams.
+_MIN_PROBABILITY = 2e-38  # Close to the smallest normal number of float32.
+LANGUAGE_THRESHOLD = 0.8
+"""Probability above which a detected language is used although another was expected."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The tokens that mean something to the decoder itself."""
+    """The special tokens that the decoder needs to know."""
 
     start: int
-    """Start of transcript: begins every prompt."""
+    """Start-of-transcript token, the first of every prompt."""
     languages: Mapping[str, int]
     """Token of each language by its code; empty: English only, and none is written."""
     task: Sequence[int]
-    """What the prompt ends with: the task of a multilingual model, no timestamps."""
+    """End of the prompt: the task token of a multilingual model, then the no-timestamps token."""
     no_speech: int
-    """Likely directly after the start when nobody speaks."""
+    """No-speech token, whose probability directly after the start is that of no speech."""
     end: int
     """End of text; all tokens above it are special."""
     suppressed: Sequence[int]
-    """Never written."""
+    """Tokens that are never generated."""
     suppressed_first: Sequence[int]
-    """Not written as the first token of a text."""
+    """Tokens that are never generated as the first token of a text."""
 
     def prompt(self, language: str) -> list[int]:
         """Return the tokens that every hypothesis in `language` begins with."""
@@ -57,26 +57,26 @@ class DecodeRequest:
     """One utterance to decode."""
 
     states: Floats
-    """[n, width], of the encoder."""
+    """Encoder states, float32 [n, width]."""
     prefix: tuple[int, ...]
     """Tokens that the hypothesis must begin with."""
     draft: tuple[int, ...]
-    """Tokens that probably follow. With beams only those above 80 % are accepted."""
+    """Draft tokens that probably follow; in beam search only those above 80 % are accepted."""
     max_new_tokens: int
-    """The prefix not counted."""
+    """Limit of generated tokens, without the prefix."""
     language: str | None = "en"
-    """A code that the vocabulary knows; None: to be detected."""
+    """Language code of the vocabulary; None: it is detected."""
     expected_language: str | None = None
-    """Taken where none is detected with at least 80 %; None: whatever is the likeliest."""
+    """Language that is used where none is detected with at least 80 %; None: the likeliest."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodingOptions:
-    """How to search; requests with equal options may share a batch."""
+    """Options of the search; requests with equal options may share a batch."""
 
     beam_size: int = 1
     no_repeat_ngram_size: int = 0
-    """No sequence of so many tokens occurs twice; 0: no such rule."""
+    """Length of token sequences that may not occur twice; 0: no such rule."""
 
 
 GREEDY = DecodingOptions()
@@ -84,7 +84,7 @@ GREEDY = DecodingOptions()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hypothesis:
-    """What the decoder wrote, before it is decided whether to trust it."""
+    """The decoder's output for one request, before the guards are applied."""
 
     tokens: tuple[int, ...]
     avg_logprob: float
@@ -93,9 +93,9 @@ class Hypothesis:
     """Probability of Whisper's no-speech token."""
     language: str = "en"
     language_probability: float = 1.0
-    """Of the detected language; 1 if it was given."""
+    """Probability of the detected language; 1 if the language was given."""
     probabilities: tuple[float, ...] = ()
-    """Of each token."""
+    """Probability of each token."""
     attention: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
     """Cross-attention weights [alignment heads, tokens + 1, n] of each token, then of the end."""
 
@@ -104,12 +104,12 @@ class Decoder:
     """Whisper's decoder in ONNX Runtime. Thread-safe."""
 
     def __init__(self, model: Path, heads: Sequence[tuple[int, int]], vocabulary: Vocabulary) -> None:
-        """Load the weights from `model`, a file of CTranslate2, and compile them unless that is done already.
+        """Load the weights from `model`, a CTranslate2 file, and compile the graphs unless they are cached.
 
         `heads`: layer and number of the attention heads that align tokens with audio.
 
         Raises:
-            OSError, KeyError, ValueError, struct.error: not a Whisper model for CTranslate2.
+            OSError, KeyError, ValueError, struct.error: the file is not a Whisper model for CTranslate2.
         """
         weights = variables(np.memmap(model, np.uint8, "r").data)
         network = DecoderNetwork(weights, heads)
@@ -139,7 +139,7 @@ class Decoder:
         return list(self._cross_kv.run(None, {"states": states}))
 
     def decode(self, requests: Sequence[DecodeRequest], options: DecodingOptions) -> list[Hypothesis]:
-        """Find the likeliest tokens of each request; the requests of a batch do not affect each other."""
+        """Return the best hypothesis of each request; the requests of a batch do not affect each other."""
         searches = [_Search(self, request, options) for request in requests]
         while waiting := [search for search in searches if search.hypothesis is None]:
             hidden = np.concatenate([search.hidden for search in waiting])
@@ -152,7 +152,7 @@ class Decoder:
     def detect_language(self, cross_kv: Sequence[Floats]) -> tuple[str, float]:
         """Return the likeliest language of the audio and its probability among all languages.
 
-        As Whisper does it: which language token follows the start of the transcript.
+        The method is Whisper's: the distribution over language tokens after the start of the transcript.
         """
         languages = self.vocabulary.languages
         hidden, _, _ = self.forward(np.array([[self.vocabulary.start]]), (), cross_kv)
@@ -187,7 +187,7 @@ class Decoder:
         return hidden, list(caches), attention
 
     def mask_tokens(self, probabilities: Floats, *, first: bool) -> Floats:
-        """Zero, in `probabilities` [rows, vocabulary], what is never written, and renormalise; in place.
+        """Zero suppressed tokens in `probabilities` [rows, vocabulary] and renormalise, in place.
 
         `first`: the first row predicts the first token of a text.
         """
@@ -200,7 +200,7 @@ class Decoder:
 
 
 class _Search:
-    """The beam search of one utterance: one row per hypothesis that still grows."""
+    """The beam search of one utterance, with one row per unfinished hypothesis."""
 
     def __init__(self, decoder: Decoder, request: DecodeRequest, options: DecodingOptions) -> None:
         self._decoder = decoder
@@ -228,7 +228,7 @@ class _Search:
         if request.language is not None:
             return request.language, 1.0
         language, probability = self._decoder.detect_language(self._cross_kv)
-        if probability < LANGUAGE_CERTAIN and request.expected_language is not None:
+        if probability < LANGUAGE_THRESHOLD and request.expected_language is not None:
             return request.expected_language, probability
         return language, probability
 
@@ -248,14 +248,14 @@ class _Search:
             self._stop()
 
     def _verify_draft(self, probabilities: Floats) -> Floats:
-        """After the first pass: find how likely the prefix was and how much of the draft was right.
+        """Score the prefix and accept the draft tokens that the first pass confirms.
 
         Returns the probabilities [1, vocabulary] of the token that follows.
         """
         self._no_speech_prob = float(probabilities[0, self._decoder.vocabulary.no_speech])
         masked = self._decoder.mask_tokens(probabilities[self._prompt - 1 :], first=not self._request.prefix)
         accepted = len(self._request.prefix)
-        threshold = _CERTAIN if self._options.beam_size > 1 else 0.0
+        threshold = _ACCEPT_PROBABILITY if self._options.beam_size > 1 else 0.0
         for token in self._draft:
             if int(masked[accepted].argmax()) != token or masked[accepted, token] < threshold:
                 break
@@ -268,12 +268,12 @@ class _Search:
         return masked[accepted : accepted + 1]
 
     def _select(self, probabilities: Floats) -> list[tuple[int, int, float]]:
-        """Find the likeliest continuations: row, token and log probability; those that end are finished."""
+        """Return the likeliest continuations (row, token, log probability) and finish those that end."""
         candidates = []
         for row, chances in enumerate(probabilities):
             self._mask_repetitions(row, chances)
             total = sum(self._logprobs[row])
-            # One more than beams, as one may be the end.
+            # One more than the beam size, as one may be the end-of-text token.
             for _ in range(self._options.beam_size + 1):
                 token = int(chances.argmax())
                 logprob = _log(chances[token])
@@ -291,7 +291,7 @@ class _Search:
         return growing
 
     def _grow(self, growing: Sequence[tuple[int, int, float]]) -> None:
-        """Append a token to each hypothesis that grows, and run the layers on it."""
+        """Append a token to each unfinished hypothesis, and run the layers on it."""
         rows = [row for row, _, _ in growing]
         self._tokens = [(*self._tokens[row], token) for row, token, _ in growing]
         self._logprobs = [(*self._logprobs[row], logprob) for row, _, logprob in growing]
@@ -303,7 +303,7 @@ class _Search:
         self._attention = np.concatenate([self._attention, attention], 2)
 
     def _mask_repetitions(self, row: int, chances: Floats) -> None:
-        """Zero, in `chances` [vocabulary], what would complete a sequence of tokens that occurred before."""
+        """Zero tokens in `chances` [vocabulary] that would repeat an n-gram of the hypothesis, in place."""
         length, tokens = self._options.no_repeat_ngram_size, self._tokens[row]
         if length == 0:
             return
@@ -321,7 +321,7 @@ class _Search:
             self._language,
             self._language_probability,
             tuple(exp(logprob) for logprob in logprobs[: len(tokens)]),
-            # From the pass that predicts the first token.
+            # Beginning with the position that predicts the first token.
             self._attention[row, :, self._prompt - 1 :],
         )
 

@@ -23,7 +23,7 @@ class DecoderNetwork:
     """Writes the three parts of the decoder: cross-attention KV cache, layers, output probabilities."""
 
     def __init__(self, weights: Weights, heads: Sequence[tuple[int, int]]) -> None:
-        """`heads`: layer and number of the alignment heads, whose attention weights are an output."""
+        """Take the weights. `heads`: layer and number of the alignment heads, whose weights are an output."""
         self._weights = weights
         self._alignment_heads = heads
         self.heads = int(weights["decoder/num_heads"])
@@ -77,7 +77,7 @@ class DecoderNetwork:
         return graph.model([("x", FLOAT, ("rows", self.width))], [("probabilities", FLOAT, shape)])
 
     def _self_attention(self, graph: Graph, x: str, layer: int) -> tuple[str, str, str]:
-        """Returns `x` after self-attention, and the extended key and value caches."""
+        """Return `x` after self-attention, and the extended key and value caches."""
         name = f"layer_{layer}/self_attention"
         weight, bias = self._affine(f"{name}/linear_0", queries=self.width)
         qkv = graph.linear_int8(self._norm(graph, x, name), weight, bias)
@@ -91,7 +91,7 @@ class DecoderNetwork:
         return self._attended(graph, x, attention, value, f"{name}/linear_1"), key, value
 
     def _cross_attention(self, graph: Graph, x: str, layer: int) -> tuple[str, str]:
-        """Returns `x` after cross-attention, and the attention weights [rows, heads, m, n]."""
+        """Return `x` after cross-attention, and the attention weights [rows, heads, m, n]."""
         name = f"layer_{layer}/attention"
         weight, bias = self._affine(f"{name}/linear_0", queries=self.width)
         query = graph.linear_int8(self._norm(graph, x, name), weight, bias)
@@ -108,7 +108,7 @@ class DecoderNetwork:
         )
 
     def _body_axes(self) -> tuple[list[Axes], list[Axes]]:
-        """Names, types and shapes of the inputs and outputs of `body`."""
+        """Return names, types and shapes of the inputs and outputs of `body`."""
         width = self.width // self.heads
         caches = range(2 * self.layers)
         inputs: list[Axes] = [
@@ -128,7 +128,7 @@ class DecoderNetwork:
         return inputs, outputs
 
     def _attended(self, graph: Graph, x: str, attention: str, values: str, name: str) -> str:
-        """Returns `x` plus the projection of the `values` that the `attention` weights select."""
+        """Return `x` plus the projection of the `values` that the `attention` weights select."""
         attended = graph.merge_heads(graph.op("MatMul", attention, values), self.width)
         return graph.op("Add", x, graph.linear_int8(attended, *self._affine(name)))
 
@@ -137,7 +137,7 @@ class DecoderNetwork:
         return graph.norm(x, self._rows(f"{name}/gamma"), self._rows(f"{name}/beta"), _EPSILON)
 
     def _affine(self, name: str, queries: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns weight [out, in] and bias [out]; the first `queries` outputs scaled as attention needs."""
+        """Return weight [out, in] and bias [out]; the first `queries` outputs are scaled for attention."""
         weight, bias = self._rows(f"{name}/weight"), self._rows(f"{name}/bias")
         scale = (self.width // self.heads) ** -0.5
         weight[:queries] *= scale

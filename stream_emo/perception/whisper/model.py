@@ -2,8 +2,7 @@
 
 The encoder is CTranslate2's, the decoder our own. The input is not padded to 30 s: CTranslate2 takes shorter
 inputs, which cost disproportionately less. The decoder needs silence after the speech all the same, otherwise
-it repeats itself without end. It matters little where that comes from: states of silence, encoded once, serve
-every pass.
+it repeats itself. States of silence that are encoded once and appended to every pass serve that purpose.
 Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervision".
 """
 
@@ -34,13 +33,13 @@ from stream_emo.runtime.background import load
 from stream_emo.types import SAMPLE_RATE, Samples, Word
 
 _FRAME = 320  # Samples per encoder state: 50 states per second.
-_MAX_LENGTH = 30 * SAMPLE_RATE  # The encoder has no positions beyond.
+_MAX_LENGTH = 30 * SAMPLE_RATE  # The encoder has no positional embeddings beyond.
 _TRAILING_PADDING = SAMPLE_RATE // 2  # Silence that is encoded with the speech...
 _SILENCE_STATES = 100
-"""...and states of silence that follow, taken evenly from there to the very end of 30 s: it is the last ones
-that the decoder looks for (RAVDESS 60 % word errors with 20 s). Word errors with 5 s of silence in the pass,
-and with this: RAVDESS 1.9 and 0.8 %, LibriSpeech 3.3 and 2.4 % (against 30 s and 5 beams); the pass takes a
-quarter of the time."""
+"""...and states of silence that follow, sampled evenly from there to the end of 30 s: the decoder needs the
+last ones (60 % word errors on RAVDESS when they end at 20 s). Word error rates with 5 s of silence in the
+pass, and with this: RAVDESS 1.9 and 0.8 %, LibriSpeech 3.3 and 2.4 % (reference: 30 s and 5 beams); the pass
+takes a quarter of the time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +49,7 @@ class EncodedAudio:
     start: int
     length: int
     states: NDArray[np.float32]
-    """[n, width]: 50 per second of the samples, then the states of silence that the decoder needs."""
+    """Encoder states, float32 [n, width]: 50 per second of the samples, then the states of silence."""
 
 
 class Whisper:
@@ -69,8 +68,8 @@ class Whisper:
     ) -> None:
         """Load the encoder; decoder and states of silence follow in the background, see `ready`.
 
-        `language`: what is spoken, a code that the profile knows, or "auto": detected in every utterance.
-        `workers`: so many encoder passes may run at once, further ones wait.
+        `language`: a code that the profile knows, or "auto" to detect it in every utterance. `workers`: the
+        number of encoder passes that may run at once.
 
         Raises:
             WeightsError: the folder does not hold a model that CTranslate2 can load.
@@ -80,7 +79,7 @@ class Whisper:
 
         self.profile = profile
         self.language = None if language == AUTO else language
-        """What is spoken; None: to be detected."""
+        """Language code; None: it is detected."""
         logging.getLogger("faster_whisper").setLevel(logging.WARNING)
         try:
             self._model = WhisperModel(
@@ -106,11 +105,11 @@ class Whisper:
 
     @property
     def ready(self) -> tuple[Future[Any], ...]:
-        """What is loaded in the background: the decoder, and the states of silence that `encode` appends."""
+        """Futures of what is loaded in the background: the decoder, and the states of silence."""
         return self._decoder, self._silence
 
     def wait(self) -> None:
-        """Wait until all of `ready` is loaded, or has failed to."""
+        """Wait until everything in `ready` is loaded or has failed to load."""
         concurrent.futures.wait(self.ready)
 
     def _load_decoder(self) -> Decoder:
@@ -137,7 +136,7 @@ class Whisper:
     def encode(self, samples: Samples, start: int) -> EncodedAudio:
         """Encode `samples` (16 kHz), the first of which is at position `start`.
 
-        Waits for the states of silence. Raises `ValueError`: more than 29 s.
+        Waits for the states of silence. Raises `ValueError` above 29 s.
         """
         length = len(samples)
         frames = -(-(length + _TRAILING_PADDING) // _FRAME)
@@ -150,7 +149,7 @@ class Whisper:
         return EncodedAudio(start, length, np.concatenate([self._states(padded), silence[after]]))
 
     def _states(self, samples: Samples) -> NDArray[np.float32]:
-        """Returns encoder states [n / 320, width] of n samples."""
+        """Return encoder states [n / 320, width] of n samples."""
         import ctranslate2
 
         mel = ctranslate2.StorageView.from_array(scaled(log_mel(samples, self.profile.mel_bands))[None])
@@ -166,7 +165,7 @@ class Whisper:
         return self._decoder.result().decode(requests, options)
 
     def words(self, encoded: EncodedAudio, hypothesis: Hypothesis) -> tuple[Word, ...]:
-        """Returns the words of a hypothesis of `encoded`, with their positions in samples."""
+        """Return the words of a hypothesis of `encoded`, with their positions in samples."""
         if not hypothesis.tokens:
             return ()
         frames = -(-encoded.length // _FRAME)
@@ -184,14 +183,15 @@ class Whisper:
         return _words(pieces, spaced=written_with_spaces(hypothesis.language))
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Returns the text of `tokens`, without spaces around it."""
+        """Return the text of `tokens`, without spaces around it."""
         return str(self._tokenizer.decode(list(tokens))).strip()
 
 
 def _words(pieces: Sequence[Word], *, spaced: bool = True) -> tuple[Word, ...]:
     """Join pieces to words: Whisper splits at punctuation, and only a new word begins with a space.
 
-    Where words are not `spaced`, every character is one, and punctuation belongs to the one before.
+    In a language without spaces (not `spaced`) every character is a word, and punctuation is appended to the
+    word before it.
     """
     words: list[Word] = []
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""What distinguishes one Whisper model from another: sizes, languages, and how their words are split."""
+"""Properties that differ between Whisper models: sizes, languages, and how words are split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_TOKENS_PER_SECOND = {"en": 9}
 _MAX_TOKENS_PER_SECOND_ELSEWHERE = 24
 
 AUTO = "auto"
-"""In place of a language: it is detected in every utterance."""
+"""Stands for a language that is detected in every utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +21,26 @@ class WhisperProfile:
     """One model folder for CTranslate2, as read by `models.profile.read_profile`."""
 
     name: str
-    """As in `speech.model`: a name that the registry knows, or the folder."""
+    """The value of `speech.model`: a name of the registry, or a folder."""
     folder: Path
     languages: Mapping[str, int]
-    """ISO 639-1 code (ISO 639-3 where there is none) to the token of that language; empty: English only."""
+    """Token of each language by ISO 639-1 code (ISO 639-3 where there is none); empty: English only."""
     mel_bands: int
-    """Of the encoder's input: 80, or 128 from large-v3 on."""
+    """Mel bands of the encoder's input: 80, or 128 from large-v3 on."""
     width: int
-    """Of the encoder's states."""
+    """Width of the encoder's states."""
     alignment_heads: tuple[tuple[int, int], ...]
-    """Layer and number of the decoder's attention heads that follow the speech."""
+    """Layer and number of the cross-attention heads that align tokens with audio."""
     suppressed_first: tuple[int, ...]
-    """Tokens that no text begins with."""
+    """Tokens that are never generated as the first token of a text."""
 
     @property
     def multilingual(self) -> bool:
-        """Return whether it knows more than English."""
+        """Whether the model supports other languages than English."""
         return bool(self.languages)
 
     def knows(self, language: str) -> bool:
-        """Return whether it can transcribe `language`, a code or "auto"."""
+        """Return whether the model can transcribe `language`, a code or "auto"."""
         return language == "en" or language in self.languages or (language == AUTO and self.multilingual)
 
 
@@ -50,5 +50,5 @@ def written_with_spaces(language: str) -> bool:
 
 
 def max_tokens_per_second(language: str) -> int:
-    """Return how many tokens nobody exceeds in a second of speech."""
+    """Return the upper bound of tokens per second of speech."""
     return _MAX_TOKENS_PER_SECOND.get(language, _MAX_TOKENS_PER_SECOND_ELSEWHERE)

@@ -1,7 +1,8 @@
-"""From hypotheses to a transcript that can be trusted: a stable prefix while speech goes on, guards always.
+"""From hypotheses to trusted transcripts: a stable prefix for partial transcripts, and guards for all.
 
-The stable prefix is what two hypotheses in a row agree on (Macháček et al. 2023, "Turning Whisper into
-Real-Time Transcription System"): later ones must begin with it, so that words already shown do not flicker.
+The stable prefix is the common prefix of two successive hypotheses (Macháček et al. 2023, "Turning
+Whisper into Real-Time Transcription System"). Later hypotheses must begin with it, so that words already
+shown do not flicker.
 The rest of the latest hypothesis is the decoder's draft.
 The guards are Whisper's own (compression ratio, no-speech and log-probability thresholds), and a bound on the
 speaking rate.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from stream_emo.perception.whisper.decoder import (
     GREEDY,
-    LANGUAGE_CERTAIN,
+    LANGUAGE_THRESHOLD,
     DecodeRequest,
     DecodingOptions,
     Hypothesis,
@@ -29,37 +30,37 @@ _MIN_TOKEN_LIMIT = 12
 _COMPRESSION_RATIO_THRESHOLD = 2.4
 _NO_SPEECH_THRESHOLD = 0.6
 _LOGPROB_THRESHOLD = -1.0
-# ...and one more: below this, what it writes for coughs, cries and barks is all that is left.
+# ...and one more: below this there are only transcripts of coughs, cries and barks.
 _LOGPROB_FLOOR = -1.2
 # Word errors of final transcripts on RAVDESS clips outside the benchmark fall from 9.7 to 6.4 % with two
 # beams, for 5 % more time; five do no better.
 _FINAL = DecodingOptions(beam_size=2)
-# Where so many tokens are followed by themselves, the audio is decoded again...
+# Where a sequence of so many tokens is repeated at once, the audio is decoded again...
 _REPEATED_NGRAM = 4
 _RETRY = DecodingOptions(beam_size=5, no_repeat_ngram_size=_REPEATED_NGRAM)
 # ...and the repetition kept only if its log probability per token is higher by so much.
 _REPETITION_MARGIN = 0.3
-# So many tokens at the end may still change when more is heard.
+# So many tokens at the end may still change when more audio arrives.
 _UNSTABLE_TOKENS = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeCall:
-    """What a transcriber asks its caller to decode."""
+    """A decoder call that a transcriber yields to its caller."""
 
     request: DecodeRequest
     options: DecodingOptions
 
 
 Transcription = Generator[DecodeCall, Hypothesis, Transcript | None]
-"""Yields what is to be decoded, is sent the hypothesis, and returns the transcript.
+"""A generator that yields decoder calls, is sent their hypotheses, and returns the transcript.
 
-When and beside what else to decode is up to the caller. None: nothing that can be trusted.
+The caller decides when to decode and in which batch. None: there is no trusted transcript.
 """
 
 
 def transcribe(whisper: Whisper, transcription: Transcription) -> Transcript | None:
-    """Run a `transcription` to its end at once, one decoder call after the other."""
+    """Run a `transcription` to its end on the calling thread and return its result."""
     try:
         call = next(transcription)
         while True:
@@ -71,24 +72,24 @@ def transcribe(whisper: Whisper, transcription: Transcription) -> Transcript | N
 
 
 class Transcriber:
-    """The transcript of one utterance at a time, as it grows."""
+    """Transcribes one utterance at a time, while it grows."""
 
     def __init__(self, whisper: Whisper) -> None:
         self._whisper = whisper
         self._previous: tuple[int, ...] = ()
         self._stable: tuple[int, ...] = ()
         self._language = whisper.language
-        """Of this utterance; None: not known for sure yet."""
+        """Language of this utterance; None: not detected with certainty yet."""
         self._last_language: str | None = None
-        """Of the utterances before it."""
+        """Language of earlier utterances."""
 
     def begin(self) -> None:
-        """Forget the last utterance, all but its language: a new one begins."""
+        """Begin a new utterance; only the detected language is kept from the last one."""
         self._previous = self._stable = ()
         self._language = self._whisper.language
 
     def partial(self, encoded: EncodedAudio) -> Transcription:
-        """Transcribe the utterance so far, beginning with what is stable."""
+        """Transcribe the utterance so far, with the stable prefix forced."""
         hypothesis = yield from self._decode(encoded, GREEDY)
         if hypothesis is None:
             return None
@@ -98,7 +99,7 @@ class Transcriber:
         return self._transcript(encoded, hypothesis)
 
     def final(self, encoded: EncodedAudio) -> Transcription:
-        """Transcribe the whole utterance, with more care."""
+        """Transcribe the whole utterance with beam search."""
         hypothesis = yield from self._decode(encoded, _FINAL)
         if hypothesis is None:
             return None
@@ -108,7 +109,7 @@ class Transcriber:
     def _decode(
         self, encoded: EncodedAudio, options: DecodingOptions
     ) -> Generator[DecodeCall, Hypothesis, Hypothesis | None]:
-        """Decode, and once more if the hypothesis runs away or repeats itself; None: do not trust either."""
+        """Decode, and again if the hypothesis is a runaway or repeats itself; None: neither is trusted."""
         rate = max_tokens_per_second(self._language or AUTO)
         limit = _MIN_TOKEN_LIMIT + rate * encoded.length // SAMPLE_RATE
         draft = self._previous[len(self._stable) :]
@@ -129,12 +130,12 @@ class Transcriber:
         return DecodeRequest(encoded.states, prefix, draft, limit, self._language, self._last_language)
 
     def _learn_language(self, hypothesis: Hypothesis) -> None:
-        """Keep a language that was detected for sure: also for the next utterance, if that is unsure."""
-        if hypothesis.language_probability >= LANGUAGE_CERTAIN:
+        """Keep a language that was detected with certainty, also as the expected one of later utterances."""
+        if hypothesis.language_probability >= LANGUAGE_THRESHOLD:
             self._language = self._last_language = hypothesis.language
 
     def _runaway(self, hypothesis: Hypothesis, limit: int) -> bool:
-        """Whether it repeats itself, or says more than anybody can in that time."""
+        """Return whether the hypothesis is too long for its audio, or too repetitive to be speech."""
         text = self._whisper.text(hypothesis.tokens).encode()
         ratio = len(text) / len(zlib.compress(text))
         return len(hypothesis.tokens) >= limit or ratio > _COMPRESSION_RATIO_THRESHOLD
@@ -155,7 +156,7 @@ def _common_prefix(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
 
 
 def _repeats(tokens: Sequence[int]) -> bool:
-    """Whether a sequence of `_REPEATED_NGRAM` tokens or more is followed by itself."""
+    """Return whether a sequence of at least `_REPEATED_NGRAM` tokens is directly repeated."""
     return any(
         tokens[at : at + length] == tokens[at + length : at + 2 * length]
         for length in range(_REPEATED_NGRAM, len(tokens) // 2 + 1)
@@ -164,7 +165,7 @@ def _repeats(tokens: Sequence[int]) -> bool:
 
 
 def _trusted(hypothesis: Hypothesis) -> bool:
-    """Apply Whisper's thresholds on log probability and no-speech probability."""
+    """Return whether a hypothesis passes Whisper's log-probability and no-speech thresholds."""
     if not hypothesis.tokens or hypothesis.avg_logprob < _LOGPROB_FLOOR:
         return False
     return hypothesis.avg_logprob >= _LOGPROB_THRESHOLD or hypothesis.no_speech_prob <= _NO_SPEECH_THRESHOLD

@@ -43,7 +43,7 @@ class DataSet:
     """Where to get it."""
 
     def within(self, data: Path) -> Path:
-        """Return its folder in the data folder. Raises `SourceError`: it is not there."""
+        """Return its folder in the data folder. Raises `SourceError` if it is not there."""
         path = data / self.folder
         if not path.is_dir():
             raise self.missing(data)
