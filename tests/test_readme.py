@@ -5,38 +5,70 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import msgspec
 import pytest
 
 import stream_emo.events as events
+from stream_emo.audio.pcm import ENCODINGS
+from stream_emo.config import Config
 from stream_emo.demo import CLIP
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MICROPHONE = 'Monitor(Config.load("config.toml"))'
+WITHOUT_MICROPHONE = [snippet for snippet in SNIPPETS if MICROPHONE not in snippet]
+(EXAMPLE,) = re.findall(r"```json\n(.*?)\n```", README)
 ENVELOPE = {"session", "channel", "seq", "time"}
 
 
-@pytest.mark.weights
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
-def test_every_python_snippet_runs_to_its_end(snippet: str, tmp_path: Path) -> None:
-    """With the demo's recording in place of a call: what it holds counts, not its name."""
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that snippets name; the demo's recording stands for a call."""
     shutil.copy(CLIP, tmp_path / "call.wav")
-    result = subprocess.run(
-        [sys.executable, "-c", snippet],
-        cwd=tmp_path,
-        capture_output=True,
+    shutil.copy(ROOT / "config.toml", tmp_path)
+    (tmp_path / "call.jsonl").write_text(EXAMPLE + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def started(snippet: str, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", snippet],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
-    assert result.stdout
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("snippet", WITHOUT_MICROPHONE, ids=range(len(WITHOUT_MICROPHONE)))
+def test_every_python_snippet_runs_to_its_end(snippet: str, folder: Path) -> None:
+    with started(snippet, folder) as process:
+        output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    assert output
+
+
+@pytest.mark.weights
+def test_the_snippet_with_a_microphone_ends_with_ctrl_c_and_no_traceback(folder: Path) -> None:
+    """With a file at a microphone's pace in place of the microphone."""
+    (snippet,) = (snippet for snippet in SNIPPETS if MICROPHONE in snippet)
+    paced = snippet.replace(MICROPHONE, MICROPHONE[:-1] + ', "call.wav", realtime=True)')
+    with started(paced, folder) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert first
+    assert (process.returncode, errors) == (0, "")
 
 
 def rows(first: str) -> dict[str, str]:
@@ -71,11 +103,28 @@ def test_the_table_of_a_score_names_all_of_its_fields() -> None:
 
 
 def test_the_example_is_an_event() -> None:
-    (line,) = re.findall(r"```json\n(.*?)\n```", README)
-    assert isinstance(events.decode(line), events.Score)
+    assert isinstance(events.decode(EXAMPLE), events.Score)
+
+
+def test_every_configuration_key_exists() -> None:
+    config = Config()
+    tables = {table.name: getattr(config, table.name) for table in fields(config)}
+    used = re.findall(rf"\b({'|'.join(tables)})\.([a-z_]+)(?= ?=|`)", README)
+    assert used
+    assert [f"{table}.{key}" for table, key in used if not hasattr(tables[table], key)] == []
+
+
+def test_every_encoding_is_named() -> None:
+    assert all(f"`{encoding}`" in README for encoding in ENCODINGS)
+
+
+def test_links_lead_to_sections() -> None:
+    headings = re.findall(r"^## (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#(.*?)\)", README)) <= anchors
 
 
 def test_the_light_installation_is_the_one_that_ci_tries() -> None:
-    ci = (Path(__file__).parents[1] / ".ci/run").read_text(encoding="utf-8")
+    ci = (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert "pip install --no-deps" in README
     assert "--no-deps" in ci
