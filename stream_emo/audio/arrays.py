@@ -68,7 +68,7 @@ class ArrayReader:
         self._done = 0
 
     def open(self) -> None:
-        """Do nothing: it is in memory."""
+        """Do nothing: the array is in memory."""
 
     def read(self, count: int) -> Frames:
         """Return the next frames, float32 [up to `count`, channels]."""
@@ -127,10 +127,10 @@ class ChunksReader:
         return frames
 
     def stop(self) -> None:
-        """Do nothing: only the iterable could end its own waiting."""
+        """Do nothing: only the iterable can end its own wait."""
 
     def close(self) -> None:
-        """Let go of the iterable."""
+        """Release the iterable."""
         self._iterator = None
 
     def _next(self) -> Frames | None:

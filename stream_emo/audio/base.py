@@ -1,4 +1,4 @@
-"""What every source of audio offers to the pipeline, and every reader to a source."""
+"""Protocols of sources, which the pipeline iterates over, and of readers, which a source reads from."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What the source is called in messages."""
+        """Name of the source in messages."""
 
     @property
     def live(self) -> bool:
-        """Whether time goes on by itself: a live source never waits for the pipeline."""
+        """Whether audio arrives in real time: a live source never waits for the pipeline."""
 
     @property
     def stopped(self) -> bool:
@@ -48,19 +48,19 @@ class Source(Protocol):
         """Raises `SourceError` when there is nothing to read."""
 
     def __iter__(self) -> Iterator[SourceItem]:
-        """Until the end or `stop`. Raises `SourceError` when it ends badly, after all that could be read."""
+        """Yield audio until the end or `stop`. Raises `SourceError` on failure, after all that was read."""
 
     def coalesce(self, samples: int) -> None:
-        """Hint that so many samples may be collected before they are given on; 0: give them on at once."""
+        """Allow the source to collect so many samples before it yields them; 0: yield at once."""
 
     def pause(self) -> None:
-        """Take no audio until `resume`: a live source has a gap then; a file or pipe waits."""
+        """Take no audio until `resume`: a live source yields a gap for that time; a file or pipe waits."""
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
 
     def stop(self) -> None:
-        """Let the iteration end soon. May be called from any thread or signal handler."""
+        """End the iteration soon. May be called from any thread or signal handler."""
 
     def close(self) -> None:
         """Release what `open` took."""
@@ -70,11 +70,11 @@ class Source(Protocol):
 
 
 class Reader(Protocol):
-    """Audio that waits until it is read, in its own rate and channels."""
+    """Audio that is read on demand, at its own rate and with its own channels."""
 
     @property
     def name(self) -> str:
-        """What the reader is called in messages."""
+        """Name of the reader in messages."""
 
     @property
     def rate(self) -> int:
@@ -87,7 +87,7 @@ class Reader(Protocol):
         """Return the next frames, float32 [up to `count`, channels]; none: the end. Raises `SourceError`."""
 
     def stop(self) -> None:
-        """Let a waiting `read` return."""
+        """End a waiting `read`."""
 
     def close(self) -> None:
         """Release what `open` took."""

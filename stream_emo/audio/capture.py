@@ -22,16 +22,16 @@ _CLOCK_SLACK_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long the microphone waits, s."""
+    """Timeouts of the microphone, s."""
 
     first_block_s: float = 5.0
-    """For the first block of a stream; PulseAudio takes up to 2 s for it."""
+    """Until the first block of a stream; PulseAudio takes up to 2 s for it."""
     next_block_s: float = 1.5
-    """For the next block, before the device counts as lost."""
+    """Until the next block, before the device counts as lost."""
     retry_s: float = 0.5
-    """Between two attempts to open it again."""
+    """Between two attempts to reopen the device."""
     same_device_s: float = 2.0
-    """For the lost device to come back, before the default is taken."""
+    """Until the lost device returns, before the default device is opened instead."""
 
 
 class DeviceCapture(FrameStream):
@@ -51,7 +51,7 @@ class DeviceCapture(FrameStream):
         super().__init__(device.name, rate, config, clock)
         self.device = device
         self.paused = False
-        """Whether it was ended by a pause."""
+        """Whether a pause ended the stream."""
         self.begun = clock()
         """When the first frame was recorded: seconds of `clock`."""
         self._timeouts, self._clock = timeouts, clock
@@ -85,7 +85,7 @@ class DeviceCapture(FrameStream):
         return super().items(start)
 
     def frame_items(self) -> Iterator[FrameItem]:
-        """Yield the blocks that arrive and the gaps between them, until nothing comes for too long."""
+        """Yield blocks and the gaps between them, until none arrives within the timeout."""
         return self._arriving
 
     def pause(self) -> None:
@@ -141,7 +141,7 @@ class DeviceCapture(FrameStream):
             self.end()
 
     def _missed(self, recorded: float, now: float) -> int:
-        """Return how many frames were lost before a block, if the driver's clock can be believed; else 0."""
+        """Return how many frames were lost before a block by the driver's clock; 0 if it is implausible."""
         if self._last_arrival is None or self._recorded == 0 or recorded <= 0:
             return 0
         lost = recorded - self._recorded

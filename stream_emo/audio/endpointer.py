@@ -39,7 +39,7 @@ _QUIET_STEPS = 8
 
 
 class Endpointer:
-    """Turns what a source delivers into utterances. It has no thread, and no clock but the samples'.
+    """Cuts the items of a source into utterances. It has no thread, and no clock but the sample clock.
 
     Between two utterances there is silence of at least `hangover_s`, a gap, or a split for length.
     An utterance begins with speech above `threshold`; from there to its end all above `neg_threshold` is
@@ -64,13 +64,13 @@ class Endpointer:
         self._clock = 0
         self._buffer = _SampleBuffer(0)
         self._floor = 0
-        """No pre-roll before here: the end of the last gap."""
+        """End of the last gap: the pre-roll does not begin before it."""
         self._active = False
         """Whether the last frame was speech."""
         self._onset = 0
         """Before an utterance: where the current run of speech frames began."""
         self._utterance = 0
-        """The open utterance, or the next."""
+        """Number of the open utterance, or else of the next."""
         self._open = False
         self._start = 0
         self._delivered = 0
@@ -118,7 +118,7 @@ class Endpointer:
     def _gap(self, gap: Gap) -> Iterator[GateItem]:
         self._floor = gap.end
         if self._open and gap.length < self._hangover:
-            # Zeros keep positions exact, and the VAD sees the silence that a listener would hear.
+            # Zeros keep positions exact, and the VAD processes the gap as silence.
             yield gap
             yield from self._audio(np.zeros(gap.length, np.float32))
         else:

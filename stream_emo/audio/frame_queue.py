@@ -51,7 +51,7 @@ class FrameQueue(BoundedQueue[FrameItem]):
     """A queue of frames, bounded and counted in samples of the 16 kHz clock. It has one producer."""
 
     def __init__(self, rate: int, capacity: int, clock: Clock = time.monotonic) -> None:
-        """`rate`: of the frames, Hz. `capacity`: samples at 16 kHz. `clock`: tells when frames arrive."""
+        """Build a queue of frames at `rate` Hz. `capacity`: samples at 16 kHz. `clock`: seconds."""
 
         def weight(item: FrameItem) -> int:
             if isinstance(item, FrameGap):

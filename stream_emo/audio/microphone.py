@@ -15,12 +15,12 @@ from stream_emo.types import DeviceChange, Gap, SourceItem
 
 
 def devices() -> list[InputDevice]:
-    """Return everything to record from. Raises `DeviceError` if PortAudio is missing."""
+    """Return the input devices. Raises `DeviceError` if PortAudio is missing."""
     return SoundDevice().devices()
 
 
 class Microphone(QueuedSource):
-    """Records from a device at its own rate; when it is lost, says so, and opens it or the default again."""
+    """Records from a device at its native rate; a lost device is reported, and it or the default reopened."""
 
     _stream: DeviceCapture | None
 
@@ -32,7 +32,7 @@ class Microphone(QueuedSource):
         timeouts: Timeouts | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`portaudio`: None: the real one. `clock`: seconds, as `time.monotonic`."""
+        """Prepare a microphone. `portaudio`: None for the real one. `clock`: seconds, as `time.monotonic`."""
         super().__init__(config)
         self._portaudio = portaudio or SoundDevice()
         self._timeouts = timeouts or Timeouts()
@@ -45,7 +45,7 @@ class Microphone(QueuedSource):
         return self._config.device or "mic" if capture is None else f"mic ({capture.name})"
 
     def open(self) -> None:
-        """Let audio arrive from here on.
+        """Open the device and start recording.
 
         Raises:
             DeviceError: no PortAudio, no such device or channel, unsupported rate.
@@ -104,8 +104,8 @@ class Microphone(QueuedSource):
                     self._portaudio.rescan()
                 capture = self._open_again(wanted, self._clock() - lost >= timeouts.same_device_s)
             except DeviceError:
-                # Not yet. PortAudio's list may be out of date; to renew it is hard on others in this process
-                # who use PortAudio, so not before it proved necessary.
+                # PortAudio's list may be out of date. A rescan disturbs other users of PortAudio in this
+                # process, so it is done only after an attempt without it has failed.
                 rescan = True
                 continue
             self._capture(capture)

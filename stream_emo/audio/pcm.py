@@ -1,4 +1,4 @@
-"""Raw PCM on standard input, as ffmpeg, sox and telephony give it."""
+"""Raw PCM on standard input, as written by ffmpeg, sox and telephony."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_rate(rate: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PcmFormat:
-    """The format of raw bytes. Raises `ConfigError` for what cannot be read."""
+    """The format of raw PCM. Raises `ConfigError` for an unsupported value."""
 
     rate: int = 16_000
     """Frames per second, 8,000 to 192,000."""

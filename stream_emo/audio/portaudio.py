@@ -13,13 +13,13 @@ from stream_emo.audio.base import Frames
 from stream_emo.errors import DeviceError
 
 _LATENCY_S = 0.1
-"""Asked of the driver: blocks of about 25 ms, which cost little and survive a busy moment."""
+"""Latency requested from the driver: blocks of about 25 ms, cheap and robust to short stalls."""
 _UNSUPPORTED = (-9997, -9998)
-"""PortAudio's codes for a sample rate and a channel count that the device does not do."""
+"""PortAudio's error codes for an unsupported sample rate and channel count."""
 
 
 class UnsupportedError(DeviceError):
-    """The device cannot record at this rate or with this many channels; others may do."""
+    """The device cannot record at this rate or with this many channels; another combination may work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _portaudio(device: InputDevice | None = None) -> Iterator[Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress what PortAudio and ALSA write on standard error: the exception says it."""
+    """Suppress what PortAudio and ALSA write on standard error: the exception holds the message."""
     try:
         kept = os.dup(2)
     except OSError:

@@ -47,7 +47,7 @@ class PushSource(QueuedSource):
         Args:
             rate: frames per second, 8,000 to 192,000.
             channels: number of interleaved channels, 1 to 64.
-            encoding: of bytes; arrays say themselves what they hold.
+            encoding: format of bytes; the format of an array follows from its dtype.
             name: what the source is called in messages.
             clock: tells when frames arrive; seconds, as `time.monotonic`.
 
@@ -59,13 +59,13 @@ class PushSource(QueuedSource):
         self._name = name
         self._clock = clock
         self._rest = b""
-        """The first bytes of a frame whose others have not come yet."""
+        """Bytes of an incomplete frame."""
         self._frames_stream = FrameStream(name, rate, self._config, clock)
         self._use(self._frames_stream)
 
     @property
     def name(self) -> str:
-        """What the source is called in messages."""
+        """Name of the source in messages."""
         return self._name
 
     def configure(self, config: AudioConfig) -> None:
@@ -73,7 +73,7 @@ class PushSource(QueuedSource):
         self._frames_stream.configure(config)
 
     def open(self) -> None:
-        """Do nothing: audio may arrive from the beginning."""
+        """Do nothing: audio can be pushed at any time."""
 
     def push(self, data: bytes | bytearray | memoryview | NDArray[Any]) -> bool:
         """Deliver the audio that came next; never wait.

@@ -24,7 +24,7 @@ class FrameStream:
     """Frames of one rate: the queue that a producer fills, and the resampler that empties it."""
 
     def __init__(self, name: str, rate: int, config: AudioConfig, clock: Clock = time.monotonic) -> None:
-        """`name`: for errors. `rate`: of the frames, Hz. `clock`: tells when frames arrive."""
+        """Build a stream of frames at `rate` Hz. `name`: for errors. `clock`: seconds."""
         self.name = name
         self.rate = rate
         self.queue = FrameQueue(rate, 0, clock)
@@ -84,7 +84,7 @@ class QueuedSource(ABC):
     def __init__(self, config: AudioConfig) -> None:
         self._config = config
         self._ended = threading.Event()
-        """Set when no more audio is to come."""
+        """Set when no more audio will arrive."""
         self._stopped = False
         self._resumed = threading.Event()
         """Cleared while paused."""
@@ -98,7 +98,7 @@ class QueuedSource(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What the source is called in messages."""
+        """Name of the source in messages."""
 
     @property
     def stopped(self) -> bool:
@@ -107,7 +107,7 @@ class QueuedSource(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Let audio arrive. Raises `SourceError` when there is none to be had."""
+        """Start the producer. Raises `SourceError` if it cannot deliver audio."""
 
     def __iter__(self) -> Iterator[SourceItem]:
         """Yield the audio until the end or `stop`."""
@@ -115,7 +115,7 @@ class QueuedSource(ABC):
         yield from self._stream.items()
 
     def coalesce(self, samples: int) -> None:
-        """Let so many samples at 16 kHz arrive before they are yielded, to wake less often; 0: none."""
+        """Collect so many samples at 16 kHz before they are yielded, to reduce wake-ups; 0: none."""
         self._min_batch = samples
         if self._stream is not None:
             self._stream.queue.set_min_batch(samples)
@@ -125,11 +125,11 @@ class QueuedSource(ABC):
         self._resumed.clear()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         self._resumed.set()
 
     def stop(self) -> None:
-        """Let the iteration end after what has arrived. May be called from any thread or signal handler."""
+        """End the iteration after what has arrived. May be called from any thread or signal handler."""
         self._stopped = self._stopped or not self._ended.is_set()
         self._end()
 
@@ -154,7 +154,7 @@ class QueuedSource(ABC):
             stream.end()  # `stop` may not have seen this one.
 
     def _end(self) -> None:
-        """Expect no more audio, and end all waiting. Without the lock: a signal handler may hold it."""
+        """End the audio and all waiting, without the lock: a signal handler may interrupt its holder."""
         self._ended.set()
         self._resumed.set()
         if self._stream is not None:

@@ -1,4 +1,4 @@
-"""Sources that read: as fast as the pipeline takes it, or paced like a microphone."""
+"""Sources that wrap a reader: as fast as the pipeline takes audio, or paced like a microphone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOCK_S = 0.032  # What a paced reader delivers at a time, like a sound card.
 
 
 class ReaderSource:
-    """A reader, as fast as the pipeline takes it. It waits, and loses nothing."""
+    """Reads as fast as the pipeline takes the audio; it waits, and loses nothing."""
 
     live = False
 
@@ -94,7 +94,7 @@ class ReaderSource:
 
 
 class PacedSource(QueuedSource):
-    """A reader at the pace of a microphone: what is not taken in time is lost. A pause loses nothing."""
+    """Reads at the pace of a microphone: what is not taken in time is lost; a pause loses nothing."""
 
     def __init__(self, reader: Reader, config: AudioConfig) -> None:
         super().__init__(config)
@@ -149,7 +149,7 @@ class PacedSource(QueuedSource):
                 for first in range(0, len(ahead), block):
                     frames = ahead[first : first + block]
                     frames_read += len(frames)
-                    # A block has arrived when its last sample has been spoken.
+                    # A block is due at the time of its last sample.
                     self._ended.wait(begun + frames_read / rate - time.monotonic())
                     if not self._resumed.is_set():
                         paused = time.monotonic()

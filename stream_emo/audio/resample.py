@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FULL_SCALE = 32767 / 32768
 _MAX_AMPLITUDE = 8.0
-"""Floating-point audio may exceed full scale, but not without limit: beyond, it is not audio."""
+"""Floating-point audio may exceed full scale up to this amplitude; beyond, samples are invalid."""
 
 
 class Resampler:
@@ -30,8 +30,10 @@ class Resampler:
     """
 
     def __init__(self, rate: int, channel: int, name: str, start: int = 0) -> None:
-        """`rate`: of the frames, Hz. `channel`: from 0; -1 mixes all. `name`: of the source, for errors.
-        `start`: position of frame 0 on the 16 kHz clock."""
+        """Build a resampler of frames at `rate` Hz.
+
+        `channel`: from 0; -1 mixes all. `name`: of the source, for errors. `start`: position of frame 0.
+        """
         self._rate = rate
         self._channel = channel
         self._name = name
@@ -111,7 +113,7 @@ class Resampler:
             self.position += len(samples)
             arrived = None
             if self.newest is not None:
-                # soxr is a little behind: its newest sample arrived before the block's last.
+                # soxr has a delay: its newest sample arrived before the block's last.
                 end, moment = self.newest
                 arrived = moment - (end - self.position) / SAMPLE_RATE
             yield Chunk(start, samples, arrived)

@@ -16,10 +16,10 @@ READ_VERSION = 1
 
 
 def read(path: Path) -> Samples:
-    """Return a sound file as a monitor hears it: mono, 16 kHz, channels mixed; invalid samples are zeros.
+    """Return a sound file as a monitor processes it: mono, 16 kHz, channels mixed; invalid samples are zero.
 
     Raises:
-        SourceError: it is missing, not audio, or damaged.
+        SourceError: the file is missing, not audio, or damaged.
     """
     source = ReaderSource(FileReader(path), AudioConfig())
     source.open()

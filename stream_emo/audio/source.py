@@ -1,4 +1,4 @@
-"""From what the user names to a source: a microphone, a file, a pipe, an array, or a source of their own."""
+"""Opens the source that the user names: a microphone, file, pipe, array, or an object of their own."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from stream_emo.config import AudioConfig
 from stream_emo.errors import ConfigError, SourceError
 
 SourceSpec = str | os.PathLike[str] | Source | Reader | NDArray[Any] | Iterable[NDArray[Any]]
-"""What can be listened to: "mic", "-" (PCM on standard input), a path, an array or an iterable of arrays
-(both with a rate), a `Reader`, or a `Source`, say a `PushSource`."""
+"""What can be opened as a source: "mic", "-" (PCM on standard input), a path, an array or an iterable of
+arrays (both with a rate), a `Reader`, or a `Source` such as a `PushSource`."""
 
 
 def open_source(

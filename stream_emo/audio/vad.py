@@ -1,4 +1,4 @@
-"""Voice activity detection: how likely each frame is speech. Two detectors behind one protocol."""
+"""Voice activity detection: the probability of speech per frame, from two detectors behind one protocol."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SileroVad:
     _state = (1, 1, 128)
 
     def __init__(self, path: Path | None = None) -> None:
-        """`path`: the ONNX file; None: the one in faster-whisper. Raises `WeightsError`."""
+        """Load the ONNX file `path`; None: the one in faster-whisper. Raises `WeightsError` if that fails."""
         self._session = _silero_session(path or _silero_path())
         self._names = [value.name for value in self._session.get_inputs()]
         self.reset()
@@ -94,7 +94,7 @@ class WebRtcVad:
     _history = 10
 
     def __init__(self) -> None:
-        """Raises `WeightsError` when the package is missing."""
+        """Create the detector. Raises `WeightsError` if the package is missing."""
         self.reset()
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads what a Whisper model folder says about itself: another size or language is configuration only."""
+"""Reads the profile of a Whisper model folder, so that another size or language is configuration only."""
 
 from __future__ import annotations
 

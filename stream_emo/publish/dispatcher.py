@@ -1,4 +1,4 @@
-"""The one thread that drives the sinks of all sessions of an engine."""
+"""The dispatcher: one thread that drives the sinks of all sessions of an engine."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Dispatcher:
                 self._wake(delivery)
                 return
         except BaseException as error:
-            # Somebody else's code: reported, and not called again.
+            # A sink is foreign code: its exception is reported, and it is not called again.
             delivery.subscription.close()
             delivery.report(delivery.sink.name, error)
         self._close(delivery)

@@ -24,7 +24,7 @@ class JsonLines:
         """Create or overwrite the file at once; `close` closes it.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the file cannot be written.
         """
         try:
             lines = cls(path.open("wb"), str(path))
@@ -34,7 +34,7 @@ class JsonLines:
         return lines
 
     def write(self, event: Event) -> None:
-        """Write `event` and flush. Raises `OSError` when nobody reads, or the disk is full."""
+        """Write `event` and flush. Raises `OSError` if the pipe is closed or the disk is full."""
         try:
             self._stream.write(event.to_json().encode() + b"\n")
             self._stream.flush()

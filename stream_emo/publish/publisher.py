@@ -1,4 +1,4 @@
-"""From one session to any number of readers, none of whom can hold up the others or a live source."""
+"""Publishes the events of one session to any number of readers, isolated from each other."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Publisher:
 
     @property
     def dropped(self) -> int:
-        """Events that slow readers lost."""
+        """Number of events that were dropped for slow readers."""
         return self._dropped
 
     @property
     def has_room(self) -> bool:
-        """Whether the session may go on: no reader whom it waits for is full."""
+        """Whether the session may continue: no queue that it waits for is full."""
         if not self._waits:
             return True
         with self._lock:
@@ -77,12 +77,12 @@ class Publisher:
         return subscription
 
     def stop_waiting(self) -> None:
-        """From now on the session goes on whether readers have room or not."""
+        """Let the session continue from now on even if readers have no room."""
         self._waits = False
         self.on_room()
 
     def finish(self) -> None:
-        """Publish nothing more; what waits can still be read."""
+        """End publication; queued events can still be read."""
         with self._lock:
             self._finished = True
             subscriptions = list(self._subscriptions)

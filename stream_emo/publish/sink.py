@@ -17,7 +17,7 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name of the sink in messages."""
 
     def write(self, event: Event) -> None:
         """Take the next event. A sink that may block for long hands over to a thread of its own."""

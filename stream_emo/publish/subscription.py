@@ -1,4 +1,4 @@
-"""The events of one session for one reader, plainly or asynchronously."""
+"""The events of one session for one reader, synchronously or asynchronously."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Subscription:
         """Append an event and return how many older ones were dropped for it.
 
         Raises:
-            Closed: nobody reads any more.
+            Closed: the reader has unsubscribed.
         """
         return self._queue.displace(event)
 
     def finish(self) -> None:
-        """Say that no event follows; those that wait can still be taken."""
+        """Mark the end of the events; queued ones can still be taken."""
         self._queue.close()
 
     def close(self) -> None:
-        """Unsubscribe: drop what waits."""
+        """Unsubscribe and drop queued events."""
         self._queue.cancel()
         self._on_room()
 

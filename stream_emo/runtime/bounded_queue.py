@@ -96,7 +96,7 @@ class BoundedQueue(Generic[T]):
                 self._room_came.wait_for(lambda: not self._must_wait(weight))
 
     def stop_waiting(self) -> None:
-        """From now on `put` does as `displace`, also where it waits now."""
+        """Make `put` behave like `displace` from now on, also in calls that wait now."""
         with self._changing():
             self._waits = False
             self._room_came.notify_all()

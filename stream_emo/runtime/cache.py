@@ -1,6 +1,6 @@
-"""Where is kept what took long to make: the cache folder, digests of files, and entries that are checked.
+"""The cache of what is expensive to make: its folder, digests of files, and checked entries.
 
-Nothing in the cache is needed: whatever is missing or damaged is made again.
+The cache may be deleted at any time: a missing or damaged entry is made again.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _writable(folder: Path) -> bool:
 
 @cache
 def _temporary() -> tempfile.TemporaryDirectory[str]:
-    """One per process, removed with this reference to it when the interpreter ends."""
+    """Return the temporary folder of this process, which is removed when the interpreter ends."""
     return tempfile.TemporaryDirectory(prefix="stream_emo-")
 
 

@@ -1,4 +1,4 @@
-"""Writes networks for ONNX Runtime from weights that somebody else trained; they are compiled once and kept.
+"""Writes networks for ONNX Runtime from third-party weights; they are compiled once and cached.
 
 Matrices may be in 8 bits. The same matrix times one vector costs ONNX Runtime a third of what CTranslate2 or
 torch take for it, as it is arranged once. Each row of such a product has a scale of its own, so that nothing
@@ -26,9 +26,9 @@ GRAPH_VERSION = 1
 """Version of what `Graph` writes; raise it with every change that alters a compiled network."""
 _OPSET = 20
 _IR = 9  # Of ONNX's files: what ONNX Runtime 1.17 reads.
-_MOST = 63  # Largest magnitude of a weight in 7 bits.
-_LEAST = 1e-9  # Smallest scale: no division by zero.
-_MIDDLE = np.uint8(128)  # Zero point of quantised activations.
+_MAX_WEIGHT = 63  # Largest magnitude of a weight in 7 bits.
+_MIN_SCALE = 1e-9  # Smallest scale: no division by zero.
+_ZERO_POINT = np.uint8(128)  # Zero point of quantised activations.
 
 FLOAT, INT64 = 1, 7
 """Element types, as `onnx.TensorProto` numbers them."""
@@ -93,10 +93,10 @@ class Graph:
 
     def linear_int8(self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None) -> str:
         """Do what `linear` does in 8 bits, with a scale per row. No row of `x` may be all zeros."""
-        scale = np.maximum(np.abs(weight).max(1) / _MOST, _LEAST).astype(np.float32)
+        scale = np.maximum(np.abs(weight).max(1) / _MAX_WEIGHT, _MIN_SCALE).astype(np.float32)
         quantised = np.round(weight / scale[:, None]).astype(np.int8).T
         rows, loudest = self._quantised(x)
-        product = self.op("MatMulInteger", rows, self.constant(quantised), self.constant(_MIDDLE))
+        product = self.op("MatMulInteger", rows, self.constant(quantised), self.constant(_ZERO_POINT))
         of_rows = self.op("Mul", self.op("Cast", product, to=FLOAT), loudest)
         y = self.op("Mul", of_rows, self.constant(scale / np.float32(127)))
         return y if bias is None else self.op("Add", y, self.constant(bias))
@@ -137,6 +137,6 @@ class Graph:
         """Return `x` as uint8 around 128, and the magnitude [rows, 1] that is 127 steps in each row."""
         if x not in self._rows:
             loudest = self.op("ReduceMax", self.op("Abs", x), self.constant(np.array([1])), keepdims=1)
-            step, middle = self.constant(np.float32(1 / 127)), self.constant(_MIDDLE)
+            step, middle = self.constant(np.float32(1 / 127)), self.constant(_ZERO_POINT)
             self._rows[x] = self.op("QuantizeLinear", self.op("Div", x, loudest), step, middle), loudest
         return self._rows[x]

@@ -35,7 +35,7 @@ class Priority(Enum):
     TEXT = 1.0
     """A partial transcript."""
     BACKGROUND = 30.0
-    """What is left of a session whose source was stopped."""
+    """The remaining steps of a session whose source was stopped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Step:
     """One call of a model that a stage waits for."""
 
     function: Callable[[Sequence[Any]], Sequence[Any]]
-    """Gives one result for each argument."""
+    """Returns one result for each argument."""
     argument: Any
     priority: Priority
     owner: object
