@@ -1,4 +1,4 @@
-"""stream_emo: what people say and how they say it, as rolling emotion scores while they speak.
+"""stream_emo: rolling emotion scores from live speech, from the audio and the text.
 
 from stream_emo import Config, Monitor
 
@@ -44,7 +44,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for (PEP 562): the command line must be up at once."""
+    """Import a public name at its first use (PEP 562), so that the command line starts at once."""
     from importlib import import_module, metadata
 
     if name == "__version__":

@@ -1,4 +1,4 @@
-"""When samples arrived, and how loud they are."""
+"""Arrival times of samples, and their level."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNKS = 4096
 
 
 class ArrivalTimes:
-    """When the samples of a live source arrived, to tell how old a score is. Thread-safe."""
+    """Holds the arrival times of a live source's samples, from which latencies follow. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -56,8 +56,8 @@ class GateConfig:
     pre_roll_s: float = _number(0.3, 0.0, 2.0)
     """Audio kept from before speech was found, s."""
     pause_s: float = _number(0.3, 0.0, 2.0)
-    """Silence after which the last score is prepared in case the utterance is over. Sooner: more in vain, as
-    one pause in six lasts 0.2 to 0.3 s; later: less time until the endpoint. No later than that."""
+    """Silence after which the final score is prepared in advance, s; at most `hangover_s`. Shorter: more
+    work in vain, as one pause in six lasts 0.2 to 0.3 s; longer: less time until the endpoint."""
     hangover_s: float = _number(0.45, 0.1, 5.0)
     """Trailing silence after which the utterance is over (the endpoint), s."""
     max_utterance_s: float = _number(12.0, 4.0, 20.0)
@@ -96,9 +96,9 @@ class FusionConfig:
     half_life_s: float = _number(10.0, 0.5, 3600.0)
     """Time after which an estimate counts half in the rolling state, s."""
     abstain_below: float = _number(0.6, 0.0, 1.0)
-    """Below this confidence the label is null."""
+    """Confidence below which the label is null."""
     baseline: bool = True
-    """Score relative to how this speaker usually sounds."""
+    """Whether scores are relative to the speaker baseline."""
 
 
 @dataclass(frozen=True, slots=True)

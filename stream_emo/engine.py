@@ -20,8 +20,8 @@ class Engine:
     """One set of models and one worker per core, shared by any number of sessions.
 
     A context manager: `close` ends the workers, which are started by the first session that needs them. It
-    must be loaded in the process that uses it, not before a fork. Text is not available in the first second
-    or so: what it needs is loaded in the background.
+    must be loaded in the process that uses it, not before a fork. Whisper's decoder and the text encoder are
+    loaded in the background, so that text is available about a second later than audio.
     """
 
     def __init__(self, config: Config | None = None) -> None:
@@ -49,10 +49,10 @@ class Engine:
         """Open a session, to be fed with `Session.push` or through a `pipeline`.
 
         Args:
-            config: of this session alone; None: that of the engine.
-            name: what events call the session; None makes one up.
-            channel: which side of the conversation, from 0.
-            role: who speaks on it, for example "customer".
+            config: configuration of this session; None: that of the engine.
+            name: name of the session in its events; None: a generated one.
+            channel: number of the channel in the conversation, from 0.
+            role: role of the speaker on this channel, for example "customer".
 
         Raises:
             ConfigError: the configuration contradicts the loaded models.

@@ -1,4 +1,4 @@
-"""Everything that stream_emo raises on purpose.
+"""The exceptions of stream_emo.
 
     StreamEmoError
     ├── ConfigError       a key, type or range in the configuration         (exit code 2)

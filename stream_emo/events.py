@@ -34,7 +34,7 @@ DECIMALS = 4
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What every event carries besides its tag, `type`."""
+    """The fields that every event has besides its tag, `type`."""
 
     session: str
     """Which conversation."""
@@ -43,7 +43,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     seq: int = -1
     """Number of the event within its session and channel, from 0, without holes; -1: not published yet."""
     time: float
-    """Session clock, s: what the event is about reaches until here."""
+    """Session clock, s: end of the audio that the event concerns."""
 
     def to_json(self) -> str:
         """Return the event as one line of JSON, without the line feed."""
@@ -105,7 +105,7 @@ class Rolling(msgspec.Struct, frozen=True):
 
 
 class Score(Envelope, frozen=True, kw_only=True, tag="score"):
-    """What is known about an utterance so far; a higher `revision` of it replaces a lower."""
+    """A score of an utterance so far; a higher `revision` of the same utterance replaces a lower."""
 
     utterance: int
     revision: int

@@ -1,4 +1,4 @@
-"""What exists while a monitor is open: a source and its thread, a session on the workers, and its sinks."""
+"""The parts of an open monitor: a source and its thread, a session on the workers, and its sinks."""
 
 from __future__ import annotations
 
@@ -105,15 +105,15 @@ class Feed:
                         source.coalesce(wanted)
                         coalesced = wanted
             except StreamEmoError as error:
-                failure = error  # What the source gave before is still worth publishing.
+                failure = error  # What the source delivered before is still published.
             self.pipeline.finish("closed" if source.stopped else "end", failure)
         except Closed:
-            source.stop()  # The session failed, and says so.
+            source.stop()  # The session has failed and reports that itself.
         except BaseException as error:
             self.pipeline.abort(error)
 
     def _sink_failed(self, name: str, error: BaseException) -> None:
-        """Report a sink that was detached; what is no error ends the session."""
+        """Report a detached sink; `KeyboardInterrupt` and the like end the session."""
         if not isinstance(error, Exception):
             self.source.stop()
             self.pipeline.abort(error)

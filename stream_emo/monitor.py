@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Monitor:
-    """Listens to one source and publishes what it hears.
+    """Scores the speech of one source and publishes the events.
 
     As a context manager it opens the source and loads the models. Live audio is recorded from then on and
     scored from the first reader on; a file or pipe waits for `start`, `wait` or iteration, so that no reader
@@ -49,18 +49,18 @@ class Monitor:
         channel: int = 0,
         role: str | None = None,
     ) -> None:
-        """Describe what to listen to; nothing is opened yet.
+        """Prepare a monitor; nothing is opened yet.
 
         Args:
-            config: of this session; None: that of the engine, or the defaults.
+            config: configuration of this session; None: that of the engine, or the defaults.
             source: "mic", "-" for PCM on standard input, a path, samples, or a `Source`; see `open_source`.
             realtime: pace a file or pipe like a microphone.
             pcm: format of the PCM on standard input.
             rate: sample rate of samples that are given as arrays, Hz.
             engine: loaded models to share with other monitors; None loads them for this one alone.
-            name: what events call the session; None makes one up.
-            channel: which side of the conversation, from 0.
-            role: who speaks, for example "customer".
+            name: name of the session in its events; None: a generated one.
+            channel: number of the channel in the conversation, from 0.
+            role: role of the speaker, for example "customer".
         """
         self._config = config or (engine.config if engine is not None else Config())
         self._spec, self._realtime, self._pcm, self._rate = source, realtime, pcm, rate
@@ -70,7 +70,7 @@ class Monitor:
         self._used = False
         self._told = False
 
-    # -- life ----------------------------------------------------------------------------------------------
+    # -- lifecycle -----------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         """Open the source and load the models.
@@ -86,7 +86,7 @@ class Monitor:
         source = open_source(
             self._spec, config.audio, pcm=self._pcm, rate=self._rate, realtime=self._realtime
         )
-        # A wrong path should be told before the models take their time.
+        # A wrong path is reported before the models are loaded.
         source.open()
         engine = self._engine
         try:
@@ -111,7 +111,7 @@ class Monitor:
         except StuckError as stuck:
             if error is None:
                 raise
-            error.add_note(str(stuck))  # What went wrong first is what the caller must hear.
+            error.add_note(str(stuck))  # The first exception is the one to raise.
         if error is None:
             self._raise_failure()
 
@@ -120,19 +120,18 @@ class Monitor:
         self._opened.start()
 
     def pause(self) -> None:
-        """Take no audio until `resume`; a microphone is released. What was heard is still published.
+        """Take no audio until `resume`; a microphone is released. Earlier audio is still scored.
 
-        The session's clock goes on, and what was not heard is a gap with the reason "paused"; a file or pipe
-        waits.
+        The session's clock continues, and the pause is a gap with the reason "paused"; a file or pipe waits.
         """
         self._opened.source.pause()
 
     def resume(self) -> None:
-        """Go on after `pause`; does nothing when it was not paused."""
+        """Continue after `pause`; does nothing if the monitor is not paused."""
         self._opened.source.resume()
 
     def stop(self) -> None:
-        """End the source; what was heard until now is still published. Returns at once; signal-safe."""
+        """End the source; earlier audio is still scored and published. Returns at once; signal-safe."""
         opened = self._opened
         opened.source.stop()
         opened.session.draining = opened.source.live
@@ -141,7 +140,7 @@ class Monitor:
         """Wait until everything is published and every sink has taken it; return whether that is so.
 
         Raises:
-            StreamEmoError: what went wrong; `PipelineError` when it was not foreseen.
+            StreamEmoError: the session failed; a `PipelineError` for an unexpected exception.
         """
         self.start()
         if self._opened.pending(timeout):
@@ -150,7 +149,7 @@ class Monitor:
         return True
 
     def close(self) -> None:
-        """Stop, publish what was heard, release everything; does nothing when the monitor is not open.
+        """Stop, publish the remaining events, release everything; does nothing if the monitor is not open.
 
         Raises:
             StuckError: something did not end within `publish.shutdown_s`; the message names it.
@@ -229,7 +228,7 @@ class Monitor:
         self.wait()
 
     async def __aiter__(self) -> AsyncIterator[Score]:
-        """As `__iter__`, for `async for`."""
+        """Yield scores as `__iter__` does, for `async for`."""
         entered = self._open is None or self._open.closed
         if entered:
             entering = asyncio.create_task(asyncio.to_thread(self.__enter__))

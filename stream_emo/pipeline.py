@@ -85,7 +85,7 @@ class Pipeline:
         self._listen.wake_here()
 
     def offer(self, item: SourceItem) -> bool:
-        """Hand over the next item without waiting; return False where it was dropped, or all is over."""
+        """Hand over the next item without waiting; return False if it was dropped or the session is over."""
         try:
             taken = self._inbox.offer(item)
         except Closed:
@@ -105,8 +105,7 @@ class Pipeline:
         self._listen.wake()
 
     def abort(self, failure: BaseException) -> None:
-        """Drop what is queued and end the session with `failure`; only the first one counts, and none after
-        the end."""
+        """Drop queued items and end the session with `failure`; ignored after a first failure or the end."""
         with self._lock:
             if self._done.is_set():
                 return
@@ -120,7 +119,7 @@ class Pipeline:
         """Wait until `stop` was published, at most `timeout` s; return whether it was."""
         return self._done.wait(timeout)
 
-    # -- what the stages call, on a worker -------------------------------------------------------------------
+    # -- called by the stages, on a worker -------------------------------------------------------------------
 
     def _take_arrived(self) -> Sequence[SourceItem] | None:
         """Return everything that has arrived; nothing at the end of the input, None before it."""

@@ -34,7 +34,7 @@ _SHED_SCORE = 2 * SAMPLE_RATE
 
 
 class TranscriptKind(Enum):
-    """Which transcript a pass gives."""
+    """The kind of transcript that a pass gives."""
 
     NONE = "audio modality alone"
     PARTIAL = "transcript so far"
@@ -56,7 +56,7 @@ class Pass:
 
 @dataclass(slots=True)
 class Shed:
-    """What was left out because the machine was behind."""
+    """Counts of what was shed because of the backlog."""
 
     transcripts: int = 0
     scores: int = 0
@@ -64,7 +64,7 @@ class Shed:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a schedule has to know of the load; both are called when a pass is due."""
+    """The load, as a schedule needs it; both functions are called when a pass is due."""
 
     backlog: Callable[[], int]
     """Samples that have arrived and were not processed yet."""
@@ -76,7 +76,7 @@ Scheduled = Pass | SpeechStart | SpeechEnd | Gap | DeviceChange
 
 
 class PassSchedule:
-    """Collects the open utterance and says when a pass over it is due."""
+    """Collects the open utterance and decides when a pass over it is due."""
 
     def __init__(self, config: Config) -> None:
         self._text = config.speech.text

@@ -47,11 +47,11 @@ Age = Callable[[int], float | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPass:
-    """A pass with what the encoders made of it."""
+    """A pass with the output of the encoders."""
 
     due: Pass
     encoded: EncodedAudio | None
-    """For the decoder; None where no transcript is wanted."""
+    """Whisper's encoder states, for the decoder; None where no transcript is wanted."""
     audio: AudioTokens
 
 
@@ -61,7 +61,7 @@ class Scorer:
     def __init__(
         self, models: Models, config: Config, *, session: str, channel: int, owner: object, age: Age
     ) -> None:
-        """Build a scorer; `owner` is what its steps are accounted to, see `runtime.scheduler`."""
+        """Build a scorer; `owner` is the owner of its steps, see `runtime.scheduler`."""
         self._models = models
         self._fusion: FusionSession = models.fuser.session(config.fusion)
         self._transcriber = Transcriber(models.whisper) if models.whisper and config.speech.text else None
@@ -70,7 +70,7 @@ class Scorer:
         self._transcript: Transcript | None = None
         self._text: TextTokens | None = None
         self._history: deque[tuple[int, str]] = deque(maxlen=_CONTEXT_UTTERANCES)
-        """Where each earlier utterance ended, and its text."""
+        """End position and text of each earlier utterance."""
         self._latest: Score | None = None
         self._revision = 0
         self.draining = False
@@ -86,7 +86,7 @@ class Scorer:
         return self._fusion
 
     def begin(self) -> None:
-        """Begin an utterance, of which nothing is known."""
+        """Begin a new utterance."""
         if self._transcriber is not None:
             self._transcriber.begin()
         self._transcript = self._text = self._latest = None
@@ -103,13 +103,13 @@ class Scorer:
             self._transcript = yield from self._decode(self._transcriber.final(item.encoded), priority)
         else:
             partial = yield from self._decode(self._transcriber.partial(item.encoded), priority)
-            # A partial transcript that cannot be trusted does not take back the one before it.
+            # An untrusted partial transcript does not revoke the one before it.
             self._transcript = partial or self._transcript
         self._text = yield from self._encode_text(item.due.start, priority)
         yield self._fuse(item)
 
     def finish(self, end: SpeechEnd) -> Score | None:
-        """Return the final score of the utterance that is over; None when nothing of it was scored."""
+        """Return the final score of the utterance; None if no pass of it was scored."""
         if self._latest is None:
             return None
         final = replace(
@@ -128,7 +128,7 @@ class Scorer:
     def _decode(
         self, transcription: Transcription, priority: Priority
     ) -> Generator[Step, Any, Transcript | None]:
-        """Give the transcriber the hypotheses it asks for; those of several sessions share a batch."""
+        """Run the transcriber's decoder calls as steps; those of several sessions share a batch."""
         whisper = self._models.whisper
         assert whisper is not None, "without a recogniser there is no transcriber"
         hypothesis: Any = None
@@ -164,7 +164,7 @@ class Scorer:
         )
 
     def _context(self, position: int) -> str:
-        """Return what was said shortly before `position`."""
+        """Return the text of the utterances shortly before `position`."""
         oldest = position - _CONTEXT_S * SAMPLE_RATE
         return " ".join(text for end, text in self._history if end >= oldest)
 

@@ -49,13 +49,13 @@ from stream_emo.types import (
 
 @dataclass(frozen=True, slots=True)
 class StatsDue:
-    """The session's clock has come to a position where counters are published."""
+    """Counters are due for publication at this position of the session's clock."""
 
     position: int
 
 
 Listened = EncodedPass | SpeechStart | SpeechEnd | Gap | DeviceChange | StatsDue
-"""What the first stage gives to the second."""
+"""Output of the first stage and input of the second."""
 
 
 class Session:
@@ -154,7 +154,7 @@ class Session:
             yield from self._scorer.score(item)
         elif isinstance(item, SpeechStart):
             self._scorer.begin()
-            # A split for length is no silence, and what follows it no new speech.
+            # A split for length is no silence, and the utterance after it no new speech.
             if not self._split:
                 yield events.Speech(**self._envelope(item.onset), utterance=item.utterance)
         elif isinstance(item, SpeechEnd):
@@ -185,7 +185,7 @@ class Session:
             self._dropped += item.length
         gated: list[GateItem] = []
         if isinstance(item, DeviceChange) and item.state != "opened":
-            # The open utterance does not wait for a device to come back.
+            # The open utterance is ended rather than kept until the device returns.
             gated += self._endpointer.flush()
         gated += self._endpointer.feed(item)
         self._clock = item.position if isinstance(item, DeviceChange) else item.end
@@ -195,7 +195,7 @@ class Session:
         return gated
 
     def _schedule_all(self, gated: Sequence[GateItem], load: Load | None) -> Stage[Listened]:
-        # What of this batch still waits counts as backlog, too.
+        # The rest of this batch counts as backlog, too.
         waiting = sum(len(item.samples) for item in gated if isinstance(item, SpeechChunk))
         for item in gated:
             if isinstance(item, SpeechChunk):
@@ -242,7 +242,7 @@ class Session:
 
     @property
     def baseline(self) -> BaselineState:
-        """How the speaker usually sounds; a later session with the same speaker may begin with it."""
+        """State of the speaker baseline; a later session with the same speaker may begin with it."""
         return self._scorer.fusion.baseline
 
     @baseline.setter

@@ -1,4 +1,4 @@
-"""The Typer application: which commands there are, in the order of `--help`."""
+"""The Typer application: its commands, in the order of `--help`."""
 
 from __future__ import annotations
 

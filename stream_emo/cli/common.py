@@ -1,4 +1,4 @@
-"""What the commands share: options, messages, and progress on a terminal."""
+"""Shared parts of the commands: options, messages, and progress on a terminal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def named(table: Mapping[str, T], name: str, what: str) -> T:
     """Return what `table` holds under `name`.
 
     Raises:
-        StreamEmoError: nothing; the message names `what` and the names there are.
+        StreamEmoError: there is no such name; the message names `what` and the known names.
     """
     if name not in table:
         raise StreamEmoError(f"{what} {name!r} is not one of {', '.join(table)}")

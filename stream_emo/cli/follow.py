@@ -1,4 +1,4 @@
-"""From a monitor to the terminal and to files, until it ends or somebody presses Ctrl-C."""
+"""Writes a monitor's events to the terminal and to files, until it ends or Ctrl-C is pressed."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _REDRAW_S = 0.2
 
 
 class OutputError(PipelineError):
-    """What the events are written to fails: no further session can be published either."""
+    """An output of the events fails, so that no further session can be published either."""
 
 
 @dataclass(slots=True)
 class Outputs:
-    """Where the events of every session of one call go."""
+    """The outputs of all sessions of one command."""
 
     view: bool
     """Whether to draw the live view."""
@@ -44,7 +44,7 @@ class Outputs:
     duration_s: float | None = None
     """Length of the session's input, if known: what the progress is measured by."""
     ended: bool = field(default=False, init=False)
-    """True once somebody asked for the end: no further session is to begin."""
+    """True after the first Ctrl-C or SIGTERM: no further session is started."""
 
 
 def follow(monitor: Monitor, outputs: Outputs) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what they do before, while and after something runs; never with a traceback."""
+"""Handlers of Ctrl-C and SIGTERM before, during and after a run; never with a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 def leave_at_once() -> None:
-    """Let Ctrl-C and SIGTERM end the process where it is, as nothing was heard that is to be finished."""
+    """Let Ctrl-C and SIGTERM end the process at once, as there is no open utterance to finish."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""The speaker baseline: how a speaker usually sounds, estimated while the session goes on.
+"""The speaker baseline: a causal estimate of a speaker's offset from the population, for normalisation.
 
 The model is Gaussian. The audio statistics of an utterance, projected onto k directions, are the mean of its
 emotion over all speakers, plus an offset of the speaker (which includes that of the recording channel), plus
@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 
 _MIN_VARIETY, _FULL_VARIETY = 2.0, 5.0
 """Effective number of emotions heard (the exponential of the entropy of their shares): up to the first the
-offset is taken as zero, since with one emotion it cannot be told from the speaker's way of that emotion; from
-the second on it is used in full."""
+offset is zero, since with one emotion it cannot be told from the speaker-by-emotion term; from the second on
+it is used in full."""
 _VARIETY_DECAY = 0.97
 """Per utterance: decay of the counts of emotions heard."""
 _SHARPENING = 2
@@ -36,13 +36,13 @@ class Population:
     """How speakers differ: means and variance components of the projections, over a training set."""
 
     means: Array
-    """[emotions, k]: of each emotion, over all speakers."""
+    """[emotions, k]: mean of each emotion over all speakers."""
     speaker_variance: Array
-    """[k]: of the speakers' offsets."""
+    """[k]: variance of the speakers' offsets."""
     speaker_emotion_variance: Array
-    """[k]: of a speaker's way of an emotion, about the speaker's offset."""
+    """[k]: variance of the speaker-by-emotion term about the speaker's offset."""
     residual_variance: Array
-    """[k]: of an utterance, about both."""
+    """[k]: variance of an utterance about both."""
 
     @classmethod
     def fit(
@@ -81,7 +81,7 @@ class Population:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BaselineState:
-    """Sums over the utterances so far, enough to continue in another session."""
+    """Sums over the utterances so far, from which another session can continue."""
 
     residuals: Array
     """[emotions, k]: of each emotion, the sum of its utterances' differences from its mean."""
@@ -133,5 +133,5 @@ class SpeakerBaseline:
         return self.state.offset(self._population)
 
     def update(self, projection: Array, probabilities: Array) -> None:
-        """Take account of a finished utterance; see `BaselineState.plus`."""
+        """Add a finished utterance; see `BaselineState.plus`."""
         self.state = self.state.plus(self._population, projection, probabilities)

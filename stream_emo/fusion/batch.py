@@ -16,14 +16,14 @@ T = TypeVar("T", AudioTokens, TextTokens)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """What one score is computed from: tokens of an utterance up to sample `end`; None: modality missing."""
+    """The input of one score: tokens of an utterance up to sample `end`; None: the modality is missing."""
 
     audio: AudioTokens | None
     text: TextTokens | None
     end: int
 
     def last(self, length: int) -> Window:
-        """Return the part that lies in the `length` samples before the end."""
+        """Return the part of the window in the `length` samples before its end."""
         return Window(_since(self.audio, self.end - length), _since(self.text, self.end - length), self.end)
 
 

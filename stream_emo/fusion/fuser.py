@@ -1,4 +1,4 @@
-"""The fusion network as the pipeline uses it: loaded once, then one small state per session."""
+"""Fusion in the pipeline: a network that is loaded once, and a small state per session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stream_emo.fusion.rolling import Mean, RollingState
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Estimate, TextTokens
 
 _MIN_AUDIO_TOKENS = 2
-"""Fewer tokens (0.4 s) without text are too little for a label."""
+"""Audio tokens (0.4 s) below which a window without text gets no label."""
 
 
 class Network(Protocol):
@@ -26,11 +26,11 @@ class Network(Protocol):
 
     @property
     def config(self) -> NetworkConfig:
-        """What the network was made for, and its sizes."""
+        """The configuration of the network."""
 
     @property
     def population(self) -> Population:
-        """How the speakers of the training set differ."""
+        """The statistics of the speakers in the training set."""
 
     @property
     def ood_threshold(self) -> float:
@@ -48,11 +48,11 @@ class Fuser:
         self.population = network.population
 
     def session(self, config: FusionConfig) -> FusionSession:
-        """Return the state of a new session, which knows nothing of its speaker."""
+        """Return the state of a new session, with an empty speaker baseline."""
         return FusionSession(self, config, SpeakerBaseline(self.population))
 
     def in_distribution(self, projection: NDArray[np.float64]) -> bool:
-        """Return whether audio with these statistics [k] is like some of the training set."""
+        """Return whether audio with these projections [k] is in distribution."""
         return bool(self.population.distance(projection[None])[0] <= self._network.ood_threshold)
 
     def estimate(

@@ -158,7 +158,7 @@ class FusionNetwork(nn.Module):
 
     @property
     def population(self) -> Population:
-        """How the speakers of the training set differ."""
+        """The statistics of the speakers in the training set."""
         return self.speakers.population
 
     @property
@@ -168,7 +168,7 @@ class FusionNetwork(nn.Module):
 
 
 class _Modality(nn.Module):
-    """What the network has twice: logits from statistics, and a gate score from tokens."""
+    """The layers of one modality: logits from statistics, and a gate score from tokens."""
 
     def __init__(self, config: NetworkConfig, features: int, moments: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a fusion network is made for and its sizes; saved beside its weights."""
+"""The configuration of a fusion network, which is saved beside its weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IDENTITY = ("emotions", "audio_encoder", "text_encoder", "features")
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """The identity of what the network was trained with, and its sizes."""
+    """Labels and encoders that the network was trained with, and its sizes."""
 
     emotions: tuple[str, ...] = EMOTIONS
     audio_encoder: str = ""

@@ -39,7 +39,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Everything that is remembered; replaced as a whole, so that any thread may read it."""
+    """The state, immutable and replaced as a whole, so that any thread may read it."""
 
     past: Mean | None
     """Earlier utterances, as of position `past_end`."""

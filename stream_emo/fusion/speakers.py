@@ -1,4 +1,4 @@
-"""How speakers differ, as constants of the fusion network; see `baseline` for what is estimated with them."""
+"""The statistics of speakers, as constants of the fusion network; `baseline` estimates offsets with them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Speakers(nn.Module):
         return statistics @ self.directions
 
     def shift(self, offset: Tensor) -> Tensor:
-        """Return by what [b, f] the statistics of a speaker with this offset [b, k] are too high."""
+        """Return the shift [b, f] of the statistics of a speaker with this offset [b, k]."""
         return offset @ self.directions.T
 
     @property
@@ -50,6 +50,6 @@ class Speakers(nn.Module):
         return Population(*(getattr(self, name).double().numpy() for name in names))
 
     def set_population(self, population: Population) -> None:
-        """Take over means and variances."""
+        """Set the means and variances."""
         for name in ("means", *self._VARIANCES):
             getattr(self, name).copy_(torch.from_numpy(getattr(population, name)))
