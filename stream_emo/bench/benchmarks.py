@@ -24,7 +24,7 @@ from stream_emo.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What is measured, and what it takes."""
+    """A benchmark: its measurement, and its requirements."""
 
     measure: Callable[..., Any]
     """Takes the folder of the data sets, if it needs one, and the progress; returns a dataclass or a mapping
@@ -54,7 +54,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "wer-smoke": Benchmark(wer.smoke),
 }
 DEFAULT = ("latency", "speed", "cpu", "cold-start", "memory", "streams")
-"""The benchmarks that are run when none is named."""
+"""The benchmarks that run by default."""
 
 
 def runnable(names: Sequence[str], data: Path | None) -> list[str]:

@@ -25,7 +25,7 @@ _PAUSED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast a file of read speech with short pauses is scored."""
+    """Speed of scoring a file of read speech with short pauses."""
 
     rtf: float
     """Real-time factor on all cores: seconds per second of audio."""
@@ -67,7 +67,7 @@ class Cpu:
     call: float
     """One side of a call, which talks 45 % of the time."""
     silence: float
-    """Faint noise."""
+    """Cost of faint noise, without speech."""
 
 
 def cpu(data: Path, progress: Progress) -> Cpu:
@@ -93,7 +93,7 @@ def cpu(data: Path, progress: Progress) -> Cpu:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """What a session in which nobody speaks costs and publishes."""
+    """Cost and events of a session without speech."""
 
     audio_s: float
     cpu_percent: float
@@ -136,5 +136,5 @@ def _read_speech(data: Path) -> Samples:
 
 
 def _warm_up(engine: Engine, samples: Samples) -> None:
-    """Do what is done once per process (caches, late imports): it is no part of the speed."""
+    """Warm up what is done once per process (caches, late imports), which is not part of the speed."""
     run_unpaced(engine, samples[: _WARM_UP_S * SAMPLE_RATE], NO_PROGRESS, "warm-up")

@@ -89,7 +89,7 @@ class Endpoint:
 
     clips: int
     found: int
-    """Clips for which there was a final score."""
+    """Number of clips with a final score."""
     correct: int
     """Clips that were transcribed without a word error, in one utterance."""
     final_s: Percentiles

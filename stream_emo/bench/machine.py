@@ -1,4 +1,4 @@
-"""The machine that was measured on, and the counters of this process: times, memory, threads, handles."""
+"""Description of the machine, and the counters of this process: times, memory, threads, handles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PACKAGES = ("ctranslate2", "onnxruntime", "numpy", "torch")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a metric depends on: without it, two reports cannot be compared."""
+    """The machine and library versions, without which two reports cannot be compared."""
 
     processor: str
     cores: int

@@ -25,9 +25,9 @@ class Memory:
     """Resident memory, MB."""
 
     first_mb: float
-    """The whole process with one session that has heard a minute of speech."""
+    """Memory of the process with one session after a minute of speech."""
     per_session_mb: float
-    """Each of 8 further sessions, all live at once."""
+    """Memory of each of 8 further sessions, all live at once."""
 
 
 def memory(data: Path, progress: Progress) -> Memory:

@@ -1,4 +1,4 @@
-"""Many sessions in one process: what idle ones cost, and what closed ones leave behind."""
+"""Many sessions in one process: the cost of idle ones, and resources that closed ones leave behind."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _raise(name: str, error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """What remains of sessions that were opened, fed a second of speech and closed."""
+    """Resources that remain of sessions that were opened, fed a second of speech and closed."""
 
     sessions: int
     """Open at once, in every round."""

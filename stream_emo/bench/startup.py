@@ -24,7 +24,7 @@ _REPEATS = 10
 _IMPORT = "import time; t = time.perf_counter(); import stream_emo; print(time.perf_counter() - t)"
 _DISTRIBUTION = "stream-emo"
 _LIGHT = frozenset({"weights"})
-"""Extras of a light installation: it listens, and does not train."""
+"""Extras of a light installation, which runs the monitor and does not train."""
 _LARGEST = 8
 
 
@@ -74,7 +74,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class ImportTime:
-    """What a process pays before it does anything."""
+    """Time of the imports, and of the command line's help."""
 
     package: Duration
     """`import stream_emo`, without the start of the interpreter."""

@@ -97,7 +97,7 @@ def _run_trial(engine: Engine, sides: Sequence[Samples], progress: Progress) -> 
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """What 72 calls at once lose, and how soon one of them recovers when the others are closed."""
+    """Losses of 72 concurrent calls, and the recovery of one of them after the others are closed."""
 
     sessions: int
     seconds: float
@@ -105,9 +105,9 @@ class Overload:
     dropped_samples: int
     scores: int
     skipped_transcripts: int
-    """Partial transcripts that were left out: shed first."""
+    """Number of partial transcripts that were shed, first."""
     skipped_scores: int
-    """Live scores that were left out: shed next."""
+    """Number of live scores that were shed, next."""
     lost_utterances: int
     """Utterances of the closed sessions without a final score."""
     recovery_s: float

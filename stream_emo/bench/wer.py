@@ -16,7 +16,7 @@ from stream_emo.monitor import Monitor
 from stream_emo.progress import Progress, track
 
 RAVDESS_SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
-"""What is said in a RAVDESS clip, by the fifth number of its name."""
+"""Sentences of the RAVDESS clips, by the fifth number of the file name."""
 
 _EVERY_RAVDESS = 12
 

@@ -1,4 +1,4 @@
-"""Workloads: recordings put together as people speak, seeded, and sources that play them."""
+"""Workloads: seeded sequences of recordings and pauses, and sources that play them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def call(paths: list[Path], *, seconds: float, seed: int) -> tuple[Samples, Samp
 
 
 def faint_noise(seconds: float) -> Samples:
-    """Return white noise at -80 dB: what a quiet line sounds like."""
+    """Return white noise at -80 dB, like that of a quiet line."""
     return np.random.default_rng(0).normal(0, _NOISE, round(seconds * SAMPLE_RATE)).astype(np.float32)
 
 
@@ -160,7 +160,7 @@ def loaded(config: Config) -> Iterator[Engine]:
 
 
 def follow(monitor: Monitor, seconds: float, progress: Progress, what: str) -> None:
-    """Wait until the monitor has heard its `seconds` of audio and published everything; report progress."""
+    """Wait until the monitor has processed its `seconds` of audio and published all; report progress."""
     progress.step(0, seconds, what)
     while not monitor.wait(timeout=_POLL_S):
         # What was read may still be in work: only the end of the wait is the end.

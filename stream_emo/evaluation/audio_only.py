@@ -59,7 +59,7 @@ class Folds:
     sources: Sequence[Data]
     """Per fold: the data, with an audio encoder that was not fine-tuned on its speakers, either."""
     networks: Sequence[FusionNetwork]
-    """Per fold."""
+    """The network of each fold."""
     windows: Sequence[Window]
     """Each clip as it is scored at its end."""
 
@@ -125,7 +125,7 @@ def nemo_loso(source: Data) -> Result:
 
 
 def leave_one_corpus_out(source: Data) -> Result:
-    """Trained on all corpora but one and tested on that: neutral (with calm), happy, sad and angry."""
+    """Train on all corpora but one and test on that one: neutral (with calm), happy, sad and angry."""
     metrics: dict[str, MetricValue] = {}
     tested = []
     for name in HELD_OUT_CORPORA:
@@ -157,7 +157,7 @@ def nemo_folds(source: Data) -> Folds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutCorpus:
-    """What is predicted of a corpus that the network was not trained on."""
+    """Predictions of a corpus that the network was not trained on."""
 
     alone: Predictions
     """Each clip by itself, calibrated as `TRANSFER` says."""

@@ -1,4 +1,4 @@
-"""The protocol that measures calibration on held-out corpora: do probabilities mean what they say?"""
+"""The protocol that measures calibration (ECE) and selective accuracy on held-out corpora."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def calibration(source: Data) -> Result:
 
 
 def _shipped(source: Data, clips: Sequence[Clip]) -> Predictions:
-    """Return what the packaged checkpoint predicts from the audio at the end of each clip."""
+    """Return the predictions of the packaged checkpoint from the audio at the end of each clip."""
     windows = final_windows(encode_clips(clips, source.audio_encoder, source.cache, progress=source.progress))
     estimates = estimates_of(Checkpoint.open().fuser(), windows)
     return Predictions(

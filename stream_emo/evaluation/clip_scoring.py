@@ -14,7 +14,7 @@ from stream_emo.types import Samples
 
 @dataclass(frozen=True, slots=True)
 class ScoredClip:
-    """What a session gives for one clip."""
+    """The result of a session on one clip."""
 
     finals: tuple[Score, ...]
     """The final score of each utterance."""
@@ -23,7 +23,7 @@ class ScoredClip:
 
 
 class ClipScorer(Protocol):
-    """Whatever scores clips; tests have their own."""
+    """Scores clips; tests inject their own implementation."""
 
     def score(self, samples: Samples, baseline: BaselineState | None = None) -> ScoredClip:
         """Score one clip [n], mono at 16 kHz, as a session that begins with this baseline (None: empty)."""

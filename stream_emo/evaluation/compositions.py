@@ -55,7 +55,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compositions:
-    """What is predicted of the same compositions from both modalities and from each alone."""
+    """Predictions of the same compositions from both modalities and from each alone."""
 
     fused: Predictions
     audio: Predictions
@@ -69,7 +69,7 @@ class Compositions:
 
 
 def composed(source: Data) -> Result:
-    """Compositions of a clip and a sentence of the same emotion: what does fusion gain?
+    """Measure the gain of fusion on compositions of a clip and a sentence of the same emotion.
 
     `gain`: UA of the fused minus that of the better modality alone.
     """
@@ -86,7 +86,7 @@ def composed(source: Data) -> Result:
 
 
 def conflict(source: Data) -> Result:
-    """Compositions in which one modality is neutral: does the other still prevail?
+    """Measure the accuracy on compositions in which one modality is neutral.
 
     Half A: emotional audio, neutral text; the audio is right. Half B: neutral audio, text of each emotion in
     turn; the text is right. Each half's UA is set against that of the informative modality alone.

@@ -45,10 +45,10 @@ class Condition:
     """A transform of clips in the place of an `AugmentationChain`, the same for all speakers."""
 
     name: str
-    """Short, for reports and cache files."""
+    """Short name for reports and cache files."""
     transform: RandomTransform
     made_by: list[str]
-    """What makes its samples differ from others, for the names of cache files."""
+    """Unique key of the condition, for the names of cache files."""
 
     def apply(self, samples: Samples, speaker: str) -> Samples:
         """Return the clip in this condition; random draws follow from its samples alone."""

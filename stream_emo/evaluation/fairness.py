@@ -13,7 +13,7 @@ _YEARS = 5  # Of one age group.
 
 
 def fairness(source: Data) -> Result:
-    """UA by gender and by age, of the out-of-fold predictions of `ravdess_6fold` and `nemo_loso`.
+    """Measure UA by gender and by age, of the out-of-fold predictions of `ravdess_6fold` and `nemo_loso`.
 
     `gap`: UA of women minus that of men, on the same draws of speakers.
     """

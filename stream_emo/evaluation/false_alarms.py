@@ -1,4 +1,4 @@
-"""The protocol that counts the emotions that the program reports of people who only read aloud."""
+"""The protocol that counts false alarms: labels other than neutral on read speech."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOUR = 3600.0  # s
 
 
 def false_alarms(source: Data, scorer: ClipScorer | None = None) -> Result:
-    """Labels other than neutral per hour of read speech (LibriSpeech), through the live path.
+    """Count labels other than neutral per hour of read speech (LibriSpeech), through the live path.
 
     With the default configuration: the final score of each utterance, where the program does not abstain.
     Only speakers with an odd number: training may use those with an even one.

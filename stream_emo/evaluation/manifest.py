@@ -1,4 +1,4 @@
-"""Evaluation on anybody's own recordings: every clip of a manifest through the path of a live run."""
+"""Evaluation on the user's own recordings: every clip of a manifest through the path of a live run."""
 
 from __future__ import annotations
 

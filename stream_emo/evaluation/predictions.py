@@ -24,10 +24,10 @@ from stream_emo.evaluation.metrics import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What is predicted of the `n` items of a test set; the caller sees to it that lengths agree."""
+    """Predictions of the `n` items of a test set; the caller ensures that lengths agree."""
 
     labels: tuple[str, ...]
-    """All that may be predicted."""
+    """All labels that may be predicted."""
     truth: NDArray[np.int64]
     """[n]: index of the true label among `labels`."""
     probabilities: Array
@@ -59,7 +59,7 @@ class Predictions:
         return confusion(self.truth, self.predicted, len(self.labels))
 
     def only(self, chosen: Flags) -> Predictions:
-        """Return those of the items for which `chosen` [n] is true."""
+        """Return the items for which `chosen` [n] is true."""
         return Predictions(self.labels, self.truth[chosen], self.probabilities[chosen], self.groups[chosen])
 
     def measure(self, metric: Metric) -> MetricValue:

@@ -41,9 +41,9 @@ class Result:
     other: tuple[int, ...] | None = None
     """Counts [truth] of predictions beyond `labels`, or of none; these are errors."""
     metrics: Mapping[str, MetricValue] = field(default_factory=dict)
-    """What the protocol measures besides, by name."""
+    """Further metrics of the protocol, by name."""
     notes: tuple[str, ...] = ()
-    """What one must know to read the metrics."""
+    """Notes on how to read the metrics."""
 
     @classmethod
     def of(
@@ -80,7 +80,7 @@ class Result:
         )
 
     def json(self) -> dict[str, Any]:
-        """Return what `stream-emo eval --json` prints; what is undefined becomes null."""
+        """Return the JSON object of `stream-emo eval --json`; undefined values become null."""
         return {
             "protocol": self.protocol,
             "n": self.n,
@@ -93,7 +93,7 @@ class Result:
         }
 
     def table(self) -> str:
-        """Return what `stream-emo eval` prints."""
+        """Return the table of `stream-emo eval`."""
         common: dict[str, MetricValue | None] = {name: getattr(self, key) for key, name in _COMMON.items()}
         rows = {name: value for name, value in common.items() if value is not None} | dict(self.metrics)
         width = max(map(len, rows), default=0)

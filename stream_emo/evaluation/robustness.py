@@ -1,4 +1,4 @@
-"""The protocol that measures what codecs, noise, rooms, clipping and short clips cost in accuracy."""
+"""The protocol that measures the loss of accuracy by codecs, noise, rooms, clipping and short clips."""
 
 from __future__ import annotations
 

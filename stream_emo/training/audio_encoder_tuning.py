@@ -43,20 +43,20 @@ _WARM_UP = 100  # Steps.
 
 @dataclass(frozen=True, slots=True)
 class AudioHyperparameters:
-    """How the audio encoder is fine-tuned."""
+    """Hyperparameters of the fine-tuning of the audio encoder."""
 
     layers: int = 3
-    """How many of Whisper's encoder layers are kept."""
+    """Number of Whisper's encoder layers that are kept."""
     tuned_layers: int = 1
-    """How many of these, the last ones, are fine-tuned."""
+    """Number of these, the last ones, that are fine-tuned."""
     epochs: int = 2
-    """Passes over all samples. More are better on speakers like these, and worse on others."""
+    """Passes over all samples; more improve results in the training domain and worsen them outside."""
     batch: int = 32
     """Clips per step."""
     learning_rate: float = 2e-4
     """Peak of the learning rate of Whisper's layers; that of the classifier on top is ten times higher."""
     weight_decay: float = 0.01
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     label_smoothing: float = 0.1
     """Share of a target that is spread over all emotions."""
 
@@ -68,9 +68,9 @@ class MelSample:
     mel: NDArray[np.float16]
     """[80, 2 n]: log10 of mel band powers, two columns (of 10 ms) to a frame of the encoder."""
     emotion: int
-    """Index of its emotion."""
+    """Index of the clip's emotion."""
     weight: float
-    """Of its loss; 1 on average."""
+    """Weight of the clip's loss; 1 on average."""
 
 
 class WhisperLayers(nn.Module):

@@ -56,9 +56,9 @@ class Setting:
     clip_db: float
     """How far the loudest sample is driven over full scale, in dB."""
     cutoff: float | None
-    """Of a low pass, in Hz; None: none."""
+    """Cut-off of a low pass in Hz; None: no low pass."""
     telephone: bool
-    """Coded at 8 kHz in mu-law."""
+    """Whether the audio is coded at 8 kHz in mu-law."""
 
 
 class AugmentationChain:
@@ -68,7 +68,7 @@ class AugmentationChain:
     """
 
     def __init__(self, data: Path, seed: int) -> None:
-        """Load noises and rooms from the folder `data`. Raises `SourceError` if there are no noises."""
+        """Load noises and rooms from the folder `data`. Raises `SourceError` if it has no noises."""
         self._random = np.random.default_rng(seed)
         drawn_from = [path for pattern in (*_NOISES, _ROOMS) for path in sorted(data.glob(pattern))[::2]]
         self.made_by = [f"augment {AUGMENT_VERSION}", *map(str, drawn_from)]
@@ -202,7 +202,7 @@ def readable(paths: Iterable[Path]) -> list[Samples]:
         try:
             samples = read(path)
         except SourceError:
-            continue  # Some published sets hold broken files; noise is noise.
+            continue  # Some published sets hold broken files, which are not needed.
         if len(samples) and np.mean(np.square(samples)) > _SILENT:
             recordings.append(samples)
     return recordings

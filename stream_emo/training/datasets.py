@@ -31,13 +31,13 @@ class Data:
     folder: Path
     """The data folder."""
     cache: Path
-    """Where features are kept."""
+    """Cache folder of features."""
     audio_encoder: Path = field(default_factory=lambda: Checkpoint.open().audio_encoder)
-    """The audio encoder that features are made with."""
+    """File of the audio encoder that computes the features."""
     text_adapter: Path = field(default_factory=lambda: Checkpoint.open().text_adapter)
-    """The text encoder's adapter that features are made with."""
+    """File of the text encoder's adapter that computes the features."""
     progress: Progress = field(default=NO_PROGRESS, compare=False)
-    """Where long work on these corpora reports how far it has come."""
+    """Receiver of progress reports."""
 
     def ravdess(self) -> list[Clip]:
         """Return the clips of RAVDESS."""

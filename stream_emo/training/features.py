@@ -1,4 +1,4 @@
-"""Encoded clips and sentences for training and evaluation, made as a live run makes them, and kept on disk.
+"""Encoded clips and sentences for training and evaluation, computed as in a live run, and cached on disk.
 
 The speech of a clip, from the first to the last utterance that the endpointer finds, is encoded as after 1 s
 and 2 s of speech and at its end. A cache file is named after the content of the inputs and weights and the
@@ -70,7 +70,7 @@ class AudioTransform(Protocol):
 
     @property
     def made_by(self) -> list[str]:
-        """What tells it from other transforms, for the name of the cache file."""
+        """Unique key of the transform, for the name of the cache file."""
         ...
 
     def apply(self, samples: Samples, speaker: str) -> Samples:
@@ -229,7 +229,7 @@ def _unpack_clips(arrays: Arrays) -> list[ClipWindows]:
 
 
 def _read_spans(path: Path) -> list[Span]:
-    """Return the spans that were found before; an empty list if none were."""
+    """Return the cached spans; an empty list if there are none."""
     if not path.is_file():
         return []
     with np.load(path) as arrays:
@@ -252,7 +252,7 @@ def cached(path: Path, what: str, make: Callable[[], Arrays]) -> Arrays:
 
 
 def digest(*parts: str) -> str:
-    """Return 16 hexadecimal digits that tell these parts, in this order, from all others."""
+    """Return 16 hexadecimal digits of a digest of these parts, in this order."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.encode() + b"\0")

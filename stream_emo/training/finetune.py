@@ -37,7 +37,7 @@ _CALIBRATION_EXAMPLES = 2048
 
 @dataclass(frozen=True, slots=True)
 class FineTuned:
-    """What was fine-tuned on, and the accuracy on held-out speakers."""
+    """The result of fine-tuning: its data, and the accuracy on held-out speakers."""
 
     seed: int
     clips: int
@@ -45,7 +45,7 @@ class FineTuned:
     held_out: tuple[str, ...]
     """Speakers on whom the temperature was fitted; none when there are too few."""
     temperature: float
-    """By which the audio-only temperature was multiplied; 1 without held-out speakers."""
+    """Factor by which the audio-only temperature was multiplied; 1 without held-out speakers."""
     before: float | None
     """Accuracy on the held-out speakers before fine-tuning, 0 to 1; None without them."""
     after: float | None

@@ -38,24 +38,24 @@ _MAX_GRADIENT_NORM = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """How the fusion network is trained."""
+    """Hyperparameters of the fusion network."""
 
     l2_penalty: float = 0.3
-    """Of the audio head, see `fit_audio_head`."""
+    """Penalty of the audio head, see `fit_audio_head`."""
     steps: int = 300
-    """Of gradient descent."""
+    """Number of steps of gradient descent."""
     batch_size: int = 128
     """Examples per step."""
     learning_rate: float = 1e-3
     """Peak of the one-cycle schedule."""
     weight_decay: float = 0.05
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     label_smoothing: float = 0.1
     """Share of a target that is spread over all emotions."""
     affect_weight: float = 0.5
     """Weight of the squared error of valence and arousal."""
     ema_decay: float = 0.99
-    """Per step, of the exponential moving average of the weights, which is the result."""
+    """Decay per step of the exponential moving average of the weights, which is the result."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

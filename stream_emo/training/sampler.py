@@ -58,7 +58,7 @@ class TextCorpus:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What share of the examples is of which kind; what remains in each group is the kind not named."""
+    """Shares of the kinds of examples; the remainder of each group is the kind that is not named."""
 
     text_only: float = 0.2
     audio_only: float = 0.45

@@ -1,4 +1,4 @@
-"""Simulated speaker histories: what a session would know of a clip's speaker after other clips of theirs.
+"""Simulated speaker histories: the speaker baseline of a session after other clips of the same speaker.
 
 Fits the population (see `fusion.baseline`) to the training set, then draws for each clip the offset that a
 session would have estimated after a history of other utterances: none, few or many, of all emotions or one.

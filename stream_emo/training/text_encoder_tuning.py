@@ -35,14 +35,14 @@ _PUNCTUATION = str.maketrans("", "", '.,!?;:"()*-')
 
 @dataclass(frozen=True, slots=True)
 class TextHyperparameters:
-    """How the text encoder is fine-tuned."""
+    """Hyperparameters of the fine-tuning of the text encoder."""
 
     rank: int = 32
     """Rank of the adapters."""
     learning_rate: float = 1e-3
     """Peak of the learning rate."""
     weight_decay: float = 0.01
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     epochs: int = 2
     """Passes over all sentences."""
     batch: int = 64

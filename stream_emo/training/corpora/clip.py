@@ -1,4 +1,4 @@
-"""What adapters return: clips of speech, and sentences of text."""
+"""The types that adapters return: clips of speech, and sentences of text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Clip:
     path: Path
     """The sound file."""
     speaker: str
-    """Name in the corpus: two corpora may give different people the same name."""
+    """Name of the speaker, unique only within the corpus."""
     label: str
     """One of `EMOTIONS`, or calm."""
     text: str | None = None
@@ -23,9 +23,9 @@ class Clip:
     gender: str | None = None
     """female or male, where it is known."""
     age: int | None = None
-    """In years, where it is known."""
+    """Age in years, where it is known."""
     split: str | None = None
-    """As published: train, dev, or a test set; None where there are no splits."""
+    """Published split: train, dev, or a test set; None where there are no splits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Sentence:
     """One written or transcribed sentence, with labels or ratings or both."""
 
     text: str
-    """As a transcript writes it."""
+    """Text in the form of a transcript."""
     labels: tuple[str, ...]
-    """Of `EMOTIONS`; empty where there are only ratings."""
+    """Labels of `EMOTIONS`; empty where there are only ratings."""
     context: str = ""
     """The utterances before it in the same dialogue, by any speaker, oldest first."""
     affect: tuple[float, float] | None = None
-    """Valence and arousal as rated, each -1 to 1."""
+    """Rated valence and arousal, each -1 to 1."""

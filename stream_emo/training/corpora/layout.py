@@ -1,4 +1,4 @@
-"""File names, tables and label codes as corpora publish them; what does not fit is a `SourceError`."""
+"""File names, tables and label codes of published corpora; unexpected content raises a `SourceError`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _AUDIO = (".wav", ".flac", ".opus", ".ogg", ".mp3")
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How a corpus names its clips; the group `emotion` of the pattern is a code of `CODES[corpus]`."""
+    """The naming scheme of a corpus; the group `emotion` of the pattern is a code of `CODES[corpus]`."""
 
     corpus: str
-    """Its key in `CODES`."""
+    """Key of the corpus in `CODES`."""
     title: str
-    """Its name with an article, for messages."""
+    """Name of the corpus with an article, for messages."""
     pattern: re.Pattern[str]
-    """Of the whole file name without its ending."""
+    """Pattern of the whole file name without its suffix."""
     reads: str
     """The scheme in words, for messages."""
 

@@ -1,4 +1,4 @@
-"""Manifests: anybody's own recordings, as a table of sound files and their emotions."""
+"""Manifests: the user's own recordings, as a table of sound files and their emotions."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def iemocap(folder: Path) -> list[Clip]:
         words = _transcript(ratings.parents[1] / "transcriptions" / ratings.name)
         for number, line in enumerate(text(ratings).splitlines(), 1):
             if not line.startswith("["):
-                continue  # The header, or what a single rater said.
+                continue  # The header, or the label of a single rater.
             match = _TURN.fullmatch(line.rstrip())
             if match is None:
                 raise SourceError(f"{ratings}, line {number}: not `[start - end] turn emotion [v, a, d]`")

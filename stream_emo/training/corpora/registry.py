@@ -36,14 +36,14 @@ class DataSet:
     """A published data set."""
 
     title: str
-    """As its publishers call it."""
+    """Published name of the data set."""
     folder: str
-    """Below the data folder."""
+    """Folder below the data folder."""
     source: str
-    """Where to get it."""
+    """Address where the data set is published."""
 
     def within(self, data: Path) -> Path:
-        """Return its folder in the data folder. Raises `SourceError` if it is not there."""
+        """Return the folder of the data set below `data`. Raises `SourceError` if it does not exist."""
         path = data / self.folder
         if not path.is_dir():
             raise self.missing(data)

@@ -132,6 +132,6 @@ def _rating(value: str, source: Path, row: str) -> float:
 
 
 def _joined(words: str) -> str:
-    """Return the text without the blanks that a tokenizer put in."""
+    """Return the text without the blanks that a tokenizer inserted."""
     words = _SPLIT_ENDING.sub("'", _SPLIT_WORD.sub(r"\1", words.translate(_PUNCTUATION)))
     return " ".join(_BEFORE_PUNCTUATION.sub("", words).split())
