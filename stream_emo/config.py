@@ -39,7 +39,7 @@ class AudioConfig:
     channel: int = _number(-1, -1, 63)
     """Which input channel to listen to, from 0; -1 mixes all."""
     buffer_s: float = _number(10.0, 0.5, 600.0)
-    """How much audio may wait for the gate before it is dropped (live) or the source waits (file, pipe)."""
+    """Audio that may wait for the gate, s; then it is dropped (live) or the source waits (file, pipe)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class PublishConfig:
     stats_s: float = _number(10.0, 0.1, 3600.0)
     """Time between `stats` events, in audio time."""
     shutdown_s: float = _number(10.0, 0.1, 600.0)
-    """How long closing may take before it names what is stuck."""
+    """Deadline of closing, s; then an error names what is stuck."""
 
 
 @dataclass(frozen=True, slots=True)

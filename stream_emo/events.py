@@ -109,7 +109,7 @@ class Score(Envelope, frozen=True, kw_only=True, tag="score"):
 
     utterance: int
     revision: int
-    """From 0 within the utterance."""
+    """Number of the revision within the utterance, from 0."""
     final: bool
     """True in exactly one revision of an utterance, the last."""
     start: float
@@ -139,7 +139,7 @@ class Score(Envelope, frozen=True, kw_only=True, tag="score"):
     dropped_ms: float
     """Audio lost since the start of the session, ms."""
     latency_ms: float | None
-    """From the arrival of the sample that made this score due to its publication, ms; null when not live."""
+    """Time from the arrival of the sample that made this score due to publication, ms; null if not live."""
 
 
 class Gap(Envelope, frozen=True, kw_only=True, tag="gap"):

@@ -37,7 +37,7 @@ class Pipeline:
         """Build a pipeline; `live`: whether load is shed when the machine is behind."""
         self.session = session
         self.failure: BaseException | None = None
-        """What ended the session, if it failed."""
+        """The exception that ended the session, if it failed."""
         self._publisher = publisher
         self._inbox: BoundedQueue[SourceItem] = BoundedQueue(
             round(session.config.audio.buffer_s * SAMPLE_RATE), _weight, _overflow

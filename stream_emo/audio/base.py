@@ -45,7 +45,7 @@ class Source(Protocol):
         """Whether `stop` was called before the audio ended by itself."""
 
     def open(self) -> None:
-        """Raises `SourceError` when there is nothing to read."""
+        """Open it for reading. Raises `SourceError` if there is nothing to read."""
 
     def __iter__(self) -> Iterator[SourceItem]:
         """Yield audio until the end or `stop`. Raises `SourceError` on failure, after all that was read."""
@@ -81,7 +81,7 @@ class Reader(Protocol):
         """Frames per second; known once open."""
 
     def open(self) -> None:
-        """Raises `SourceError` when there is nothing to read."""
+        """Open it for reading. Raises `SourceError` if there is nothing to read."""
 
     def read(self, count: int) -> Frames:
         """Return the next frames, float32 [up to `count`, channels]; none: the end. Raises `SourceError`."""

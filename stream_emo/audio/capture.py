@@ -17,7 +17,7 @@ from stream_emo.types import SAMPLE_RATE, Chunk, Gap
 
 _COMMON_RATES = (48_000, 44_100, 16_000)
 _CLOCK_SLACK_S = 0.25
-"""How far the driver's clock and ours may disagree about one block."""
+"""Tolerated disagreement of the driver's clock and ours about one block, s."""
 
 
 @dataclass(frozen=True, slots=True)

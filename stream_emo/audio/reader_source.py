@@ -34,7 +34,7 @@ class ReaderSource:
 
     @property
     def name(self) -> str:
-        """What the reader is called."""
+        """Name of the reader in messages."""
         return self._reader.name
 
     @property
@@ -103,7 +103,7 @@ class PacedSource(QueuedSource):
 
     @property
     def name(self) -> str:
-        """What the reader is called."""
+        """Name of the reader in messages."""
         return self._reader.name
 
     def open(self) -> None:

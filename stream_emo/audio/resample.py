@@ -1,4 +1,4 @@
-"""From frames of any rate and channel count to mono samples on the 16 kHz clock."""
+"""Resampling of frames of any rate and channel count to mono samples on the 16 kHz clock."""
 
 from __future__ import annotations
 

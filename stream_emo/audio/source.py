@@ -109,7 +109,7 @@ def _is_reader(spec: object) -> TypeGuard[Reader]:
 
 
 def _has_members_of(protocol: type, spec: object) -> bool:
-    """Whether `spec` implements a protocol. Looks statically: some values are known only once it is open."""
+    """Return whether `spec` implements a protocol, statically: some values are known only once it is open."""
     if isinstance(spec, type):
         return False
     missing = object()

@@ -31,12 +31,12 @@ class Latency:
 
     utterances: int
     final_ms: Percentiles
-    """From the decision that the utterance has ended to its final score with words; the hangover before that
-    decision is not in it."""
+    """Time from the decision that the utterance has ended to its final score with text; the hangover before
+    that decision is not in it."""
     live_ms: Percentiles
-    """From the last sample of a live score's window to its publication."""
+    """Time from the last sample of a live score's window to its publication."""
     first_score_s: Percentiles
-    """From the start of speech to the end of the first score's window, s of audio."""
+    """Time from the start of speech to the end of the first score's window, s of audio."""
     hop_s: float
     hangover_ms: float
     skipped_transcripts: int
@@ -93,7 +93,7 @@ class Endpoint:
     correct: int
     """Clips that were transcribed without a word error, in one utterance."""
     final_s: Percentiles
-    """From the last sample above -45 dB relative to the clip's peak to the final score with words."""
+    """Time from the last sample above -45 dB relative to the clip's peak to the final score with text."""
     cpu_per_audio_s: float
     """Processor seconds per second of audio."""
     misheard: tuple[str, ...]

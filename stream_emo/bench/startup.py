@@ -33,9 +33,9 @@ class ColdStart:
     """Seconds from the start of a new process that plays the demo's recording, paced."""
 
     first_score_s: float
-    """To its first score."""
+    """Time to the first score."""
     ready_s: float
-    """To the start of listening, models loaded."""
+    """Time until the session is open and the models are loaded."""
     audio_s: float
     """Audio that the first score needed: part of the time to it."""
 

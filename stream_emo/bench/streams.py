@@ -36,7 +36,7 @@ class Trial:
 
     sessions: int
     final_ms: Percentiles
-    """From the endpoint to the final score."""
+    """Time from the endpoint to the final score."""
     dropped_samples: int
     skipped_transcripts: int
     skipped_scores: int
@@ -111,7 +111,7 @@ class Overload:
     lost_utterances: int
     """Utterances of the closed sessions without a final score."""
     recovery_s: float
-    """From closing all sessions but one to its first score that is at most 500 ms old."""
+    """Time from closing all sessions but one to its first score that is at most 500 ms old."""
     recovered_ms: Percentiles
     """Age of its scores from then on, while the closed sessions' backlog is still worked off."""
 

@@ -103,7 +103,7 @@ class Folds:
 
 
 def ravdess_6fold(source: Data) -> Result:
-    """RAVDESS, 8 emotions, 6 folds of 4 held-out actors (1-4, 5-8, ...) as in EmoBox (Ma et al. 2024).
+    """Evaluate RAVDESS: 8 emotions, 6 folds of 4 actors (1-4, 5-8, ...) as in EmoBox (Ma et al. 2024).
 
     `ua_baseline`: each actor's clips in random order as one session with a causal speaker baseline.
     `ua_folds_4_6`: actors 13-24, on which no design choice was made.
@@ -118,7 +118,7 @@ def ravdess_6fold(source: Data) -> Result:
 
 
 def nemo_loso(source: Data) -> Result:
-    """nEMO, 6 emotions (no disgust), leave one of 9 speakers out. Metrics as in `ravdess_6fold`."""
+    """Evaluate nEMO: 6 emotions (no disgust), 9 speakers, leave one out; metrics as in `ravdess_6fold`."""
     folds = nemo_folds(source)
     metrics = {"ua_baseline": folds.with_baseline().measure(unweighted_accuracy)}
     return Result.of("nemo-loso", folds.predictions(folds.windows), metrics, [_CALIBRATED])

@@ -40,17 +40,17 @@ class Predictions:
 
     @property
     def scored(self) -> Flags:
-        """[n]: whether there is a prediction, that is, whether speech was found."""
+        """Whether there is a prediction, that is, whether speech was found: bool [n]."""
         return np.asarray(~np.isnan(self.probabilities[:, 0]))
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """[n]: index of the most probable label; -1 where there is no prediction."""
+        """Index [n] of the most probable label; -1 where there is no prediction."""
         return np.where(self.scored, np.nan_to_num(self.probabilities).argmax(1), -1)
 
     @property
     def confidence(self) -> Array:
-        """[n]: probability of the most probable label; 0 where there is no prediction."""
+        """Probability [n] of the most probable label; 0 where there is no prediction."""
         return np.asarray(np.nan_to_num(self.probabilities).max(1))
 
     @property

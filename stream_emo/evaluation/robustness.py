@@ -14,7 +14,7 @@ from stream_emo.training.datasets import Data
 
 
 def robustness(source: Data) -> Result:
-    """RAVDESS as in `ravdess_6fold`, each clip in another acoustic condition; audio only.
+    """Evaluate RAVDESS as in `ravdess_6fold`, in each acoustic condition; audio only.
 
     Per condition: the UA, and the UA lost against the clean clips (on the same draws of speakers).
     """

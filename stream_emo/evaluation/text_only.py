@@ -35,7 +35,7 @@ _INTERVALS = "intervals over sentences"
 
 
 def meld_text(source: Data) -> Result:
-    """MELD test (Poria et al. 2019), 7 emotions, reference transcripts with up to 8 utterances of context."""
+    """Evaluate the MELD test set (Poria et al. 2019): 7 emotions, up to 8 utterances of context."""
     sentences = source.meld("test")
     truth = np.array([EMOTIONS.index(sentence.labels[0]) for sentence in sentences])
     predictions = _predictions(truth, probabilities(source, sentences))
@@ -45,7 +45,7 @@ def meld_text(source: Data) -> Result:
 
 
 def goemotions_ekman(source: Data) -> Result:
-    """GoEmotions test grouped after Ekman, all comments, several labels each (Demszky et al. 2020).
+    """Evaluate the GoEmotions test set grouped after Ekman, several labels each (Demszky et al. 2020).
 
     A label is predicted when its probability reaches a threshold, one for all labels, chosen on the dev
     split, or when it is the most probable. The comments with exactly one label are also scored by that alone.
@@ -78,7 +78,7 @@ def goemotions_ekman(source: Data) -> Result:
 
 
 def emobank(source: Data) -> Result:
-    """EmoBank test (Buechel and Hahn 2017): Pearson's r of predicted and rated valence and arousal."""
+    """Evaluate EmoBank test (Buechel and Hahn 2017): Pearson's r of predicted and rated valence, arousal."""
     sentences = source.emobank("test")
     affect = np.array([sentence.affect for sentence in sentences])
     estimates = _estimates(source, sentences)

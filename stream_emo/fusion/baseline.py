@@ -33,7 +33,7 @@ _MIN_VARIANCE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """How speakers differ: means and variance components of the projections, over a training set."""
+    """Statistics of the speakers of a training set: means and variance components of the projections."""
 
     means: Array
     """[emotions, k]: mean of each emotion over all speakers."""

@@ -106,7 +106,7 @@ class FusionSession:
         self._rolling = RollingState(config.half_life_s)
         self._window = round(config.window_s * SAMPLE_RATE)
         self._latest: tuple[NDArray[np.float64] | None, Estimate] | None = None
-        """Of the current utterance: the audio statistics [k], None without audio, and the estimate."""
+        """Projections [k] (None without audio) and estimate of the current utterance."""
 
     def fuse(self, audio: AudioTokens | None, text: TextTokens | None, end: int) -> Estimate:
         """Return the estimate from the tokens in the `window_s` before `end`.

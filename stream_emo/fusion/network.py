@@ -68,7 +68,7 @@ def to_tensors(batch: Batch) -> tuple[TokenTensors, TokenTensors]:
 
 @dataclass(frozen=True, slots=True)
 class RawScores:
-    """What `FusionNetwork.forward` returns, before calibration."""
+    """The output of `FusionNetwork.forward`, before calibration."""
 
     logits: Tensor
     """float32 [b, e]"""

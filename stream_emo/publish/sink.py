@@ -1,4 +1,4 @@
-"""Where events go: the protocol that JSON lines, callbacks, the live view and brokers implement."""
+"""The protocol of sinks, which JSON lines, callbacks, the live view and brokers implement."""
 
 from __future__ import annotations
 

@@ -46,8 +46,11 @@ class BoundedQueue(Generic[T]):
         weight: Callable[[T], int] = lambda item: 1,
         marker: Callable[[T, T | None], tuple[T, bool]] | None = None,
     ) -> None:
-        """`marker(item, last)` returns the item of weight 0 to queue in place of the dropped one, and whether
-        it replaces `last`, the newest item in the queue (None when empty)."""
+        """Build an empty queue.
+
+        `marker(item, last)` returns the item of weight 0 to queue in place of the dropped `item`, and whether
+        it replaces `last`, the newest item in the queue (None when empty).
+        """
         self.capacity = capacity
         """May be changed at any time; what is queued stays."""
         self._weight = weight

@@ -139,7 +139,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _remove_old(name: str, written: Path) -> None:
-    """Remove entries of this name that nobody has used lately, and what killed processes left of them."""
+    """Remove the least recently used entries of this name, and partial ones of killed processes."""
     pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{16}}\.")
     others: list[tuple[float, Path]] = []
     with contextlib.suppress(OSError):  # Another process may remove the same at this moment.

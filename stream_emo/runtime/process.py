@@ -1,4 +1,4 @@
-"""What concerns the whole process: set-up that a program may want, and what a fork breaks."""
+"""Process-wide matters: optional set-up for programs, and the detection of a fork."""
 
 from __future__ import annotations
 

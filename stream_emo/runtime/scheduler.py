@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Priority(Enum):
-    """How many seconds a step may wait longer than the most urgent one, so that nothing starves."""
+    """Seconds that a step may wait longer than the most urgent one, so that nothing starves."""
 
     INTAKE = -0.01
     """Voice activity detection of what has arrived: cheap, and everything else depends on it."""
@@ -49,7 +49,7 @@ class Step:
     owner: object
     """The session that waits for it."""
     after: tuple[Future[Any], ...] = ()
-    """What has to be loaded first; a worker does not wait for it."""
+    """Futures of what has to be loaded first; a worker does not wait for them."""
     batch_key: Hashable | None = None
     """Steps with equal keys and priorities may be run in one call; None: alone."""
     max_batch: int = 1

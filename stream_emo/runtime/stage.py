@@ -51,7 +51,7 @@ class SerialStage(Generic[In, Out]):
             )
 
     def wake_here(self) -> None:
-        """As `wake`, but run on the calling thread until the first step of a model.
+        """Do what `wake` does, but run on the calling thread until the first step of a model.
 
         For a producer with a thread of its own: it saves the change to a worker and back for every chunk.
         """

@@ -19,7 +19,7 @@ from stream_emo.training.sampler import AudioCorpus
 from stream_emo.training.speaker_histories import SpeakerHistories
 
 _COPIES = 3
-"""Of every clip, each after a simulated history of its speaker, besides the one without history."""
+"""Copies of every clip, each after a simulated history of its speaker, besides the one without history."""
 _ITERATIONS = 100
 _BIAS_PULL = 10.0
 """Penalty on a change of the biases, relative to that of the weights, when fine-tuning."""

@@ -28,7 +28,7 @@ from stream_emo.training.sampler import AudioCorpus, Sampler
 HELD_OUT_CORPORA = ("ravdess", "nemo")
 """The corpora that are held out in turn: those with many emotions of each speaker."""
 AUGMENTED_COPIES = 1
-"""How many augmented copies of each clip are trained on, besides the clip as it is."""
+"""Number of augmented copies of each clip in training, besides the original."""
 _SHARES = {"ravdess": 1.0, "nemo": 1.0, "indian": 0.5}
 """Weight of each corpus: the Indian one has single words of command, some with doubtful labels."""
 _MAX_CLIPS = 1000

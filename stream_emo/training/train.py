@@ -38,14 +38,14 @@ _CALIBRATION_EXAMPLES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How the checkpoint was trained, and its loss on held-out speakers and sentences."""
+    """The training of the checkpoint, and its loss on held-out speakers and sentences."""
 
     seed: int
     hyperparameters: Hyperparameters
     audio_only_temperature: float
-    """For windows without text, fitted on held-out corpora: see `held_out_corpora`."""
+    """Temperature of windows without text, fitted on held-out corpora: see `held_out_corpora`."""
     temperature: float
-    """For all windows, on top of that one."""
+    """Further temperature of all windows."""
     loss: float
     """Cross-entropy, in nats, of calibrated probabilities over held-out examples of audio, text and both."""
 

@@ -1,4 +1,4 @@
-"""What the live view knows of a session: filled by its events, drawn by `parts` and `layout`."""
+"""The state of the live view: updated by a session's events, drawn by `parts` and `layout`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from stream_emo.events import (
 )
 
 UNSURE = "unsure"
-"""What the view calls an utterance without a label."""
+"""Name of an utterance without a label in the view."""
 RECENT_S = 300.0
-"""How far the course and the headline look back, s."""
+"""Period that the course and the headline cover, s."""
 FADED = 0.25
 """Presence below which the rolling state is no longer shown: two half-lives after the last speech."""
 
@@ -47,7 +47,7 @@ class Note:
     warns: bool
     """Whether it is drawn as a warning."""
     about: str
-    """What kind of thing it tells of: one note may replace another about the same."""
+    """Topic of the note: one note may replace another about the same topic."""
     lost_s: float = 0.0
     """Audio that it says was lost, s."""
 
@@ -134,7 +134,7 @@ class ViewState:
 
     @property
     def presence(self) -> float:
-        """How much of the rolling state is left, 1 at the newest score, halved by each half-life after it."""
+        """Remaining weight of the rolling state: 1 at the newest score, halved by each half-life after it."""
         rolling = self.rolling
         if rolling is None:
             return 0.0

@@ -1,7 +1,7 @@
 """Corpora: adapters that read each in the layout it was published in, as clips or sentences.
 
 `registry` lists all of them. Acted and prompted speech is in `acted`, conversations and read speech are in
-`natural`, text is in `written`, and anybody's own recordings are read by `manifest`.
+`natural`, text is in `written`, and the user's own recordings are read by `manifest`.
 
 The audio may have been converted: every file that libsndfile reads is found. A folder without clips, an
 audio file that does not fit the corpus' scheme and an unknown label code are a `SourceError` that names the

@@ -97,7 +97,7 @@ _GENDERS = {"f": "female", "m": "male"}
 
 
 def ravdess(folder: Path) -> list[Clip]:
-    """RAVDESS speech (Livingstone and Russo 2018): `Actor_NN/03-01-emotion-intensity-statement-...-actor`.
+    """Read RAVDESS speech (Livingstone and Russo 2018): `Actor_NN/03-01-emotion-intensity-...-actor`.
 
     Actors with odd numbers are men. Song is left out.
     """
@@ -112,7 +112,7 @@ def ravdess(folder: Path) -> list[Clip]:
 
 
 def crema_d(folder: Path) -> list[Clip]:
-    """CREMA-D (Cao et al. 2014): `AudioWAV/actor_sentence_emotion_intensity`, and `VideoDemographics.csv`."""
+    """Read CREMA-D (Cao et al. 2014): `AudioWAV/actor_sentence_emotion_level`, `VideoDemographics.csv`."""
     people = folder / "VideoDemographics.csv"
     actors = {row["ActorID"]: row for row in table(people, ("ActorID", "Age", "Sex"))}
     clips = []
@@ -128,7 +128,7 @@ def crema_d(folder: Path) -> list[Clip]:
 
 
 def emo_db(folder: Path) -> list[Clip]:
-    """EMO-DB (Burkhardt et al. 2005): `wav/03a01Fa`, German. Boredom is left out."""
+    """Read EMO-DB (Burkhardt et al. 2005): `wav/03a01Fa`, German. Boredom is left out."""
     clips = []
     for path in audio_files(folder, "wav/*"):
         label, part = _EMO_DB.read(path)
@@ -141,7 +141,7 @@ def emo_db(folder: Path) -> list[Clip]:
 
 
 def emovo(folder: Path) -> list[Clip]:
-    """EMOVO (Costantini et al. 2014): `f1/emotion-f1-sentence`, Italian; three women and three men."""
+    """Read EMOVO (Costantini et al. 2014): `f1/emotion-f1-sentence`, Italian; three women and three men."""
     clips = []
     for path in audio_files(folder, "[fm][123]/*"):
         label, part = _EMOVO.read(path)
@@ -152,7 +152,7 @@ def emovo(folder: Path) -> list[Clip]:
 
 
 def nemo(folder: Path) -> list[Clip]:
-    """nEMO (Christop 2024), Polish: audio in `samples`, its labels and speakers in `data.tsv`."""
+    """Read nEMO (Christop 2024), Polish: audio in `samples`, its labels and speakers in `data.tsv`."""
     found = audio_by_name(folder, "samples/*")
     clips = []
     columns = ("file_id", "emotion", "speaker_id", "gender", "age")
@@ -168,7 +168,7 @@ def nemo(folder: Path) -> list[Clip]:
 
 
 def tess(folder: Path) -> list[Clip]:
-    """TESS (Pichora-Fuller and Dupuis 2020): `speaker_word_emotion`, in folders by both.
+    """Read TESS (Pichora-Fuller and Dupuis 2020): `speaker_word_emotion`, in folders by both.
 
     Two women. Pleasant surprise counts as surprised.
     """
@@ -183,7 +183,7 @@ def tess(folder: Path) -> list[Clip]:
 
 
 def savee(folder: Path) -> list[Clip]:
-    """SAVEE (Haq and Jackson 2010): `AudioData/speaker/emotion and number`; four men, named by initials."""
+    """Read SAVEE (Haq and Jackson 2010): `AudioData/speaker/emotion and number`; four men."""
     clips = []
     for path in audio_files(folder, "AudioData/*/*"):
         label, _ = _SAVEE.read(path)
@@ -193,7 +193,7 @@ def savee(folder: Path) -> list[Clip]:
 
 
 def turev(folder: Path) -> list[Clip]:
-    """TurEV-DB (Canpolat et al. 2020): `Sound Source/emotion/speaker_emotion_word`; single Turkish words."""
+    """Read TurEV-DB (Canpolat et al. 2020): `Sound Source/emotion/speaker_emotion_word`; Turkish words."""
     clips = []
     for path in audio_files(folder, "Sound Source/*/*"):
         label, part = _TUREV.read(path)
@@ -203,7 +203,7 @@ def turev(folder: Path) -> list[Clip]:
 
 
 def indian_emospeech(folder: Path) -> list[Clip]:
-    """Indian EmoSpeech Command Dataset (Banga et al. 2019): `place/keyword-place-emotion-time-speaker`.
+    """Read Indian EmoSpeech Command (Banga et al. 2019): `place/keyword-place-emotion-time-speaker`.
 
     Recordings of the background are left out. One keyword is Hindi; what "unknown" stands for is not known.
     """

@@ -23,7 +23,7 @@ _SUBSET = re.compile(r"(train|dev|test)-(?:clean|other)")
 
 
 def iemocap(folder: Path) -> list[Clip]:
-    """IEMOCAP (Busso et al. 2008): `SessionN`, with labels, sentences and transcripts by dialogue.
+    """Read IEMOCAP (Busso et al. 2008): `SessionN`, with labels, sentences and transcripts by dialogue.
 
     Excited counts as happy. Frustrated, other and turns on which the raters did not agree are left out.
     A speaker is named by session and sex, as in Ses01F, whoever of the two wore the markers.
@@ -49,7 +49,7 @@ def iemocap(folder: Path) -> list[Clip]:
 
 
 def msp_podcast(folder: Path) -> list[Clip]:
-    """MSP-Podcast (Lotfian and Busso 2019): `Audios`, and `Labels/labels_consensus.csv`.
+    """Read MSP-Podcast (Lotfian and Busso 2019): `Audios`, and `Labels/labels_consensus.csv`.
 
     Contempt, other and clips on which the raters did not agree are left out. Clips of unknown speakers
     each count as a speaker.
@@ -71,7 +71,7 @@ def msp_podcast(folder: Path) -> list[Clip]:
 
 
 def librispeech(folder: Path) -> list[Clip]:
-    """LibriSpeech (Panayotov et al. 2015): `speaker-chapter-utterance`, in folders as deep as they may be.
+    """Read LibriSpeech (Panayotov et al. 2015): `speaker-chapter-utterance`, in nested folders.
 
     Nobody has rated these clips. They are labelled neutral because audiobooks are mostly read plainly;
     some readers act what they read, so some clips are not neutral.

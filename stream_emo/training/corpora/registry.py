@@ -62,7 +62,7 @@ class Corpus(DataSet, Generic[Adapter]):
     """A data set with emotion labels, or read speech, and the adapter for its published layout."""
 
     read: Adapter
-    """From its folder (and, for text, the name of a split) to clips or sentences."""
+    """Function from the folder (and, for text, the name of a split) to clips or sentences."""
 
 
 CORPORA: Mapping[str, Corpus[Callable[[Path], list[Clip]]]] = {

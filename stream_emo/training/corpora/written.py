@@ -23,7 +23,7 @@ _SPLIT_ENDING = re.compile(r" ?' ?(?=(?:s|m|d|t|re|ve|ll)\b)")
 
 
 def goemotions(folder: Path, split: str) -> list[Sentence]:
-    """GoEmotions (Demszky et al. 2020) grouped after Ekman: `data/ekman/{train,dev,test}.tsv`."""
+    """Read GoEmotions (Demszky et al. 2020) grouped after Ekman: `data/ekman/{train,dev,test}.tsv`."""
     source = folder / f"data/ekman/{split}.tsv"
     names = text(folder / "data/ekman/labels.txt").split()
     sentences = []
@@ -41,7 +41,7 @@ def goemotions(folder: Path, split: str) -> list[Sentence]:
 
 
 def meld(folder: Path, split: str) -> list[Sentence]:
-    """MELD (Poria et al. 2019): `{train,dev,test}_sent_emo.csv`, dialogues in order.
+    """Read MELD (Poria et al. 2019): `{train,dev,test}_sent_emo.csv`, dialogues in order.
 
     `context` has the up to 8 utterances before. Apostrophes and the like that were decoded as if they were
     Latin-1 are repaired.
@@ -60,7 +60,7 @@ def meld(folder: Path, split: str) -> list[Sentence]:
 
 
 def emobank(folder: Path, split: str) -> list[Sentence]:
-    """EmoBank (Buechel and Hahn 2017): `emobank.csv`; valence and arousal, no emotions."""
+    """Read EmoBank (Buechel and Hahn 2017): `emobank.csv`; valence and arousal, no emotions."""
     source = folder / "emobank.csv"
     return [
         Sentence(
@@ -74,7 +74,7 @@ def emobank(folder: Path, split: str) -> list[Sentence]:
 
 
 def xed(folder: Path) -> list[Sentence]:
-    """XED (Öhman et al. 2020), English: `en-annotated.tsv`, and neutral lines in `neu_en.txt`.
+    """Read XED (Öhman et al. 2020), English: `en-annotated.tsv`, and neutral lines in `neu_en.txt`.
 
     Plutchik's anticipation and trust are left out, and so are lines that have nothing else. Names are
     replaced by [PERSON] and the like.
@@ -97,7 +97,7 @@ def xed(folder: Path) -> list[Sentence]:
 
 
 def brighter(folder: Path, split: str) -> list[Sentence]:
-    """BRIGHTER (Muhammad et al. 2025), English: `eng_{train,dev,test}.csv`; neutral where no emotion is set.
+    """Read BRIGHTER (Muhammad et al. 2025), English: `eng_{train,dev,test}.csv`; neutral without emotions.
 
     Rows without labels are left out: those of the test set were not published with it.
     """
