@@ -96,7 +96,7 @@ def no_leaked_threads() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def pulse_sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PulseServer]:
-    """A sink to play into; the microphone of whoever gets its `environment` hears it."""
+    """A sink to play into, which is the microphone of processes with its `environment`."""
     server = PulseServer(tmp_path_factory.mktemp("pulse"))
     server.start()
     yield server

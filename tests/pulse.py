@@ -14,7 +14,7 @@ _START_S = 10.0
 
 
 class PulseServer:
-    """A null sink whose monitor is the only microphone: it hears what plays into the sink.
+    """A null sink whose monitor is the only microphone, which records what is played into the sink.
 
     `environment` makes a process hear it, through PortAudio and ALSA, too. PortAudio looks for devices when
     it starts: give the environment to a new process.
@@ -78,7 +78,7 @@ class PulseServer:
         self._run("pactl", "unload-module", "module-null-sink")
 
     def play(self, path: Path) -> None:
-        """Into the sink, until it was heard."""
+        """Play into the sink and wait until it was recorded."""
         self._run("paplay", f"--device={self.sink}", str(path))
 
     def _run(self, *command: str) -> None:

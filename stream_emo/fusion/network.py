@@ -335,5 +335,5 @@ def _mean(features: Tensor, present: Tensor) -> Tensor:
 
 
 def _weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
-    """Return the sum [b, f] of [b, n, f] with weights [b, n]. (ONNX Runtime is slow at `einsum`.)"""
+    """Return the sum [b, f] of [b, n, f] with weights [b, n]; ONNX Runtime is slow at `einsum`."""
     return (weights[:, None] @ features).squeeze(1)

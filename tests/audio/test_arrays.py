@@ -16,7 +16,7 @@ FLOATS = np.array([0.0, 0.5, -0.5, -1.0], np.float32)
 
 
 def heard(spec: Any, **options: Any) -> Samples:
-    """What the pipeline gets of it."""
+    """Return the items that the pipeline receives."""
     source = open_source(spec, AudioConfig(), **options)
     source.open()
     try:

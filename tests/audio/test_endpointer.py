@@ -1,4 +1,4 @@
-"""The endpointer with a detector that follows a script, so that every decision can be foretold."""
+"""The endpointer with a scripted detector, so that every decision is known in advance."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def edges(events: Iterable[GateItem]) -> list[GateItem]:
 
 
 def heard(events: Sequence[GateItem], end: SpeechEnd) -> tuple[int, Samples]:
-    """Start and samples of an utterance. Its chunks must follow one another and reach its end.
+    """Return start and samples of an utterance. Its chunks must follow one another and reach its end.
 
     Only a split for length may lie before samples already sent; those are cut off here.
     """

@@ -1,4 +1,4 @@
-"""Files as people have them: of many kinds, damaged, cut off, or no audio at all. All are made here."""
+"""Files of many formats, damaged, truncated, or without audio; all are made here."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def test_what_cannot_be_opened_is_named_in_one_line(
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Without the superuser's right to read everything."""
+    """Run without the superuser's right to read everything."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,4 +1,4 @@
-"""The microphone: with a PortAudio that does as told, then with the real one in front of PulseAudio."""
+"""The microphone with a scripted PortAudio, then with the real one on PulseAudio."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ BLOCK = 512
 
 
 class ArrayReader:
-    """Gives an array, never waits; then ends, or raises `failure`. `ended` says that it came to that."""
+    """Yields an array without waiting, then ends or raises `failure`; `ended` is set at that point."""
 
     name = "array"
 

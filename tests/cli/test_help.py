@@ -1,4 +1,4 @@
-"""What the program says about itself: help, version, schema, configuration."""
+"""The informational commands: help, version, schema, configuration."""
 
 from __future__ import annotations
 

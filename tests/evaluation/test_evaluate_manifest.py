@@ -31,7 +31,7 @@ def final(label: str, start: float = 0.0, end: float = 1.0) -> Score:
 
 
 class Scorer:
-    """Says of a clip what its level stands for; the baseline counts the clips before."""
+    """Scores a clip by its level; the baseline counts earlier clips."""
 
     def __init__(self, *finals: tuple[Score, ...]) -> None:
         self._finals = finals

@@ -14,7 +14,7 @@ from stream_emo.types import SAMPLE_RATE, Transcript, Word
 
 
 class ScriptedWhisper:
-    """Says what it was told to, one hypothesis per call; a token is an index into its vocabulary."""
+    """Returns scripted hypotheses, one per call; a token is an index into its vocabulary."""
 
     def __init__(self, *said: str | Hypothesis) -> None:
         self.language: str | None = "en"
