@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from stream_emo.config import Config
+from stream_emo.errors import PipelineError, StuckError
 from stream_emo.models.loaded import Models
 from stream_emo.pipeline import Pipeline
 from stream_emo.publish.dispatcher import Dispatcher
@@ -37,6 +40,7 @@ class Engine:
         # One thread for each call: two passes side by side use two cores better than two threads in either.
         self.models = Models.load(self.config, workers)
         self._scheduler = Scheduler(workers)
+        self._pipelines: WeakSet[Pipeline] = WeakSet()
 
     def session(
         self,
@@ -77,20 +81,28 @@ class Engine:
         `live`: whether load is shed when the machine is behind.
         """
         self.guard.check()
-        return Pipeline(session, self._scheduler, publisher, live=live)
+        pipeline = Pipeline(session, self._scheduler, publisher, live=live)
+        self._pipelines.add(pipeline)
+        return pipeline
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every model is loaded, at most `timeout` s; return whether they are."""
         return self.models.wait(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """End the workers. Sessions that still run fail.
+        """End the workers; sessions that still run fail. Does nothing in a process that was forked since.
 
         Raises:
-            StuckError: a worker did not end within `timeout` s.
+            StuckError: a worker, or loading, did not end within `timeout` s.
         """
-        self.models.wait(timeout)
+        if self.guard.forked:
+            return
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for pipeline in list(self._pipelines):
+            pipeline.abort(PipelineError("the engine was closed while the session was running"))
         self._scheduler.close(timeout)
+        if not self.models.wait(None if deadline is None else max(0.0, deadline - time.monotonic())):
+            raise StuckError("the models are still loading; the threads end when that is done")
 
     def __enter__(self) -> Self:
         return self

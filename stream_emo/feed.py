@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from stream_emo.audio.base import Source
+from stream_emo.audio.base import Source, SourceCounts
 from stream_emo.engine import Engine
-from stream_emo.errors import StreamEmoError, StuckError
+from stream_emo.errors import PipelineError, StreamEmoError, StuckError
 from stream_emo.publish.dispatcher import Delivery
 from stream_emo.publish.publisher import Publisher
 from stream_emo.publish.sink import Sink
@@ -22,6 +23,8 @@ _log = logging.getLogger(__name__)
 _COALESCED = 3 * SAMPLE_RATE * 32 // 1000
 """Samples that a live source delivers at once while nobody speaks: a third of the wake-ups, for 64 ms of
 delay at the beginning."""
+_LAST_WORDS_S = 0.5
+"""Time that a session has to publish its end after it was aborted."""
 
 
 class Feed:
@@ -31,7 +34,7 @@ class Feed:
         self.source, self.engine, self.session = source, engine, session
         self.publisher = Publisher(session.config.publish, live=source.live)
         self.pipeline = engine.pipeline(session, self.publisher, live=source.live)
-        session.counts = source.counts
+        session.counts = self._counts
         self.closed = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -40,13 +43,21 @@ class Feed:
 
     def start(self) -> None:
         """Start the source's thread, once."""
+        self.engine.guard.check()
         with self._lock:
-            if self._thread is None:
+            if self._thread is None and not self.closed:
                 self._thread = threading.Thread(target=self._pump, name="stream_emo-source", daemon=True)
                 self._thread.start()
 
     def attach(self, sink: Sink) -> Callable[[], None]:
-        """Give every event from now on to `sink`; return what ends that."""
+        """Give every event from now on to `sink`; return what ends that.
+
+        Raises:
+            PipelineError: `sink` is not one.
+        """
+        if not (callable(getattr(sink, "write", None)) and callable(getattr(sink, "close", None))):
+            raise PipelineError(f"{sink!r} has no write and close; a function goes to subscribe instead")
+        self._deliveries = [other for other in self._deliveries if not other.done.is_set()]
         delivery = self.engine.dispatcher.attach(sink, self.publisher.events(), self._sink_failed)
         self._deliveries.append(delivery)
         return lambda: self.engine.dispatcher.detach(delivery)
@@ -58,37 +69,54 @@ class Feed:
         def left() -> float | None:
             return None if deadline is None else max(0.0, deadline - time.monotonic())
 
+        self.engine.guard.check()
         names = []
+        if not self.pipeline.wait(left()):
+            names.append(f"session {self.session.name}")
+        elif self.pipeline.failure is not None:
+            self.source.stop()  # It may be waiting for audio, and would notice at the next only.
         if self._thread is not None:
             self._thread.join(left())
             if self._thread.is_alive():
                 names.append(self._thread.name)
-        if not self.pipeline.wait(left()):
-            names.append(f"session {self.session.name}")
         if not self.engine.dispatcher.on_thread():
             names += [
-                f"sink {delivery.sink.name}"
-                for delivery in self._deliveries
-                if not delivery.done.wait(left())
+                f"sink {delivery.name}" for delivery in self._deliveries if not delivery.done.wait(left())
             ]
         return names
 
     def close(self, deadline: float) -> list[str]:
         """Shut down along the data flow; return the names of what did not end until `deadline`."""
         self.publisher.stop_waiting()
-        if self._thread is None:
+        if self._thread is not None:
+            self._thread.join(max(0.1, (deadline - time.monotonic()) / 2))
+        if self._thread is None or self._thread.is_alive():
+            # What was heard is published, even if the source never ends.
             self.pipeline.finish("closed")
         stuck = self.pending(max(0.1, deadline - time.monotonic()))
-        if stuck:
+        if not self.pipeline.wait(0):
             self.pipeline.abort(StuckError("closed before it was over"))
-            self.publisher.finish()
-        self.source.close()
-        for delivery in self._deliveries:
-            self.engine.dispatcher.detach(delivery)
-        stuck += [
-            thread.name for thread in self.engine.dispatcher.join(max(0.1, deadline - time.monotonic()))
-        ]
-        return stuck
+            self.pipeline.wait(_LAST_WORDS_S)
+        self.publisher.finish()
+        try:
+            self.source.close()
+        finally:
+            for delivery in self._deliveries:
+                self.engine.dispatcher.detach(delivery)
+        left = max(0.1, deadline - time.monotonic())
+        return stuck + [thread.name for thread in self.engine.dispatcher.join(left)]
+
+    def _counts(self) -> SourceCounts:
+        """Return the counters of the source, with what waits in or was dropped from the session's queue."""
+        source, queue = self.source.counts(), self.pipeline.counts()
+        missing = min(queue.queued + queue.dropped, source.taken)
+        dropped = min(queue.dropped, missing)
+        return replace(
+            source,
+            taken=source.taken - missing,
+            dropped=source.dropped + dropped,
+            queued=source.queued + missing - dropped,
+        )
 
     def _pump(self) -> None:
         """Move audio from the source to the session, on the source's thread."""

@@ -142,6 +142,8 @@ class Monitor:
         Raises:
             StreamEmoError: the session failed; a `PipelineError` for an unexpected exception.
         """
+        if self._opened.engine.dispatcher.on_thread():
+            raise PipelineError("wait: a callback would wait for itself; call stop or close there instead")
         self.start()
         if self._opened.pending(timeout):
             return False
@@ -163,12 +165,15 @@ class Monitor:
             return  # A callback cannot wait for itself; the owner of the monitor closes it.
         opened.closed = True
         deadline = time.monotonic() + self._config.publish.shutdown_s
-        stuck = opened.close(deadline)
-        if self._owns_engine:
-            try:
-                engine.close(max(0.1, deadline - time.monotonic()))
-            except StuckError as error:
-                stuck.append(str(error))
+        stuck: list[str] = []
+        try:
+            stuck = opened.close(deadline)
+        finally:
+            if self._owns_engine:
+                try:
+                    engine.close(max(0.1, deadline - time.monotonic()))
+                except StuckError as error:
+                    stuck.append(str(error))
         if stuck:
             raise StuckError(f"did not end in time: {', '.join(stuck)}")
 

@@ -71,7 +71,7 @@ class Pipeline:
             ready=lambda: publisher.has_room or self._aborted,
             fail=self._score_failed,
         )
-        session.counts = self._counts
+        session.counts = self.counts
         session.dropped_events = lambda: publisher.dropped
         publisher.on_room = self._score.wake
 
@@ -99,6 +99,8 @@ class Pipeline:
         `failure`: what ended the source, reported after everything that it gave before.
         """
         with self._lock:
+            if self._done.is_set():
+                return
             self._reason = reason
             self.failure = self.failure or failure
         self._inbox.close()
@@ -178,7 +180,8 @@ class Pipeline:
             self._publisher.finish()
             self._done.set()
 
-    def _counts(self) -> SourceCounts:
+    def counts(self) -> SourceCounts:
+        """Return the counters of the input queue now, in samples."""
         counts = self._inbox.counts
         return SourceCounts(counts.offered, counts.taken, counts.dropped, counts.queued)
 

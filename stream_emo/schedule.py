@@ -109,7 +109,7 @@ class PassSchedule:
         if isinstance(item, SpeechChunk):
             yield from self._grow(item, load)
         elif isinstance(item, SpeechPause):
-            if self.draining or _behind(load):
+            if self.draining or _backlogged(load):
                 self.shed.transcripts += 1
             else:
                 yield self._final(item)
@@ -141,7 +141,7 @@ class PassSchedule:
                 self._next = due + self._hop
                 continue
             kind = self._wanted(TranscriptKind.PARTIAL if due >= self._next_text else TranscriptKind.NONE)
-            if kind is TranscriptKind.PARTIAL and _behind(load):
+            if kind is TranscriptKind.PARTIAL and _backlogged(load):
                 self.shed.transcripts += 1
                 kind = TranscriptKind.NONE
             priority = Priority.TEXT if kind is TranscriptKind.PARTIAL else Priority.AUDIO
@@ -167,6 +167,6 @@ class PassSchedule:
         return last is not None and last.end == end and last.transcript is self._wanted(TranscriptKind.FINAL)
 
 
-def _behind(load: Load | None) -> bool:
+def _backlogged(load: Load | None) -> bool:
     """Return whether a transcript that will be made again should be skipped."""
     return load is not None and (load.backlog() >= _SHED_TRANSCRIPT or load.contended())

@@ -21,9 +21,11 @@ from msgspec.structs import replace
 import stream_emo.events as events
 from stream_emo.audio.base import SourceCounts
 from stream_emo.audio.endpointer import Endpointer
+from stream_emo.audio.resample import MAX_AMPLITUDE
 from stream_emo.audio.vad import make_vad
 from stream_emo.clock import ArrivalTimes, level_db
 from stream_emo.config import Config
+from stream_emo.errors import SourceError
 from stream_emo.events import DECIMALS, Event
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.models.loaded import Models
@@ -107,11 +109,17 @@ class Session:
         or `DeviceChange` with positions of its own.
 
         Raises:
+            SourceError: the array is not of mono samples in floating point.
             ValueError: the item does not begin where the session's clock stands.
             ForkError: the models were loaded before this process was forked.
         """
         self._guard.check()
         if isinstance(item, np.ndarray):
+            if item.ndim != 1 or not np.issubdtype(item.dtype, np.floating):
+                raise SourceError(
+                    f"push: an array of {item.dtype} {list(item.shape)}; it takes mono samples at 16 kHz as "
+                    "float32 [n] from -1 to 1"
+                )
             item = Chunk(self._clock, np.ascontiguousarray(item, np.float32))
         return self._numbered(self.listen([item]))
 
@@ -125,8 +133,13 @@ class Session:
         listened: Iterator[Listened] = run_inline(listening)
         for item in listened:
             found: Iterator[Event] = run_inline(self.score(item))
-            numbered += (replace(event, seq=next(self._seq)) for event in found)
+            numbered += map(self.number, found)
         return numbered
+
+    def number(self, event: Event) -> Event:
+        """Return the event with the next number; `push` and `flush` do it for what they return, and a program
+        that publishes `start_event`, `error_event` and `stop_event` does it for those."""
+        return replace(event, seq=next(self._seq))
 
     # -- the two stages ------------------------------------------------------------------------------------
 
@@ -176,6 +189,13 @@ class Session:
 
     def _take(self, item: SourceItem) -> list[GateItem]:
         """Pass one item through the endpointer."""
+        if isinstance(item, Chunk) and not np.abs(item.samples).max(initial=0.0) <= MAX_AMPLITUDE:
+            item = Gap(item.start, item.end, "invalid")  # Also where something is not a number.
+        gated: list[GateItem] = []
+        if isinstance(item, DeviceChange) and item.state != "opened":
+            # The open utterance does not wait for a device to come back.
+            gated += self._endpointer.flush()
+        gated += self._endpointer.feed(item)
         if isinstance(item, Chunk):
             self._newest = item.samples
             self._taken += len(item.samples)
@@ -183,11 +203,6 @@ class Session:
                 self._arrivals.note(item.end, item.arrived)
         elif isinstance(item, Gap) and item.reason != "paused":
             self._dropped += item.length
-        gated: list[GateItem] = []
-        if isinstance(item, DeviceChange) and item.state != "opened":
-            # The open utterance is ended rather than kept until the device returns.
-            gated += self._endpointer.flush()
-        gated += self._endpointer.feed(item)
         self._clock = item.position if isinstance(item, DeviceChange) else item.end
         for out in gated:
             if isinstance(out, SpeechStart | SpeechEnd):
@@ -200,8 +215,8 @@ class Session:
         for item in gated:
             if isinstance(item, SpeechChunk):
                 waiting -= len(item.samples)
-            behind = load and Load(lambda: load.backlog() + waiting, load.contended)  # noqa: B023
-            for due in self._schedule.feed(item, behind):
+            current = load and Load(lambda: load.backlog() + waiting, load.contended)  # noqa: B023
+            for due in self._schedule.feed(item, current):
                 if isinstance(due, SpeechStart):
                     self._tokens.begin()
                 yield (yield from self._encode(due)) if isinstance(due, Pass) else due
@@ -280,7 +295,7 @@ class Session:
             taken=counts.taken,
             dropped=counts.dropped,
             queued=counts.queued,
-            driver_overflows=counts.status_flags,
+            driver_overflows=counts.driver_overflows,
             clipped=counts.clipped,
             utterances=self._scorer.utterances,
             scores=self._scorer.scores,

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import soundfile
 
-from stream_emo import Config, Engine, Monitor, Score, events
+from stream_emo import Config, Engine, Monitor, PushSource, Score, events
 from stream_emo.demo import CLIP
-from stream_emo.errors import ConfigError, PipelineError, SourceError, StreamEmoError, WeightsError
+from stream_emo.errors import (
+    ConfigError,
+    PipelineError,
+    SourceError,
+    StreamEmoError,
+    StuckError,
+    WeightsError,
+)
 from stream_emo.events import Device, Error, Event, Silence, Speech, Start, Stop
-from stream_emo.types import SAMPLE_RATE, DeviceChange, Gap, Samples
+from stream_emo.types import SAMPLE_RATE, DeviceChange, Gap, Samples, SourceItem
 from tests.events import comparable
 from tests.sources import ListSource, chunks
 
@@ -368,3 +375,106 @@ def test_a_file_that_was_never_started_still_ends_with_stop(engine: Engine, spee
     assert isinstance(start, Start)
     assert isinstance(stop, Stop)
     assert (stop.reason, stop.stats.taken) == ("closed", 0)
+
+
+def test_what_is_no_sink_is_refused_at_once(engine: Engine) -> None:
+    with (
+        Monitor(Config(), ListSource([]), engine=engine) as monitor,
+        pytest.raises(PipelineError, match="subscribe"),
+    ):
+        monitor.attach(print)  # type: ignore[arg-type]
+
+
+def test_waiting_in_a_callback_is_an_error_and_no_deadlock(engine: Engine, speech: Samples) -> None:
+    raised: list[BaseException] = []
+    with Monitor(Config(), ListSource(chunks(speech, 512)), engine=engine) as monitor:
+
+        def wait(score: Score) -> None:
+            try:
+                monitor.wait()
+            except PipelineError as error:
+                raised.append(error)
+
+        monitor.subscribe(wait)
+        assert monitor.wait(60)
+    assert "a callback would wait for itself" in str(raised[0])
+
+
+def test_a_failure_is_raised_while_the_source_is_silent(engine: Engine, speech: Samples) -> None:
+    source = PushSource(rate=SAMPLE_RATE)
+    with Monitor(Config(), source, engine=engine) as monitor:
+
+        def leave(score: Score) -> None:
+            raise SystemExit(3)
+
+        monitor.subscribe(leave)
+        source.push(speech)
+        with pytest.raises(SystemExit):
+            monitor.wait(60)
+
+
+class Blocks(ListSource):
+    """A source that waits for ever after its items, whatever is asked of it."""
+
+    def __iter__(self) -> Iterator[SourceItem]:
+        yield from super().__iter__()
+        self.release = threading.Event()
+        self.release.wait(30)
+
+
+def test_a_source_that_never_ends_is_named_and_what_was_heard_is_published(
+    engine: Engine, speech: Samples
+) -> None:
+    config = Config.load(environment={}, overrides=["publish.shutdown_s=4"])
+    source = Blocks(chunks(speech[: 2 * SAMPLE_RATE], 512))
+    received: list[Event] = []
+
+    def run() -> None:
+        with Monitor(config, source, engine=engine) as monitor, monitor.events() as reader:
+            monitor.start()
+            next(event for event in reader if isinstance(event, Score))
+            try:
+                monitor.close()
+            finally:
+                received.extend(reader)
+
+    with pytest.raises(StuckError, match="stream_emo-source"):
+        run()
+    source.release.set()
+    assert isinstance(received[-1], Stop)
+    assert any(event.final for event in received if isinstance(event, Score))
+
+
+def test_counters_of_a_session_hold_what_waits_for_it(engine: Engine, speech: Samples) -> None:
+    with Monitor(Config(), ListSource(chunks(speech, 512)), engine=engine) as monitor:
+        monitor.start()
+        while not monitor.wait(0.01):
+            stats = monitor.stats()
+            assert stats.offered == stats.taken + stats.dropped + stats.queued
+        assert monitor.stats().queued == 0
+
+
+def test_closing_the_engine_ends_an_idle_session() -> None:
+    engine = Engine(Config.load(environment={}, overrides=["speech.text=false"]))
+    source = PushSource(rate=SAMPLE_RATE)
+    received: list[Event] = []
+
+    def run() -> None:
+        with Monitor(engine.config, source, engine=engine) as monitor, monitor.events() as reader:
+            source.push(np.zeros(SAMPLE_RATE, np.float32))
+            engine.close()
+            received.extend(reader)
+
+    with pytest.raises(PipelineError, match="the engine was closed"):
+        run()
+    assert isinstance(received[-1], Stop)
+    assert received[-1].reason == "failed"
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_pausing_what_was_stopped_holds_nothing_up(engine: Engine, speech: Samples, live: bool) -> None:
+    source: PushSource | Samples = PushSource(rate=SAMPLE_RATE) if live else speech
+    with Monitor(Config(), source, rate=None if live else SAMPLE_RATE, engine=engine) as monitor:
+        monitor.stop()
+        monitor.pause()
+        assert monitor.wait(30)

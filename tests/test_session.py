@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import stream_emo.events as events
 from stream_emo.config import Config
 from stream_emo.engine import Engine
+from stream_emo.errors import SourceError
 from stream_emo.events import Event, Score, Silence, Speech, Stats
 from stream_emo.types import SAMPLE_RATE, Chunk, DeviceChange, Gap, Samples
 from tests.events import comparable
@@ -140,3 +142,37 @@ def test_a_speaker_s_baseline_moves_to_a_later_session(engine: Engine, speech: S
     second.baseline = first.baseline
     assert second.baseline is first.baseline
     assert cast(float, second.baseline.counts.sum()) > 0
+
+
+def test_samples_that_are_not_numbers_are_a_gap_and_poison_nothing(engine: Engine, speech: Samples) -> None:
+    session = engine.session()
+    broken = np.full(160, np.nan, np.float32)
+    found = [*session.push(broken), *session.push(speech), *session.flush()]
+    (gap,) = (event for event in found if isinstance(event, events.Gap))
+    assert (gap.start, gap.end, gap.reason) == (0.0, 0.01, "invalid")
+    scores = [event for event in found if isinstance(event, Score)]
+    assert scores
+    assert all(events.decode(score.to_json()) == score for score in scores)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(160, np.int16), np.zeros((160, 2), np.float32)])
+def test_an_array_of_another_kind_is_one_clear_error(engine: Engine, wrong: NDArray[np.generic]) -> None:
+    session = engine.session()
+    with pytest.raises(SourceError, match="it takes mono samples at 16 kHz"):
+        session.push(wrong)  # type: ignore[arg-type]
+
+
+def test_what_was_refused_is_not_counted(engine: Engine, speech: Samples) -> None:
+    session = engine.session()
+    session.push(speech[:512])
+    with pytest.raises(ValueError, match="continue"):
+        session.push(Chunk(100, speech[:512]))
+    assert session.stats().offered == 512
+
+
+def test_numbers_go_on_over_all_events_of_a_session(engine: Engine, speech: Samples) -> None:
+    session = engine.session()
+    start = session.number(session.start_event("test"))
+    found = [*session.push(speech), *session.flush()]
+    stop = session.number(session.stop_event("end"))
+    assert [event.seq for event in (start, *found, stop)] == list(range(len(found) + 2))

@@ -23,7 +23,7 @@ class SourceCounts:
     taken: int = 0
     dropped: int = 0
     queued: int = 0
-    status_flags: int = 0
+    driver_overflows: int = 0
     """Overflows that the audio driver reported."""
     clipped: int = 0
     """Samples at or beyond full scale, before resampling."""

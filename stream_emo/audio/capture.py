@@ -100,7 +100,7 @@ class DeviceCapture(FrameStream):
 
     def counts(self) -> SourceCounts:
         """Return the counters now."""
-        return replace(super().counts(), status_flags=self._overflows)
+        return replace(super().counts(), driver_overflows=self._overflows)
 
     def _until_lost(self) -> Iterator[FrameItem]:
         while True:

@@ -121,8 +121,10 @@ class QueuedSource(ABC):
             self._stream.queue.set_min_batch(samples)
 
     def pause(self) -> None:
-        """Take no audio until `resume`."""
+        """Take no audio until `resume`; does nothing after the end."""
         self._resumed.clear()
+        if self._ended.is_set():
+            self._resumed.set()  # Nobody would resume it.
 
     def resume(self) -> None:
         """Continue after `pause`."""

@@ -67,8 +67,10 @@ class ReaderSource:
         """Do nothing: audio comes as fast as it is taken."""
 
     def pause(self) -> None:
-        """Read nothing until `resume`."""
+        """Read nothing until `resume`; does nothing after `stop`."""
         self._resumed.clear()
+        if self._stopped:
+            self._resumed.set()  # Nobody would resume it.
 
     def resume(self) -> None:
         """Go on after `pause`."""

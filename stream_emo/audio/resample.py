@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import soxr
 
 _FULL_SCALE = 32767 / 32768
-_MAX_AMPLITUDE = 8.0
+MAX_AMPLITUDE = 8.0
 """Floating-point audio may exceed full scale up to this amplitude; beyond, samples are invalid."""
 
 
@@ -71,7 +71,7 @@ class Resampler:
             yield from self._resample(used)
             return
         self.clipped += int(np.count_nonzero(amplitude >= _FULL_SCALE))
-        valid = amplitude.max(1) <= _MAX_AMPLITUDE
+        valid = amplitude.max(1) <= MAX_AMPLITUDE
         for first, last in _runs(valid):
             if valid[first]:
                 yield from self._resample(used[first:last])

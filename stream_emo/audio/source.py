@@ -50,6 +50,8 @@ def open_source(
     if _is_source(spec):
         return spec
     if isinstance(spec, str) and spec == "mic":
+        if realtime:
+            raise ConfigError("realtime: the microphone has a pace of its own; it is for files and pipes")
         from stream_emo.audio.microphone import Microphone
 
         return Microphone(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -9,6 +10,8 @@ from collections.abc import Callable
 
 from stream_emo.publish.sink import Sink
 from stream_emo.publish.subscription import Subscription
+
+_log = logging.getLogger(__name__)
 
 Report = Callable[[str, BaseException], None]
 """Takes the name of a sink that failed and what it raised."""
@@ -19,6 +22,8 @@ class Delivery:
 
     def __init__(self, sink: Sink, subscription: Subscription, report: Report) -> None:
         self.sink = sink
+        # Read once: it is somebody else's code, and may fail.
+        self.name = str(getattr(sink, "name", type(sink).__name__))
         self.subscription = subscription
         self.report = report
         self.done = threading.Event()
@@ -103,14 +108,14 @@ class Dispatcher:
         except BaseException as error:
             # A sink is foreign code: its exception is reported, and it is not called again.
             delivery.subscription.close()
-            delivery.report(delivery.sink.name, error)
+            _report(delivery, error)
         self._close(delivery)
 
     def _close(self, delivery: Delivery) -> None:
         try:
             delivery.sink.close()
         except BaseException as error:
-            delivery.report(delivery.sink.name, error)
+            _report(delivery, error)
         delivery.subscription.watch(None)
         with self._changed:
             delivery.done.set()
@@ -118,3 +123,11 @@ class Dispatcher:
                 self._ready.remove(delivery)
             self._attached -= 1
             self._changed.notify()
+
+
+def _report(delivery: Delivery, error: BaseException) -> None:
+    """Report the failure of a sink; a report that fails itself must not end the thread of all sinks."""
+    try:
+        delivery.report(delivery.name, error)
+    except Exception:
+        _log.exception("the failure of sink %s could not be reported", delivery.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from itertools import count
-from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -13,8 +12,6 @@ from stream_emo.config import PublishConfig
 from stream_emo.events import Event, Start
 from stream_emo.publish.subscription import Subscription
 from stream_emo.runtime.bounded_queue import Closed
-
-E = TypeVar("E", bound=Event)
 
 
 class Publisher:
@@ -73,7 +70,8 @@ class Publisher:
                 subscription.put(self._start)
             if self._finished:
                 subscription.finish()
-            self._subscriptions.append(subscription)
+            else:
+                self._subscriptions.append(subscription)
         return subscription
 
     def stop_waiting(self) -> None:

@@ -36,7 +36,8 @@ class CallbackSink:
     @property
     def name(self) -> str:
         """Qualified name of the function."""
-        return str(getattr(self._callback, "__qualname__", repr(self._callback)))
+        name = getattr(self._callback, "__qualname__", None)
+        return str(name) if name else type(self._callback).__name__
 
     def write(self, event: Event) -> None:
         """Call the function, if the event is of its type."""

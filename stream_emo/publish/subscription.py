@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -72,7 +73,7 @@ class Subscription:
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # The loop was closed: nobody waits in it.
                 loop.call_soon_threadsafe(changed.set)
 
         self.watch(wake)

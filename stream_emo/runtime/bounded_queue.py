@@ -5,6 +5,7 @@ Invariant at every moment: offered = taken + dropped + queued.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Closed(Exception):
@@ -36,7 +39,7 @@ class BoundedQueue(Generic[T]):
     `weight` tells how much of `capacity` an item takes; items of weight 0 (edges, gaps) always fit, so that
     control is never lost. An item heavier than the whole capacity is let in when the queue is empty.
 
-    There are three ways in: `put` waits for room (until `stop_waiting`); `displace` makes room by dropping
+    There are three ways in: `put` waits for room; `displace` makes room by dropping
     the oldest; `offer` drops what does not fit and queues a marker in its place (say, a `Gap`).
     """
 
@@ -58,7 +61,6 @@ class BoundedQueue(Generic[T]):
         self._items: deque[tuple[T, int]] = deque()
         self._offered = self._taken = self._dropped = self._queued = 0
         self._closed = False
-        self._waits = True
         self._min_batch = 0
         self._ready = True
         """Whether what is queued may be taken: not before a batch is complete."""
@@ -83,8 +85,8 @@ class BoundedQueue(Generic[T]):
             self._min_batch = weight
             self._ready = bool(self._items) or weight == 0
 
-    def put(self, item: T) -> int:
-        """Append, waiting for room. Returns how much was dropped for that, after `stop_waiting`.
+    def put(self, item: T) -> None:
+        """Append, waiting for room.
 
         Raises:
             Closed: the queue is or gets closed.
@@ -93,16 +95,13 @@ class BoundedQueue(Generic[T]):
         while True:
             with self._changing():
                 if not self._must_wait(weight):
-                    return self._displace(item, weight)
+                    if self._closed:
+                        raise Closed
+                    self._append(item, weight)
+                    return
                 self._ready = True  # It is full: the batch cannot grow.
             with self._lock:
                 self._room_came.wait_for(lambda: not self._must_wait(weight))
-
-    def stop_waiting(self) -> None:
-        """Make `put` behave like `displace` from now on, also in calls that wait now."""
-        with self._changing():
-            self._waits = False
-            self._room_came.notify_all()
 
     def offer(self, item: T) -> bool:
         """Append if it fits, else drop and count it. Returns whether it fitted.
@@ -133,8 +132,22 @@ class BoundedQueue(Generic[T]):
         Raises:
             Closed: the queue is closed.
         """
+        weight = self._weight(item)
         with self._changing():
-            return self._displace(item, self._weight(item))
+            if self._closed:
+                raise Closed
+            before = self._dropped
+            index = 0
+            while not self._fits(weight):
+                oldest = self._items[index][1]
+                if oldest == 0:
+                    index += 1
+                    continue
+                del self._items[index]
+                self._queued -= oldest
+                self._dropped += oldest
+            self._append(item, weight)
+            return self._dropped - before
 
     def get(self, timeout: float | None = None) -> T:
         """Take the oldest item, waiting for it at most `timeout` s (None: for ever; 0: not at all).
@@ -197,29 +210,18 @@ class BoundedQueue(Generic[T]):
                 self._items_came.notify_all()
             watcher = self._watcher
         if watcher is not None:
-            watcher()
+            try:
+                watcher()
+            except Exception:
+                _log.exception("the watcher of a queue failed, and is called no more")
+                with self._lock:
+                    self._watcher = None
 
     def _must_wait(self, weight: int) -> bool:
-        return self._waits and not self._closed and not self._fits(weight)
+        return not self._closed and not self._fits(weight)
 
     def _fits(self, weight: int) -> bool:
         return weight == 0 or self._queued == 0 or self._queued + weight <= self.capacity
-
-    def _displace(self, item: T, weight: int) -> int:
-        if self._closed:
-            raise Closed
-        before = self._dropped
-        index = 0
-        while not self._fits(weight):
-            oldest = self._items[index][1]
-            if oldest == 0:
-                index += 1
-                continue
-            del self._items[index]
-            self._queued -= oldest
-            self._dropped += oldest
-        self._append(item, weight)
-        return self._dropped - before
 
     def _append(self, item: T, weight: int) -> None:
         self._items.append((item, weight))

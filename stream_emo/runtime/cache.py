@@ -59,7 +59,7 @@ def writable_or_temporary(wanted: Path) -> Path:
 
 def _writable(folder: Path) -> bool:
     """Return whether files can be created in `folder`, or the folder itself where it does not exist yet."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 

@@ -42,9 +42,14 @@ class ForkGuard:
     def __init__(self) -> None:
         self._pid = os.getpid()
 
+    @property
+    def forked(self) -> bool:
+        """Whether this process was forked since."""
+        return os.getpid() != self._pid
+
     def check(self) -> None:
         """Raise `ForkError` in a process that was forked since."""
-        if os.getpid() != self._pid:
+        if self.forked:
             raise ForkError(
                 "this engine was loaded before the process was forked, and its models would hang; load the "
                 'engine in the child, or start it with multiprocessing\'s "spawn" or "forkserver" method'

@@ -9,6 +9,7 @@ cores. Steps of the same kind that wait together are run as one batch.
 from __future__ import annotations
 
 import heapq
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
@@ -21,6 +22,8 @@ from typing import Any, TypeVar, cast
 from stream_emo.errors import PipelineError, StuckError
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Priority(Enum):
@@ -90,7 +93,8 @@ def run_inline(stage: Stage[T]) -> Iterator[T]:
 
 
 Done = Callable[[Any, "BaseException | None"], None]
-"""Takes the result of a step, or the exception that it raised; called on the worker, must not block."""
+"""Takes the result of a step, or the exception that it raised. Called on a worker, or, after `close`, on the
+thread that submits or closes; must not block."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,21 +124,31 @@ class Scheduler:
 
         After `close`, `done` is called at once with a `PipelineError`.
         """
-        entry = _Entry(step, done)
-        due = self._clock() + step.priority.value
         pending = [loading for loading in step.after if not loading.done()]
         if pending:
             # Each goes on to the next, so that the step is queued once, when the last of them is there.
             pending[0].add_done_callback(lambda _: self.submit(step, done))
             return
+        entry = _Entry(step, done)
         with self._available:
-            if not self._closed:
-                heapq.heappush(self._waiting, (due, next(self._numbers), entry))
-                if len(self._threads) < self.workers:
-                    self._start_worker()
-                self._available.notify()
-                return
-        done(None, PipelineError("the engine is closed"))
+            failure = self._admit(entry)
+        if failure is not None:
+            _tell(entry, None, failure)
+
+    def _admit(self, entry: _Entry) -> PipelineError | None:
+        """Queue a step, with the lock held; return why that is impossible, if it is."""
+        if self._closed:
+            return PipelineError("the engine is closed")
+        if len(self._threads) < self.workers:
+            try:
+                self._start_worker()
+            except RuntimeError as error:
+                if not self._threads:
+                    return PipelineError(f"no worker can be started: {error}")
+        due = self._clock() + entry.step.priority.value
+        heapq.heappush(self._waiting, (due, next(self._numbers), entry))
+        self._available.notify()
+        return None
 
     def contended(self, owner: object) -> bool:
         """Return whether model steps of other sessions than `owner` wait for a worker."""
@@ -156,24 +170,21 @@ class Scheduler:
             self._waiting.clear()
             self._available.notify_all()
         for entry in left:
-            entry.done(None, PipelineError("the engine was closed while a session was running"))
+            _tell(entry, None, PipelineError("the engine was closed while a session was running"))
         deadline = None if timeout is None else time.monotonic() + timeout
         for thread in self._threads:
-            if thread is not threading.current_thread():
+            if thread is not threading.current_thread():  # A callback may close the engine.
                 thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        stuck = [thread.name for thread in self._threads if thread.is_alive()]
-        if stuck and not self.on_worker():
+        this = threading.current_thread()
+        stuck = [thread.name for thread in self._threads if thread.is_alive() and thread is not this]
+        if stuck:
             raise StuckError(f"did not end in time: {', '.join(stuck)}")
-
-    def on_worker(self) -> bool:
-        """Return whether the calling thread is one of the workers."""
-        return threading.current_thread() in self._threads
 
     def _start_worker(self) -> None:
         name = f"stream_emo-worker-{len(self._threads)}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _work(self) -> None:
         while True:
@@ -204,11 +215,32 @@ class Scheduler:
 
 
 def _run(batch: Sequence[_Entry]) -> None:
+    """Run one call for a batch, and tell everyone its result or what it raised."""
+    step = batch[0].step
+    # What could not be loaded is raised for every session: without the frames of those before.
+    missing = next((error for loading in step.after if (error := loading.exception())), None)
+    if missing is not None:
+        _tell_all(batch, missing.with_traceback(None))
+        return
     try:
-        results = batch[0].step.function([entry.step.argument for entry in batch])
+        results = step.function([entry.step.argument for entry in batch])
+        if len(results) != len(batch):
+            raise ValueError(f"{len(results)} results for {len(batch)} arguments")
     except BaseException as error:
-        for entry in batch:
-            entry.done(None, error)  # Each session raises it to its own owner.
+        _tell_all(batch, error)
         return
     for entry, result in zip(batch, results, strict=True):
-        entry.done(result, None)
+        _tell(entry, result, None)
+
+
+def _tell_all(batch: Sequence[_Entry], error: BaseException) -> None:
+    for entry in batch:
+        _tell(entry, None, error)
+
+
+def _tell(entry: _Entry, result: Any, error: BaseException | None) -> None:
+    """Call back; an error in there must not end the worker, which belongs to all sessions."""
+    try:
+        entry.done(result, error)
+    except Exception:
+        _log.exception("the callback of a step failed")

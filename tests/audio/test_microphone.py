@@ -305,7 +305,7 @@ def test_what_the_driver_lost_is_a_gap() -> None:
     items = list(microphone)
     assert Gap(160, 8160, "overflow") in items
     assert contiguous(items)
-    assert microphone.counts() == SourceCounts(offered=320, taken=320, status_flags=1)
+    assert microphone.counts() == SourceCounts(offered=320, taken=320, driver_overflows=1)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_a_driver_clock_that_cannot_be_right_is_not_believed(before: float, afte
     microphone.stop()
     items = list(microphone)
     assert not [item for item in items if isinstance(item, Gap)]
-    assert microphone.counts() == SourceCounts(offered=320, taken=320, status_flags=1)
+    assert microphone.counts() == SourceCounts(offered=320, taken=320, driver_overflows=1)
 
 
 def test_overflow_before_the_first_block_is_only_counted() -> None:
@@ -327,7 +327,7 @@ def test_overflow_before_the_first_block_is_only_counted() -> None:
     stream.deliver(160, overflow=True)
     microphone.stop()
     assert [type(item) for item in microphone] == [DeviceChange, Chunk]
-    assert microphone.counts().status_flags == 1
+    assert microphone.counts().driver_overflows == 1
 
 
 def test_who_is_slow_loses_what_does_not_fit_and_is_told() -> None:

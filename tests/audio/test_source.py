@@ -119,7 +119,6 @@ def threads() -> list[str]:
     ("spec", "realtime", "kind", "name"),
     [
         ("mic", False, Microphone, "mic"),
-        ("mic", True, Microphone, "mic"),
         ("-", False, ReaderSource, "stdin"),
         ("-", True, PacedSource, "stdin"),
         ("call.wav", False, ReaderSource, "call.wav"),
@@ -408,3 +407,8 @@ def test_any_failure_of_the_reading_thread_reaches_the_listener() -> None:
     with pytest.raises(RuntimeError, match="a mistake"):
         next(items)
     assert threads() == []
+
+
+def test_a_microphone_has_a_pace_of_its_own() -> None:
+    with pytest.raises(ConfigError, match="realtime"):
+        open_source("mic", AudioConfig(), realtime=True)

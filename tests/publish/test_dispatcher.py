@@ -151,3 +151,27 @@ def test_a_callback_gets_events_of_its_type(dispatcher: Dispatcher) -> None:
 
 def test_the_name_of_a_callback_is_that_of_its_function() -> None:
     assert CallbackSink(speech, of=Speech).name == "speech"
+
+
+def test_a_report_that_fails_does_not_end_the_thread_of_all_sinks(
+    dispatcher: Dispatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    class BadText(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    def fail(event: Event) -> None:
+        raise BadText
+
+    def report(name: str, error: BaseException) -> None:
+        raise ValueError(str(error))
+
+    one, good = publisher(), Recorder("good")
+    broken = dispatcher.attach(Recorder("broken", fail), one.events(), report)
+    delivery = attach(dispatcher, one, good, [])
+    one.publish(speech(0))
+    one.finish()
+    assert broken.done.wait(10)
+    assert delivery.done.wait(10)
+    assert len(good.events) == 1
+    assert "the failure of sink broken could not be reported" in caplog.text

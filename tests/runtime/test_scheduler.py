@@ -204,3 +204,55 @@ def test_every_step_is_run_exactly_once(priorities: list[Priority], workers: int
         assert finished.acquire(timeout=10)
     scheduler.close(10)
     assert sorted(seen) == list(range(len(priorities)))
+
+
+def test_a_callback_that_fails_does_not_end_its_worker(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(result: Any, error: BaseException | None) -> None:
+        raise ZeroDivisionError
+
+    scheduler = Scheduler(1)
+    scheduler.submit(one(lambda: None), fail)
+    finished = threading.Event()
+    scheduler.submit(one(finished.set), lambda result, error: None)
+    assert finished.wait(10)
+    scheduler.close(10)
+    assert "the callback of a step failed" in caplog.text
+
+
+def test_a_call_with_too_few_results_fails_everyone_in_the_batch(blocked: Blocked) -> None:
+    errors: list[BaseException | None] = []
+
+    def done(result: Any, error: BaseException | None) -> None:
+        errors.append(error)
+        blocked.finished.release()
+
+    for number in range(2):
+        step = Step(lambda numbers: numbers[:1], number, Priority.TEXT, None, batch_key="x", max_batch=2)
+        blocked.scheduler.submit(step, done)
+    blocked.release(2)
+    assert [str(error) for error in errors] == ["1 results for 2 arguments"] * 2
+
+
+def test_what_cannot_be_loaded_does_not_gather_frames() -> None:
+    missing = Future[int]()
+    missing.set_exception(OSError("not there"))
+    scheduler = Scheduler(1)
+    frames: list[int] = []
+    for _ in range(3):
+        told = threading.Event()
+
+        def done(result: Any, error: BaseException | None, told: threading.Event = told) -> None:
+            try:
+                assert error is not None
+                raise error
+            except OSError as raised:
+                depth, trace = 0, raised.__traceback__
+                while trace is not None:
+                    depth, trace = depth + 1, trace.tb_next
+                frames.append(depth)
+            told.set()
+
+        scheduler.submit(Step(lambda arguments: [1], None, Priority.TEXT, None, (missing,)), done)
+        assert told.wait(10)
+    scheduler.close(10)
+    assert len(set(frames)) == 1
