@@ -218,6 +218,13 @@ def decode(line: str | bytes) -> Event:
         raise EventError(f"not an event of schema {SCHEMA_VERSION}: {error}") from error
 
 
+def numbered(event: Event, seq: int) -> Event:
+    """Return the event with its number, which the counters inside a `Stop` share."""
+    if isinstance(event, Stop):
+        return msgspec.structs.replace(event, seq=seq, stats=msgspec.structs.replace(event.stats, seq=seq))
+    return msgspec.structs.replace(event, seq=seq)
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of every event, told apart by `type`."""
     return msgspec.json.schema(Event)

@@ -16,7 +16,6 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from msgspec.structs import replace
 
 import stream_emo.events as events
 from stream_emo.audio.base import SourceCounts
@@ -139,7 +138,7 @@ class Session:
     def number(self, event: Event) -> Event:
         """Return the event with the next number; `push` and `flush` do it for what they return, and a program
         that publishes `start_event`, `error_event` and `stop_event` does it for those."""
-        return replace(event, seq=next(self._seq))
+        return events.numbered(event, next(self._seq))
 
     # -- the two stages ------------------------------------------------------------------------------------
 

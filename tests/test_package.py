@@ -131,3 +131,14 @@ def test_error_tree_in_the_docstring_is_the_real_one() -> None:
     assert {name for name in classes if name.endswith("Error")} == {
         word for word in tree.replace("├──", " ").replace("└──", " ").split() if word.endswith("Error")
     }
+
+
+def test_files_and_functions_can_be_read_in_one_sitting() -> None:
+    """At most 350 lines for a file and 60 for a function, its docstring included."""
+    for path in sorted(ROOT.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 350, path.relative_to(ROOT)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                assert lines <= 60, f"{path.relative_to(ROOT)}: {node.name}"

@@ -165,18 +165,13 @@ def bench(
       stream-emo bench --only cold-start,import
     """
     with _training_extra(), interruptible():
-        from stream_emo.bench.benchmarks import BENCHMARKS, DEFAULT, metrics, run, runnable
+        from stream_emo.bench.benchmarks import BENCHMARKS, DEFAULT, metrics, run
 
         names = [name.strip() for name in only.split(",")] if only else list(DEFAULT)
         for name in names:
             named(BENCHMARKS, name, "benchmark")
         names += ["vs-stock"] if vs_stock and "vs-stock" not in names else []
-        chosen = runnable(names, data) if data is not None or _without_data(names) else []
-        if not chosen:
-            raise StreamEmoError(f"{', '.join(names)}: --data must name the folder; {_where_from()}")
-        if len(chosen) < len(names):
-            left_out = ", ".join(name for name in names if name not in chosen)
-            say(f"without --data left out: {left_out}; {_where_from()}")
+        chosen = _runnable(names, data)
         report: dict[str, object] = {}
         try:
             with progress("benchmarks") as shown:
@@ -227,10 +222,21 @@ def _where_from() -> str:
     return "published at: " + ", ".join(f"{one.title} ({one.folder}): {one.source}" for one in sets)
 
 
-def _without_data(names: list[str]) -> bool:
-    from stream_emo.bench.benchmarks import BENCHMARKS
+def _runnable(names: list[str], data: Path | None) -> list[str]:
+    """Return those of the benchmarks that can be run with or without `data`, and say which are left out.
 
-    return any(not BENCHMARKS[name].needs_data for name in names)
+    Raises:
+        StreamEmoError: none is left.
+    """
+    from stream_emo.bench.benchmarks import BENCHMARKS, runnable
+
+    if data is None and all(BENCHMARKS[name].needs_data for name in names):
+        raise StreamEmoError(f"{', '.join(names)}: --data must name the folder; {_where_from()}")
+    chosen = runnable(names, data)
+    if len(chosen) < len(names):
+        left_out = ", ".join(name for name in names if name not in chosen)
+        say(f"without --data left out: {left_out}; {_where_from()}")
+    return chosen
 
 
 @contextmanager

@@ -6,10 +6,8 @@ import threading
 from collections.abc import Callable
 from itertools import count
 
-from msgspec.structs import replace
-
 from stream_emo.config import PublishConfig
-from stream_emo.events import Event, Start
+from stream_emo.events import Event, Start, numbered
 from stream_emo.publish.subscription import Subscription
 from stream_emo.runtime.bounded_queue import Closed
 
@@ -53,7 +51,7 @@ class Publisher:
         with self._lock:
             if self._finished:
                 return
-            event = replace(event, seq=next(self._seq))
+            event = numbered(event, next(self._seq))
             if isinstance(event, Start):
                 self._start = event
             for subscription in list(self._subscriptions):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from stream_emo.config import PublishConfig
-from stream_emo.events import Event, Speech
+from stream_emo.events import Event, Speech, Stop
 from stream_emo.publish.publisher import Publisher
 from tests.events import ENVELOPE, START, STOP
 
@@ -33,6 +33,8 @@ def test_every_reader_gets_every_event_with_the_same_numbers() -> None:
     first, second = map(list, readers)
     assert first == second
     assert [event.seq for event in first] == [0, 1, 2]
+    assert isinstance(first[-1], Stop)
+    assert first[-1].stats.seq == 2
     assert [type(event) for event in first] == [type(START), Speech, type(STOP)]
 
 
