@@ -9,7 +9,7 @@ from typing import Self
 from weakref import WeakSet
 
 from stream_emo.config import Config
-from stream_emo.errors import PipelineError, StuckError
+from stream_emo.errors import ConfigError, PipelineError, StuckError
 from stream_emo.models.loaded import Models
 from stream_emo.pipeline import Pipeline
 from stream_emo.publish.dispatcher import Dispatcher
@@ -41,6 +41,7 @@ class Engine:
         self.models = Models.load(self.config, workers)
         self._scheduler = Scheduler(workers)
         self._pipelines: WeakSet[Pipeline] = WeakSet()
+        self._closed = False
 
     def session(
         self,
@@ -61,9 +62,18 @@ class Engine:
         Raises:
             ConfigError: the configuration contradicts the loaded models.
             ForkError: the process was forked after the models were loaded.
+            PipelineError: the engine is closed.
             WeightsError: the voice activity detector is missing.
         """
         self.guard.check()
+        if self._closed:
+            raise PipelineError("the engine is closed; load another one")
+        if (
+            not (name is None or (isinstance(name, str) and name))
+            or not isinstance(channel, int)
+            or channel < 0
+        ):
+            raise ConfigError(f"a session has a name and a channel from 0, not {name!r} and {channel!r}")
         config = config or self.config
         self.models.check(config)
         return Session(
@@ -98,6 +108,7 @@ class Engine:
         if self.guard.forked:
             return
         deadline = None if timeout is None else time.monotonic() + timeout
+        self._closed = True
         for pipeline in list(self._pipelines):
             pipeline.abort(PipelineError("the engine was closed while the session was running"))
         self._scheduler.close(timeout)

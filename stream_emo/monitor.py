@@ -10,6 +10,7 @@ file or pipe waits for the slowest reader, and loses nothing.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.source import SourceSpec, open_source
 from stream_emo.config import Config
-from stream_emo.errors import PipelineError, StreamEmoError, StuckError
+from stream_emo.errors import ConfigError, PipelineError, StreamEmoError, StuckError
 from stream_emo.events import Score, Stats
 from stream_emo.publish.sink import CallbackSink, Sink
 from stream_emo.publish.subscription import Subscription
@@ -62,6 +63,8 @@ class Monitor:
             channel: number of the channel in the conversation, from 0.
             role: role of the speaker, for example "customer".
         """
+        if config is not None and not isinstance(config, Config):
+            raise ConfigError(f"config: {config!r} is no Config; Config.load(path) reads a file")
         self._config = config or (engine.config if engine is not None else Config())
         self._spec, self._realtime, self._pcm, self._rate = source, realtime, pcm, rate
         self._engine, self._owns_engine = engine, engine is None
@@ -159,6 +162,8 @@ class Monitor:
         opened = self._open
         if opened is None or opened.closed:
             return
+        if sys.is_finalizing():
+            return  # The interpreter exits, and its daemon threads have stopped: waiting for them is in vain.
         self.stop()
         engine = opened.engine
         if engine.dispatcher.on_thread():
@@ -194,6 +199,8 @@ class Monitor:
 
         A callback that raises an exception is detached and reported; the others go on.
         """
+        if not callable(callback):
+            raise PipelineError(f"subscribe: {callback!r} cannot be called")
         return self.attach(CallbackSink(callback, of=Score))
 
     def attach(self, sink: Sink) -> Callable[[], None]:

@@ -120,6 +120,8 @@ class Session:
                     "float32 [n] from -1 to 1"
                 )
             item = Chunk(self._clock, np.ascontiguousarray(item, np.float32))
+        elif not isinstance(item, Chunk | Gap | DeviceChange):
+            raise SourceError(f"push: {type(item).__name__}; it takes an array of samples, a Chunk or a Gap")
         return self._numbered(self.listen([item]))
 
     def flush(self) -> list[Event]:

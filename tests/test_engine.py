@@ -14,7 +14,7 @@ import pytest
 from stream_emo.audio.samples import read
 from stream_emo.config import Config
 from stream_emo.engine import Engine
-from stream_emo.errors import ConfigError, ForkError
+from stream_emo.errors import ConfigError, ForkError, PipelineError
 from stream_emo.events import Event, Score, Start, Stop
 from stream_emo.publish.publisher import Publisher
 from stream_emo.runtime.process import ForkGuard, available_cores
@@ -158,6 +158,8 @@ def use(engine, session):
 
 if __name__ == "__main__":
     with Engine(Config()) as engine:
+        # A thread that is loading may hold a lock of the C library that nobody in the child would release.
+        engine.wait()
         session = engine.session()
         session.push(np.zeros(16000, np.float32))
         child = multiprocessing.get_context("fork").Process(target=use, args=(engine, session))
@@ -178,3 +180,18 @@ def test_an_engine_in_a_forked_process_says_so() -> None:
         check=True,
     )
     assert result.stdout.split() == ["ForkError"] * 3 + ["ended", "0"]
+
+
+@pytest.mark.parametrize(("name", "channel"), [("", 0), (5, 0), ("a", -1), ("a", "b")])
+def test_a_session_without_a_usable_name_or_channel_is_refused(
+    engine: Engine, name: object, channel: object
+) -> None:
+    with pytest.raises(ConfigError, match="a name and a channel"):
+        engine.session(name=name, channel=channel)  # type: ignore[arg-type]
+
+
+def test_a_closed_engine_opens_no_session() -> None:
+    with Engine(configured("speech.text=false")) as engine:
+        pass
+    with pytest.raises(PipelineError, match="closed"):
+        engine.session()

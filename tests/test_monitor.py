@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -478,3 +481,24 @@ def test_pausing_what_was_stopped_holds_nothing_up(engine: Engine, speech: Sampl
         monitor.stop()
         monitor.pause()
         assert monitor.wait(30)
+
+
+def test_an_iterator_that_is_left_unfinished_does_not_hold_up_the_exit() -> None:
+    program = (
+        "from stream_emo import Config, Monitor\n"
+        "from stream_emo.demo import CLIP\n"
+        "scores = iter(Monitor(Config(), CLIP))\n"
+        "next(scores)\n"
+        "import time; print(time.time(), flush=True)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert time.time() - float(result.stdout) < 8, "publish.shutdown_s is 10 s"
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("wrong", [{"speech": {}}, "config.toml"])
+def test_what_is_no_configuration_is_refused(wrong: object) -> None:
+    with pytest.raises(ConfigError, match=r"Config\.load"):
+        Monitor(wrong)  # type: ignore[arg-type]

@@ -176,3 +176,9 @@ def test_numbers_go_on_over_all_events_of_a_session(engine: Engine, speech: Samp
     found = [*session.push(speech), *session.flush()]
     stop = session.number(session.stop_event("end"))
     assert [event.seq for event in (start, *found, stop)] == list(range(len(found) + 2))
+
+
+@pytest.mark.parametrize("wrong", [[0.0] * 100, b"\0" * 320, None])
+def test_what_is_no_audio_is_one_clear_error(engine: Engine, wrong: object) -> None:
+    with pytest.raises(SourceError, match="it takes an array of samples"):
+        engine.session().push(wrong)  # type: ignore[arg-type]

@@ -22,7 +22,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON lines, also on a term
 View = Annotated[bool, typer.Option("--view", help="The live view, also when stdout is no terminal.")]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE.jsonl", help="Also write JSON lines into this file."),
+    typer.Option(
+        "--output", "-o", metavar="FILE.jsonl", help="Also write JSON lines into this file, replacing it."
+    ),
 ]
 
 
