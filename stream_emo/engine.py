@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from stream_emo.config import Config
 from stream_emo.errors import ConfigError, PipelineError, StuckError
@@ -17,6 +18,9 @@ from stream_emo.publish.publisher import Publisher
 from stream_emo.runtime.process import ForkGuard, available_cores
 from stream_emo.runtime.scheduler import Scheduler
 from stream_emo.session import Session
+
+_EXIT_S = 2.0
+"""Time that workers have for their current steps when an engine is abandoned or the interpreter exits."""
 
 
 class Engine:
@@ -42,6 +46,8 @@ class Engine:
         self._scheduler = Scheduler(workers)
         self._pipelines: WeakSet[Pipeline] = WeakSet()
         self._closed = False
+        # Also when the interpreter exits: it must not stop a worker in the middle of native code.
+        finalize(self, _end_workers, self._scheduler, self.guard)
 
     def session(
         self,
@@ -122,3 +128,10 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _end_workers(scheduler: Scheduler, guard: ForkGuard) -> None:
+    """End the workers of an engine that nobody closed."""
+    if not guard.forked:
+        with suppress(StuckError):
+            scheduler.close(_EXIT_S)
