@@ -22,9 +22,10 @@ SCHEMA_VERSION = 2
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 """The label set, in the order of every probability vector."""
 
-GapReason = Literal["overflow", "device", "paused", "invalid"]
-"""Why audio is missing: a full queue or driver buffer, a lost device, a pause that was asked for, samples
-that are not numbers."""
+GapReason = Literal["overflow", "device", "paused", "invalid", "stalled", "missing"]
+"""Why audio is missing: a full queue or driver buffer, a lost device, a pause that was asked for, audio that
+cannot be decoded or samples that are not numbers, a live producer that delivered nothing, a hole in the time
+of a file."""
 
 DeviceState = Literal["opened", "lost", "paused"]
 StopReason = Literal["end", "closed", "failed"]

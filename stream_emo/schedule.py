@@ -20,6 +20,7 @@ from stream_emo.types import (
     DeviceChange,
     Gap,
     GateItem,
+    Notice,
     Samples,
     SpeechChunk,
     SpeechEnd,
@@ -72,7 +73,7 @@ class Load:
     """Whether other sessions wait for the models."""
 
 
-Scheduled = Pass | SpeechStart | SpeechEnd | Gap | DeviceChange
+Scheduled = Pass | SpeechStart | SpeechEnd | Gap | DeviceChange | Notice
 
 
 class PassSchedule:

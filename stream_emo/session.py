@@ -39,6 +39,7 @@ from stream_emo.types import (
     DeviceChange,
     Gap,
     GateItem,
+    Notice,
     Samples,
     SourceItem,
     SpeechChunk,
@@ -55,7 +56,7 @@ class StatsDue:
     position: int
 
 
-Listened = EncodedPass | SpeechStart | SpeechEnd | Gap | DeviceChange | StatsDue
+Listened = EncodedPass | SpeechStart | SpeechEnd | Gap | DeviceChange | Notice | StatsDue
 """Output of the first stage and input of the second."""
 
 
@@ -105,7 +106,7 @@ class Session:
         """Take the next audio and return the events that follow from it, numbered.
 
         `item`: mono samples at 16 kHz, float32 [n], which continue where the last ended; or a `Chunk`, `Gap`
-        or `DeviceChange` with positions of its own.
+        or `DeviceChange` with positions of its own, or a `Notice`.
 
         Raises:
             SourceError: the array is not of mono samples in floating point.
@@ -120,7 +121,7 @@ class Session:
                     "float32 [n] from -1 to 1"
                 )
             item = Chunk(self._clock, np.ascontiguousarray(item, np.float32))
-        elif not isinstance(item, Chunk | Gap | DeviceChange):
+        elif not isinstance(item, Chunk | Gap | DeviceChange | Notice):
             raise SourceError(f"push: {type(item).__name__}; it takes an array of samples, a Chunk or a Gap")
         return self._numbered(self.listen([item]))
 
@@ -185,6 +186,8 @@ class Session:
             yield events.Gap(**self._envelope(item.end), start=start, end=end, reason=item.reason)
         elif isinstance(item, DeviceChange):
             yield events.Device(**self._envelope(item.position), state=item.state, name=item.name)
+        elif isinstance(item, Notice):
+            yield self.error_event(item.message, fatal=False)
         else:
             yield self.stats()
 
@@ -204,7 +207,10 @@ class Session:
                 self._arrivals.note(item.end, item.arrived)
         elif isinstance(item, Gap) and item.reason != "paused":
             self._dropped += item.length
-        self._clock = item.position if isinstance(item, DeviceChange) else item.end
+        if isinstance(item, DeviceChange):
+            self._clock = item.position
+        elif not isinstance(item, Notice):
+            self._clock = item.end
         for out in gated:
             if isinstance(out, SpeechStart | SpeechEnd):
                 self._speaking = isinstance(out, SpeechStart)

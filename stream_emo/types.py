@@ -66,7 +66,14 @@ class DeviceChange:
     name: str
 
 
-SourceItem = Chunk | Gap | DeviceChange
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about the audio that its owner should know, in one line; the audio goes on."""
+
+    message: str
+
+
+SourceItem = Chunk | Gap | DeviceChange | Notice
 
 
 # -- endpointer -> perception -------------------------------------------------------------------------
@@ -119,7 +126,7 @@ class SpeechEnd:
 
 
 SpeechItem = SpeechStart | SpeechChunk | SpeechPause | SpeechEnd
-GateItem = SpeechItem | Gap | DeviceChange
+GateItem = SpeechItem | Gap | DeviceChange | Notice
 
 
 # -- perception -> fusion -----------------------------------------------------------------------------

@@ -86,7 +86,19 @@ def test_the_table_of_events_names_every_event_and_only_their_fields() -> None:
     classes = {msgspec.inspect.type_info(kind).tag: kind for kind in events.Event.__args__}  # type: ignore[union-attr, attr-defined]
     table = rows("`type`")
     assert set.union(*map(named, table)) == set(classes)
-    values = {"overflow", "device", "paused", "invalid", "opened", "lost", "end", "closed", "failed"}
+    values = {
+        "overflow",
+        "device",
+        "paused",
+        "invalid",
+        "stalled",
+        "missing",
+        "opened",
+        "lost",
+        "end",
+        "closed",
+        "failed",
+    }
     for tags, rest in table.items():
         if tags == "`score`":
             continue

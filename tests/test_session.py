@@ -16,7 +16,7 @@ from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import SourceError
 from stream_emo.events import Event, Score, Silence, Speech, Stats
-from stream_emo.types import SAMPLE_RATE, Chunk, DeviceChange, Gap, Samples
+from stream_emo.types import SAMPLE_RATE, Chunk, DeviceChange, Gap, Notice, Samples
 from tests.events import comparable
 
 pytestmark = pytest.mark.weights
@@ -153,6 +153,14 @@ def test_samples_that_are_not_numbers_are_a_gap_and_poison_nothing(engine: Engin
     scores = [event for event in found if isinstance(event, Score)]
     assert scores
     assert all(events.decode(score.to_json()) == score for score in scores)
+
+
+def test_a_notice_is_an_error_that_is_not_fatal(engine: Engine, speech: Samples) -> None:
+    session = engine.session()
+    session.push(speech[:16_000])
+    (error,) = session.push(Notice("the file has a hole"))
+    assert isinstance(error, events.Error)
+    assert (error.message, error.fatal, error.time) == ("the file has a hole", False, 1.0)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(160, np.int16), np.zeros((160, 2), np.float32)])

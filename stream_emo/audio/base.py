@@ -9,10 +9,23 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.types import SourceItem
+from stream_emo.events import GapReason
+from stream_emo.types import Notice, SourceItem
 
 Frames = NDArray[np.float32]
 """Audio as a device or file gives it: float32 [frames, channels], nominal range [-1, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Frames that a reader should have given and could not."""
+
+    count: int
+    reason: GapReason
+
+
+ReadItem = Frames | Lost | Notice
+"""What a reader gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +96,11 @@ class Reader(Protocol):
     def open(self) -> None:
         """Open it for reading. Raises `SourceError` if there is nothing to read."""
 
-    def read(self, count: int) -> Frames:
-        """Return the next frames, float32 [up to `count`, channels]; none: the end. Raises `SourceError`."""
+    def read(self, count: int) -> ReadItem:
+        """Return the next frames, float32 [up to `count`, channels], what is lost there, or a notice.
+
+        Empty frames: the end. Raises `SourceError`, after all that could be read.
+        """
 
     def stop(self) -> None:
         """End a waiting `read`."""

@@ -13,7 +13,7 @@ from stream_emo.audio.queued import FrameStream
 from stream_emo.config import AudioConfig
 from stream_emo.errors import DeviceError
 from stream_emo.runtime.bounded_queue import Closed
-from stream_emo.types import SAMPLE_RATE, Chunk, Gap
+from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Notice
 
 _COMMON_RATES = (48_000, 44_100, 16_000)
 _CLOCK_SLACK_S = 0.25
@@ -79,7 +79,7 @@ class DeviceCapture(FrameStream):
         self._arriving = chain([first], self._arriving)
         return True
 
-    def items(self, start: int = 0) -> Iterator[Chunk | Gap]:
+    def items(self, start: int = 0) -> Iterator[Chunk | Gap | Notice]:
         """Yield the audio until the device is lost or the stream ended; the first frame is at `start`."""
         self._start = start
         return super().items(start)

@@ -19,6 +19,7 @@ from stream_emo.types import (
     DeviceChange,
     Gap,
     GateItem,
+    Notice,
     Samples,
     SourceItem,
     SpeechChunk,
@@ -92,7 +93,7 @@ class Endpointer:
             case Gap():
                 self._expect(item.start, item.end)
                 return list(self._gap(item))
-            case DeviceChange():
+            case DeviceChange() | Notice():
                 return [item]
 
     def flush(self) -> list[GateItem]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stream_emo.audio.base import Frames
 from stream_emo.events import GapReason
 from stream_emo.runtime.bounded_queue import BoundedQueue
-from stream_emo.types import SAMPLE_RATE
+from stream_emo.types import SAMPLE_RATE, Notice
 
 Clock = Callable[[], float]
 """Seconds, as `time.monotonic`."""
@@ -39,7 +39,7 @@ class FrameGap:
     reason: GapReason
 
 
-FrameItem = FrameBlock | FrameGap
+FrameItem = FrameBlock | FrameGap | Notice
 
 
 def samples_after(frames: int, rate: int) -> int:
@@ -54,7 +54,7 @@ class FrameQueue(BoundedQueue[FrameItem]):
         """Build a queue of frames at `rate` Hz. `capacity`: samples at 16 kHz. `clock`: seconds."""
 
         def weight(item: FrameItem) -> int:
-            if isinstance(item, FrameGap):
+            if not isinstance(item, FrameBlock):
                 return 0
             return samples_after(item.last, rate) - samples_after(item.first, rate)
 
@@ -81,8 +81,13 @@ class FrameQueue(BoundedQueue[FrameItem]):
         self._position = gap.last
         self.offer(gap)
 
+    def notice(self, notice: Notice) -> None:
+        """Append a notice. Raises `Closed`."""
+        self.offer(notice)
+
 
 def _overflow(item: FrameItem, last: FrameItem | None) -> tuple[FrameGap, bool]:
+    assert isinstance(item, FrameBlock), "only frames have weight"
     if isinstance(last, FrameGap) and last.reason == "overflow":
         return FrameGap(last.first, item.last, "overflow"), True
     return FrameGap(item.first, item.last, "overflow"), False

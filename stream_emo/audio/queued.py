@@ -17,7 +17,7 @@ from stream_emo.audio.base import SourceCounts
 from stream_emo.audio.frame_queue import Clock, FrameItem, FrameQueue
 from stream_emo.audio.resample import Resampler
 from stream_emo.config import AudioConfig
-from stream_emo.types import SAMPLE_RATE, Chunk, Gap, SourceItem
+from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Notice, SourceItem
 
 
 class FrameStream:
@@ -41,7 +41,7 @@ class FrameStream:
         """End of the samples and gaps that `items` has yielded."""
         return self._resampler.position
 
-    def items(self, start: int = 0) -> Iterator[Chunk | Gap]:
+    def items(self, start: int = 0) -> Iterator[Chunk | Gap | Notice]:
         """Yield the audio until the queue is closed; the first frame is at position `start`.
 
         Raises:

@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 
-from stream_emo.audio.base import Reader, SourceCounts
+import numpy as np
+
+from stream_emo.audio.base import Lost, Reader, SourceCounts
 from stream_emo.audio.queued import FrameStream, QueuedSource
 from stream_emo.audio.resample import Resampler
 from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.runtime.bounded_queue import Closed
-from stream_emo.types import SourceItem
+from stream_emo.types import Notice, SourceItem
 
 _AHEAD = 16  # Blocks that a paced reader decodes at a time.
 _BLOCK_S = 0.032  # What a paced reader delivers at a time, like a sound card.
@@ -52,10 +54,10 @@ class ReaderSource:
         resampler = self._resampler = Resampler(rate, self._channel, self.name)
         try:
             while self._resumed.wait() and not self._stopped:
-                frames = self._reader.read(rate // 2)
-                if len(frames) == 0:
+                item = self._reader.read(rate // 2)
+                if isinstance(item, np.ndarray) and len(item) == 0:
                     break
-                yield from resampler.feed(frames)
+                yield from resampler.feed_read(item)
         except SourceError:
             yield from resampler.flush()
             raise
@@ -145,27 +147,39 @@ class PacedSource(QueuedSource):
         begun, frames_read = time.monotonic(), 0
         try:
             while not self._ended.is_set():
-                ahead = self._reader.read(_AHEAD * block)
-                if len(ahead) == 0:
+                item = self._reader.read(_AHEAD * block)
+                if isinstance(item, Notice):
+                    stream.queue.notice(item)
+                    continue
+                length = item.count if isinstance(item, Lost) else len(item)
+                if length == 0:
                     break
-                for first in range(0, len(ahead), block):
-                    frames = ahead[first : first + block]
-                    frames_read += len(frames)
+                for first in range(0, length, block):
+                    size = min(block, length - first)
+                    frames_read += size
                     # A block is due at the time of its last sample.
-                    self._ended.wait(begun + frames_read / rate - time.monotonic())
-                    if not self._resumed.is_set():
-                        paused = time.monotonic()
-                        self._resumed.wait()
-                        begun += time.monotonic() - paused
+                    begun += self._wait(begun + frames_read / rate)
                     if self._ended.is_set():
                         return
-                    stream.queue.push(frames)
+                    if isinstance(item, Lost):
+                        stream.queue.skip(size, item.reason)
+                    else:
+                        stream.queue.push(item[first : first + size])
         except Closed:
             pass  # Stopped meanwhile.
         except Exception as error:
             self._failure = error  # Raised by the iteration.
         finally:
             self._end()
+
+    def _wait(self, due: float) -> float:
+        """Wait until `due` and until nobody has paused the source; return for how long it was paused, s."""
+        self._ended.wait(due - time.monotonic())
+        if self._resumed.is_set():
+            return 0.0
+        paused = time.monotonic()
+        self._resumed.wait()
+        return time.monotonic() - paused
 
 
 def _check_any(name: str, position: int) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.audio.base import Frames
+from stream_emo.audio.base import Frames, Lost, ReadItem
 from stream_emo.audio.frame_queue import FrameGap, FrameItem, samples_after
 from stream_emo.errors import SourceError
 from stream_emo.events import GapReason
-from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Samples
+from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Notice, Samples
 
 if TYPE_CHECKING:
     import soxr
@@ -54,9 +54,20 @@ class Resampler:
         """Position of the end of the frames that came in."""
         return self._start + samples_after(self._frames, self._rate)
 
-    def feed_item(self, item: FrameItem) -> Iterator[Chunk | Gap]:
+    def feed_read(self, item: ReadItem) -> Iterator[Chunk | Gap | Notice]:
+        """Yield what follows from what a reader gave. Raises `SourceError` if there is no such channel."""
+        if isinstance(item, Notice):
+            yield item
+        elif isinstance(item, Lost):
+            yield from self._skip(item.count, item.reason)
+        else:
+            yield from self.feed(item)
+
+    def feed_item(self, item: FrameItem) -> Iterator[Chunk | Gap | Notice]:
         """Yield what follows from a queue item. Raises `SourceError` if there is no such channel."""
-        if isinstance(item, FrameGap):
+        if isinstance(item, Notice):
+            yield item
+        elif isinstance(item, FrameGap):
             yield from self._skip(item.last - item.first, item.reason)
         else:
             end = self._start + samples_after(self._frames + len(item.frames), self._rate)

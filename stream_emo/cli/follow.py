@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from stream_emo.cli.common import on_terminal, say
 from stream_emo.cli.interrupts import finishing
 from stream_emo.errors import PipelineError
+from stream_emo.events import Error
 from stream_emo.progress import NO_PROGRESS, Progress
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _deliver(events: Subscription, sinks: Sequence[Sink], view: LiveView | None,
         else:
             if event is None:
                 break
+            if view is None and isinstance(event, Error) and not event.fatal:
+                say(f"{event.session}: {event.message}")
             for sink in sinks:
                 try:
                     sink.write(event)

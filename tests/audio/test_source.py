@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.audio.base import Frames, Reader, Source, SourceCounts
+from stream_emo.audio.base import Frames, Lost, Reader, ReadItem, Source, SourceCounts
 from stream_emo.audio.file import FileReader
 from stream_emo.audio.microphone import Microphone
 from stream_emo.audio.pcm import PcmFormat, PcmReader
@@ -21,7 +21,7 @@ from stream_emo.audio.reader_source import PacedSource, ReaderSource
 from stream_emo.audio.source import check_options, open_source
 from stream_emo.config import AudioConfig
 from stream_emo.errors import ConfigError, SourceError
-from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Samples, SourceItem
+from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Notice, Samples, SourceItem
 from tests.sources import ListSource
 
 Start = Callable[..., Source]
@@ -271,6 +271,30 @@ def test_broken_samples_are_a_gap_and_clipped_ones_are_counted() -> None:
     source = fast(ArrayReader(frames))
     assert [item for item in source if isinstance(item, Gap)] == [Gap(500, 600, "invalid")]
     assert source.counts() == SourceCounts(offered=1000, taken=1000, clipped=10)
+
+
+class HoleReader(ArrayReader):
+    """Loses 500 frames after the first 1000, and says so."""
+
+    def __init__(self, frames: Frames) -> None:
+        super().__init__(frames[1000:])
+        self._items: list[ReadItem] = [frames[:1000], Notice("a hole"), Lost(500, "missing")]
+
+    def read(self, count: int) -> ReadItem:  # type: ignore[override]
+        return self._items.pop(0) if self._items else super().read(count)
+
+
+@pytest.mark.parametrize("start", [fast, paced])
+def test_what_a_reader_lost_is_a_gap_and_its_notice_comes_in_order(start: Start) -> None:
+    frames = noise(3000)
+    source = start(HoleReader(frames))
+    items = list(source)
+    (at,) = (at for at, item in enumerate(items) if item == Notice("a hole"))
+    assert items[at + 1] == Gap(1000, 1500, "missing")
+    before, after = joined(items[:at]), joined(items[at + 2 :])
+    assert np.array_equal(np.concatenate([before, after]), frames[:, 0])
+    assert isinstance(items[at + 2], Chunk)
+    assert items[at + 2].start == 1500
 
 
 def test_a_file_stopped_midway_ends_with_what_was_read() -> None:

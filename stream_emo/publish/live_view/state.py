@@ -33,7 +33,9 @@ _REASONS: dict[GapReason, str] = {
     "overflow": "this machine was too slow",
     "device": "the device was away",
     "paused": "paused",
-    "invalid": "samples that are not numbers",
+    "invalid": "samples that are not numbers, or audio that cannot be decoded",
+    "stalled": "nothing came",
+    "missing": "the file has a hole there",
 }
 
 
