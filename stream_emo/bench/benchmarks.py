@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from stream_emo.bench import wer
 from stream_emo.bench.baseline_system import vs_stock
 from stream_emo.bench.cost import cpu, silence, speed
 from stream_emo.bench.hangover import hangover
@@ -18,6 +17,7 @@ from stream_emo.bench.memory import growth, memory
 from stream_emo.bench.sessions import idle_sessions, lifecycle
 from stream_emo.bench.startup import cold_start, import_time, installed_size
 from stream_emo.bench.streams import overload, streams
+from stream_emo.bench.wer import word_errors
 from stream_emo.errors import SourceError
 from stream_emo.progress import Progress
 
@@ -50,8 +50,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lifecycle": Benchmark(lifecycle, needs_data=False),
     "import": Benchmark(import_time, needs_data=False),
     "installed-size": Benchmark(installed_size, needs_data=False),
-    "wer-ravdess": Benchmark(wer.ravdess),
-    "wer-smoke": Benchmark(wer.smoke),
+    "wer": Benchmark(word_errors),
 }
 DEFAULT = ("latency", "speed", "cpu", "cold-start", "memory", "streams")
 """The benchmarks that run by default."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from stream_emo.bench.baseline_system import faster_whisper
 from stream_emo.bench.workload import loaded
@@ -18,7 +20,14 @@ from stream_emo.progress import Progress, track
 RAVDESS_SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 """Sentences of the RAVDESS clips, by the fifth number of the file name."""
 
-_EVERY_RAVDESS = 12
+_EVERY_RAVDESS = 3
+
+_JFK = (
+    "And so, my fellow Americans, ask not what your country can do for you, "
+    "ask what you can do for your country."
+)
+_JFK_FORMATS = ("wav", "flac", "mp3", "ogg")
+"""Formats that one recording is stored in: in some of them it begins a few milliseconds later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +53,73 @@ class WordErrors:
     misheard: tuple[str, ...]
 
 
-def ravdess(data: Path, progress: Progress) -> WordErrors:
-    """Measure the word errors on every 12th RAVDESS clip."""
+def word_errors(data: Path, progress: Progress) -> dict[str, WordErrors]:
+    """Measure the word errors on each set of clips, most beside those of faster-whisper's `transcribe`.
+
+    Every third clip of RAVDESS; all clips with a transcript of LibriVox, LJSpeech and the Harvard sentences
+    at 8 kHz; jfk.flac in four formats.
+    """
+    baseline = _faster_whisper_transcriber(Config())
+    smoke = data / "asr_smoke"
+    librivox = (smoke / "pocketsphinx/librivox").glob("*.txt")
+    ljspeech = (smoke / "realtimestt").glob("LJ*.txt")
+    with TemporaryDirectory() as folder, loaded(Config()) as engine:
+        jfk = list(_stored(smoke / "faster_whisper/jfk.flac", _JFK, Path(folder)))
+        return {
+            "ravdess": _word_errors("RAVDESS", _ravdess(data), engine, progress),
+            "librivox": _word_errors("LibriVox", _transcribed(librivox), engine, progress, baseline),
+            "ljspeech": _word_errors("LJSpeech", _transcribed(ljspeech), engine, progress, baseline),
+            "harvard_8k": _word_errors("Harvard 8 kHz", _harvard(smoke), engine, progress, baseline),
+            "jfk": _word_errors("jfk", jfk, engine, progress, baseline),
+        }
+
+
+def _ravdess(data: Path) -> list[Utterance]:
     paths = sorted((data / "ravdess").glob("Actor_*/*.flac"))[::_EVERY_RAVDESS]
-    clips = [Utterance(path, RAVDESS_SENTENCES[path.stem.split("-")[4]]) for path in paths]
-    return _word_errors("wer-ravdess", clips, progress)
+    return [Utterance(path, RAVDESS_SENTENCES[path.stem.split("-")[4]]) for path in paths]
 
 
-def smoke(data: Path, progress: Progress) -> WordErrors:
-    """Measure the word errors on the LibriVox and LJSpeech clips that have a transcript, beside those of
-    faster-whisper's `transcribe`."""
-    folder = data / "asr_smoke"
-    texts = sorted((folder / "pocketsphinx/librivox").glob("*.txt")) + sorted(
-        folder.glob("realtimestt/LJ*.txt")
-    )
-    clips = [Utterance(path.with_suffix(".wav"), path.read_text(encoding="utf-8")) for path in texts]
-    return _word_errors("wer-smoke", clips, progress, baseline=_faster_whisper_transcriber(Config()))
+def _transcribed(texts: Iterable[Path]) -> list[Utterance]:
+    return [Utterance(path.with_suffix(".wav"), path.read_text(encoding="utf-8")) for path in sorted(texts)]
+
+
+def _harvard(smoke: Path) -> list[Utterance]:
+    folder = smoke / "osr_8k/speech_audio"
+    listed = [folder / "test_samples.json"] if folder.is_dir() else []
+    return [
+        Utterance(folder / sample["filename"], sample["transcription"])
+        for path in listed
+        for sample in json.loads(path.read_text(encoding="utf-8"))
+    ]
+
+
+def _stored(path: Path, text: str, folder: Path) -> Iterator[Utterance]:
+    """Store one recording in several formats in `folder`."""
+    import soundfile
+
+    samples, rate = soundfile.read(path) if path.is_file() else (None, 0)
+    for name in _JFK_FORMATS if samples is not None else ():
+        target = folder / f"jfk.{name}"
+        soundfile.write(target, samples, rate)
+        yield Utterance(target, text)
 
 
 def _word_errors(
-    name: str, clips: Sequence[Utterance], progress: Progress, baseline: Callable[[Path], str] | None = None
+    name: str,
+    clips: Sequence[Utterance],
+    engine: Engine,
+    progress: Progress,
+    baseline: Callable[[Path], str] | None = None,
 ) -> WordErrors:
     if not clips:
         raise SourceError(f"{name}: no clips found; --data must name the folder with the data sets")
     references = [normalized(clip.text) for clip in clips]
     heard: list[str] = []
     baseline_heard: list[str] = []
-    with loaded(Config()) as engine:
-        for clip in track(clips, progress, name):
-            heard.append(_live_transcript(engine, clip.path))
-            if baseline is not None:
-                baseline_heard.append(baseline(clip.path))
+    for clip in track(clips, progress, name):
+        heard.append(_live_transcript(engine, clip.path))
+        if baseline is not None:
+            baseline_heard.append(baseline(clip.path))
     words, errors = count_errors(references, [normalized(text) for text in heard])
     baseline_errors = None
     if baseline is not None:

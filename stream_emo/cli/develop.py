@@ -83,8 +83,8 @@ def evaluate(
         typer.Argument(
             metavar="PROTOCOL|MANIFEST",
             help="ravdess-6fold, nemo-loso, leave-one-corpus-out, meld-text, goemotions-ekman, emobank, "
-            "composed, conflict, robustness, calibration, fairness or false-alarms; or a CSV file with the "
-            "columns path, emotion and perhaps speaker, text, language, split.",
+            "composed, conflict, robustness, calibration, fairness, false-alarms or phantom-text; or a CSV "
+            "file with the columns path, emotion and perhaps speaker, text, language, split.",
         ),
     ],
     data: DataFolder = None,
@@ -146,7 +146,7 @@ def bench(
             metavar="BENCHMARKS",
             help="Some of latency, speed, cpu, cold-start, memory, streams (these without --only), vs-stock, "
             "endpoint, hangover, hop, overload, silence, growth, idle-sessions, lifecycle, import, "
-            "installed-size, wer-ravdess, wer-smoke; comma between.",
+            "installed-size, wer; comma between.",
         ),
     ] = "",
     vs_stock: Annotated[
