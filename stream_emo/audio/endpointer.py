@@ -37,12 +37,15 @@ _TRAILING_PADDING_S = 0.2
 _SPLIT_SEARCH = 3 * SAMPLE_RATE
 _STEP = SAMPLE_RATE // 100
 _QUIET_STEPS = 8
+# The pre-roll does not reach back over a bridged gap that is longer than this.
+_PRE_ROLL_GAP = SAMPLE_RATE // 10
 
 
 class Endpointer:
     """Cuts the items of a source into utterances. It has no thread, and no clock but the sample clock.
 
-    Between two utterances there is silence of at least `hangover_s`, a gap, or a split for length.
+    Between two utterances there is silence or a gap of at least `hangover_s`, or a split for length.
+    A shorter gap is bridged, whether or not an utterance is open.
     An utterance begins with speech above `threshold`; from there to its end all above `neg_threshold` is
     speech (hysteresis: the soft end of a sentence would not have begun an utterance). A `neg_threshold` above
     `threshold` counts as `threshold`, a pause longer than the hangover as the hangover.
@@ -65,7 +68,7 @@ class Endpointer:
         self._clock = 0
         self._buffer = _SampleBuffer(0)
         self._floor = 0
-        """End of the last gap: the pre-roll does not begin before it."""
+        """End of the last gap of more than `_PRE_ROLL_GAP`: the pre-roll does not begin before it."""
         self._active = False
         """Whether the last frame was speech."""
         self._onset = 0
@@ -117,9 +120,10 @@ class Endpointer:
         self._clock += len(self._rest)
 
     def _gap(self, gap: Gap) -> Iterator[GateItem]:
-        self._floor = gap.end
-        if self._open and gap.length < self._hangover:
-            # Zeros keep positions exact, and the VAD processes the gap as silence.
+        if gap.length > _PRE_ROLL_GAP:
+            self._floor = gap.end
+        if gap.length < self._hangover:
+            # Zeros keep positions exact, and the VAD, whose state goes on, processes the gap as silence.
             yield gap
             yield from self._audio(np.zeros(gap.length, np.float32))
         else:

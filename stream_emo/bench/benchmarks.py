@@ -12,6 +12,7 @@ from stream_emo.bench.cost import cpu, silence, speed
 from stream_emo.bench.hangover import hangover
 from stream_emo.bench.hop import hop
 from stream_emo.bench.latency import endpoint, latency
+from stream_emo.bench.lost_audio import lost_audio
 from stream_emo.bench.machine import machine
 from stream_emo.bench.memory import growth, memory
 from stream_emo.bench.sessions import idle_sessions, lifecycle
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lifecycle": Benchmark(lifecycle, needs_data=False),
     "import": Benchmark(import_time, needs_data=False),
     "installed-size": Benchmark(installed_size, needs_data=False),
+    "lost-audio": Benchmark(lost_audio),
     "wer": Benchmark(word_errors),
 }
 DEFAULT = ("latency", "speed", "cpu", "cold-start", "memory", "streams")

@@ -31,7 +31,7 @@ _JFK_FORMATS = ("wav", "flac", "mp3", "ogg")
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class Clip:
     """A recording and its reference transcript."""
 
     path: Path
@@ -61,39 +61,47 @@ def word_errors(data: Path, progress: Progress) -> dict[str, WordErrors]:
     """
     baseline = _faster_whisper_transcriber(Config())
     smoke = data / "asr_smoke"
-    librivox = (smoke / "pocketsphinx/librivox").glob("*.txt")
-    ljspeech = (smoke / "realtimestt").glob("LJ*.txt")
     with TemporaryDirectory() as folder, loaded(Config()) as engine:
         jfk = list(_stored(smoke / "faster_whisper/jfk.flac", _JFK, Path(folder)))
         return {
             "ravdess": _word_errors("RAVDESS", _ravdess(data), engine, progress),
-            "librivox": _word_errors("LibriVox", _transcribed(librivox), engine, progress, baseline),
-            "ljspeech": _word_errors("LJSpeech", _transcribed(ljspeech), engine, progress, baseline),
+            "librivox": _word_errors("LibriVox", librivox(data), engine, progress, baseline),
+            "ljspeech": _word_errors("LJSpeech", ljspeech(data), engine, progress, baseline),
             "harvard_8k": _word_errors("Harvard 8 kHz", _harvard(smoke), engine, progress, baseline),
             "jfk": _word_errors("jfk", jfk, engine, progress, baseline),
         }
 
 
-def _ravdess(data: Path) -> list[Utterance]:
+def _ravdess(data: Path) -> list[Clip]:
     paths = sorted((data / "ravdess").glob("Actor_*/*.flac"))[::_EVERY_RAVDESS]
-    return [Utterance(path, RAVDESS_SENTENCES[path.stem.split("-")[4]]) for path in paths]
+    return [Clip(path, RAVDESS_SENTENCES[path.stem.split("-")[4]]) for path in paths]
 
 
-def _transcribed(texts: Iterable[Path]) -> list[Utterance]:
-    return [Utterance(path.with_suffix(".wav"), path.read_text(encoding="utf-8")) for path in sorted(texts)]
+def librivox(data: Path) -> list[Clip]:
+    """Return the LibriVox clips that have a transcript."""
+    return _transcribed((data / "asr_smoke/pocketsphinx/librivox").glob("*.txt"))
 
 
-def _harvard(smoke: Path) -> list[Utterance]:
+def ljspeech(data: Path) -> list[Clip]:
+    """Return the LJSpeech clips that have a transcript."""
+    return _transcribed((data / "asr_smoke/realtimestt").glob("LJ*.txt"))
+
+
+def _transcribed(texts: Iterable[Path]) -> list[Clip]:
+    return [Clip(path.with_suffix(".wav"), path.read_text(encoding="utf-8")) for path in sorted(texts)]
+
+
+def _harvard(smoke: Path) -> list[Clip]:
     folder = smoke / "osr_8k/speech_audio"
     listed = [folder / "test_samples.json"] if folder.is_dir() else []
     return [
-        Utterance(folder / sample["filename"], sample["transcription"])
+        Clip(folder / sample["filename"], sample["transcription"])
         for path in listed
         for sample in json.loads(path.read_text(encoding="utf-8"))
     ]
 
 
-def _stored(path: Path, text: str, folder: Path) -> Iterator[Utterance]:
+def _stored(path: Path, text: str, folder: Path) -> Iterator[Clip]:
     """Store one recording in several formats in `folder`."""
     import soundfile
 
@@ -101,12 +109,12 @@ def _stored(path: Path, text: str, folder: Path) -> Iterator[Utterance]:
     for name in _JFK_FORMATS if samples is not None else ():
         target = folder / f"jfk.{name}"
         soundfile.write(target, samples, rate)
-        yield Utterance(target, text)
+        yield Clip(target, text)
 
 
 def _word_errors(
     name: str,
-    clips: Sequence[Utterance],
+    clips: Sequence[Clip],
     engine: Engine,
     progress: Progress,
     baseline: Callable[[Path], str] | None = None,

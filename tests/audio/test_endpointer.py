@@ -384,16 +384,41 @@ def test_long_gap_ends_the_utterance(silence: int) -> None:
     assert again[0] == SpeechStart(1, gap.end, gap.end)
 
 
-def test_gap_outside_speech_clears_the_pre_roll() -> None:
+@pytest.mark.parametrize("length", [1, 10, 100])
+def test_a_short_gap_before_speech_is_bridged_and_the_pre_roll_survives(length: int) -> None:
     vad = LevelVad()
     endpointer = Endpointer(CONFIG, vad)
-    gap = Gap(300 * MS, 310 * MS, "invalid")
+    gap = Gap(300 * MS, (300 + length) * MS, "overflow")
+    assert endpointer.feed(Chunk(0, audio((300, 0.0)))) == []
+    assert endpointer.feed(gap) == [gap]
+    assert vad.resets == 0
+    start, *_ = endpointer.feed(Chunk(gap.end, audio((200, 0.9))))
+    assert isinstance(start, SpeechStart)
+    assert gap.end - FRAME < start.onset <= gap.end
+    assert start.start == start.onset - 300 * MS
+
+
+def test_a_long_gap_outside_speech_clears_the_state_and_the_pre_roll() -> None:
+    vad = LevelVad()
+    endpointer = Endpointer(CONFIG, vad)
+    gap = Gap(300 * MS, 750 * MS, "stalled")
     assert endpointer.feed(Chunk(0, audio((210, 0.0), (90, 0.9)))) == []
     assert endpointer.feed(gap) == [gap]
     assert vad.resets == 1
-    assert endpointer.feed(Chunk(gap.end, audio((90, 0.9)))) == []
-    start, *_ = endpointer.feed(Chunk(gap.end + 90 * MS, audio((10, 0.9))))
+    start, *_ = endpointer.feed(Chunk(gap.end, audio((200, 0.9))))
     assert start == SpeechStart(0, gap.end, gap.end)
+
+
+def test_speech_with_a_loss_in_every_tenth_of_a_second_is_one_utterance() -> None:
+    endpointer = Endpointer(CONFIG, LevelVad())
+    events: list[GateItem] = []
+    for tenth in range(20):
+        at = tenth * 100 * MS
+        events += endpointer.feed(Chunk(at, audio((99, 0.9))))
+        events += endpointer.feed(Gap(at + 99 * MS, at + 100 * MS, "overflow"))
+    events += endpointer.flush()
+    assert sum(isinstance(event, SpeechStart) for event in events) == 1
+    assert edges(events)[-1] == SpeechEnd(0, 2000 * MS, 2000 * MS, "end")
 
 
 def test_device_changes_pass_in_order() -> None:
