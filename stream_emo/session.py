@@ -20,7 +20,7 @@ import numpy as np
 import stream_emo.events as events
 from stream_emo.audio.base import SourceCounts
 from stream_emo.audio.endpointer import Endpointer
-from stream_emo.audio.resample import MAX_AMPLITUDE
+from stream_emo.audio.resample import Resampler, checked
 from stream_emo.audio.vad import make_vad
 from stream_emo.clock import ArrivalTimes, level_db
 from stream_emo.config import Config
@@ -89,6 +89,8 @@ class Session:
         self._scorer = Scorer(
             models, config, session=name, channel=channel, owner=self, age=self._arrivals.age_ms
         )
+        self._resampler: Resampler | None = None
+        """What checks pushed arrays, from the first one on until an item with a position of its own comes."""
         self._clock = 0
         self._newest: Samples = np.zeros(0, np.float32)
         self._taken = self._dropped = 0
@@ -120,15 +122,21 @@ class Session:
                     f"push: an array of {item.dtype} {list(item.shape)}; it takes mono samples at 16 kHz as "
                     "float32 [n] from -1 to 1"
                 )
-            item = Chunk(self._clock, np.ascontiguousarray(item, np.float32))
-        elif not isinstance(item, Chunk | Gap | DeviceChange | Notice):
+            self._resampler = self._resampler or Resampler(SAMPLE_RATE, -1, "push", self._clock)
+            frames = np.ascontiguousarray(item, np.float32)[:, None]
+            return self._numbered(self.listen(list(self._resampler.feed(frames))))
+        if not isinstance(item, Chunk | Gap | DeviceChange | Notice):
             raise SourceError(f"push: {type(item).__name__}; it takes an array of samples, a Chunk or a Gap")
-        return self._numbered(self.listen([item]))
+        return [*self._end_arrays(), *self._numbered(self.listen([item]))]
 
     def flush(self) -> list[Event]:
         """End the input: return the events of the utterance that was open."""
         self._guard.check()
-        return self._numbered(self.drain())
+        return [*self._end_arrays(), *self._numbered(self.drain())]
+
+    def _end_arrays(self) -> list[Event]:
+        resampler, self._resampler = self._resampler, None
+        return [] if resampler is None else self._numbered(self.listen(list(resampler.flush())))
 
     def _numbered(self, listening: Stage[Listened]) -> list[Event]:
         numbered: list[Event] = []
@@ -152,7 +160,8 @@ class Session:
         """
         gated: list[GateItem] = []
         for item in items:
-            gated += self._take(item)
+            for part in checked(item) if isinstance(item, Chunk) else (item,):
+                gated += self._take(part)
         yield from self._schedule_all(gated, load)
         if self._clock >= self._next_stats:
             yield StatsDue(self._clock)
@@ -193,8 +202,6 @@ class Session:
 
     def _take(self, item: SourceItem) -> list[GateItem]:
         """Pass one item through the endpointer."""
-        if isinstance(item, Chunk) and not np.abs(item.samples).max(initial=0.0) <= MAX_AMPLITUDE:
-            item = Gap(item.start, item.end, "invalid")  # Also where something is not a number.
         gated: list[GateItem] = []
         if isinstance(item, DeviceChange) and item.state != "opened":
             # The open utterance does not wait for a device to come back.

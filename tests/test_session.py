@@ -155,6 +155,39 @@ def test_samples_that_are_not_numbers_are_a_gap_and_poison_nothing(engine: Engin
     assert all(events.decode(score.to_json()) == score for score in scores)
 
 
+@pytest.mark.parametrize("size", [160, 4096])
+def test_one_bad_sample_in_ten_hundredths_costs_no_utterance(
+    engine: Engine, speech: Samples, size: int
+) -> None:
+    broken = speech.copy()
+    broken[::1600] = np.nan
+    found: list[list[Score]] = []
+    for samples in (speech, broken):
+        for wrap in (lambda start, part: part, Chunk):
+            session = engine.session()
+            pushed = [
+                event
+                for start in range(0, len(samples), size)
+                for event in session.push(wrap(start, samples[start : start + size]))
+            ]
+            pushed += session.flush()
+            found.append([event for event in pushed if isinstance(event, Score) and event.final])
+    assert len({len(scores) for scores in found}) == 1
+    assert found[2][-1].dropped_ms == pytest.approx(len(speech) / 1600 / 16, abs=1)
+
+
+def test_samples_in_the_range_of_integers_are_scaled_and_said_once(engine: Engine, speech: Samples) -> None:
+    finals = []
+    integers = np.rint(speech * 32_768)
+    for scale in (1, 32_768):
+        session = engine.session()
+        found = [*session.push(integers / np.float32(32_768 // scale)), *session.flush()]
+        finals.append([event.text for event in found if isinstance(event, Score) and event.final])
+        errors = [event.message for event in found if isinstance(event, events.Error)]
+        assert len(errors) == (scale != 1)
+    assert finals[0] == finals[1]
+
+
 def test_a_notice_is_an_error_that_is_not_fatal(engine: Engine, speech: Samples) -> None:
     session = engine.session()
     session.push(speech[:16_000])

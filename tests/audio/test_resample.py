@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream_emo.audio.frame_queue import FrameBlock, FrameGap, FrameQueue, Frames, samples_after
 from stream_emo.audio.resample import Resampler
 from stream_emo.errors import SourceError
-from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Samples
+from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Notice, Samples
 
 RATES = (8000, 16_000, 44_100, 48_000, 192_000)
 NOT_AUDIO = (np.nan, np.inf, -np.inf, 1e30)
@@ -171,7 +171,7 @@ def test_a_run_of_what_is_not_audio_is_one_gap_and_what_follows_is_unharmed(rate
 
 def test_loud_is_not_invalid() -> None:
     frames = np.array([[1.5], [-8.0], [8.1], [0.0]], np.float32)
-    first, gap, last = fed(Resampler(SAMPLE_RATE, 0, "test"), [frames])
+    first, gap, last = one(fed(Resampler(SAMPLE_RATE, 0, "test"), [frames]))
     assert isinstance(first, Chunk)
     assert isinstance(last, Chunk)
     assert (first.samples.tolist(), gap, last.start) == ([1.5, -8.0], Gap(2, 3, "invalid"), 3)
@@ -330,3 +330,65 @@ def test_chunks_are_stamped_with_the_arrival_of_their_last_sample(
 def test_audio_that_is_not_live_has_no_arrival() -> None:
     items = fed(Resampler(48_000, 0, "test"), [noise(4800)])
     assert [item.arrived for item in items if isinstance(item, Chunk)] == [None] * len(items)
+
+
+def voice(seconds: float = 1.0, rate: int = SAMPLE_RATE) -> Samples:
+    """Noise in syllables, peak 0.9."""
+    t = np.arange(round(seconds * rate)) / rate
+    wave = np.random.default_rng(7).normal(size=len(t)) * np.sin(np.pi * 3 * t) ** 2
+    return (0.9 * wave / np.abs(wave).max()).astype(np.float32)
+
+
+@pytest.mark.parametrize("gain", [20.0, 100.0, 32_768.0, 8_388_608.0, 2_147_483_648.0])
+@pytest.mark.parametrize("rate", [SAMPLE_RATE, 44_100])
+def test_a_wrong_scale_is_said_once_and_mended_whatever_the_blocks(gain: float, rate: int) -> None:
+    right = voice(2.0, rate)[:, None]
+    frames = right * np.float32(gain)
+    if gain > 1000:
+        frames = np.rint(frames)
+    outputs = []
+    for size in (160, 4096, len(frames)):
+        resampler = Resampler(rate, 0, "loud.wav")
+        out = [*(item for part in blocks(frames, cycle([size])) for item in resampler.feed(part))]
+        out += resampler.flush()
+        (notice,) = (item for item in out if isinstance(item, Notice))
+        assert "loud.wav: samples are far beyond" in notice.message
+        items = [item for item in out if not isinstance(item, Notice)]
+        assert gaps(items) == []
+        check_tiling(items, 0, 2 * SAMPLE_RATE)
+        outputs.append(joined(items))
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    np.testing.assert_array_equal(outputs[0], outputs[2])
+    assert 0.3 < np.abs(outputs[0]).max() <= 2.0
+
+
+def test_single_wild_values_do_not_change_the_scale() -> None:
+    frames = voice()[:, None]
+    frames[::1600] = 30_000.0
+    items = fed(Resampler(SAMPLE_RATE, 0, "test"), [frames])
+    assert [gap.length for gap in gaps(items)] == [1] * 10
+    np.testing.assert_array_equal(joined(items), np.delete(frames[:, 0], np.s_[::1600]))
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_channels_that_cancel_are_said_once_and_one_is_heard(channels: int) -> None:
+    signs = np.resize([1.0, -1.0], channels).astype(np.float32)
+    frames = voice()[:, None] * signs
+    outputs = []
+    for size in (7, 160, len(frames)):
+        resampler = Resampler(SAMPLE_RATE, -1, "call.wav")
+        out = [*(item for part in blocks(frames, cycle([size])) for item in resampler.feed(part))]
+        (notice,) = (item for item in out if isinstance(item, Notice))
+        assert "call.wav: its channels cancel each other" in notice.message
+        outputs.append(joined(item for item in out if not isinstance(item, Notice)))
+    assert np.array_equal(outputs[0], outputs[1])
+    assert np.array_equal(outputs[0], outputs[2])
+    late = slice(SAMPLE_RATE // 2, None)
+    np.testing.assert_array_equal(np.abs(outputs[0][late]), np.abs(frames[late, 0]))
+
+
+@pytest.mark.parametrize("other", [0.0, 0.5])
+def test_a_silent_or_a_similar_channel_cancels_nothing(other: float) -> None:
+    frames = np.stack([voice(), other * voice()], 1)
+    items = fed(Resampler(SAMPLE_RATE, -1, "test"), [frames])
+    np.testing.assert_array_equal(joined(items), frames.mean(1))
