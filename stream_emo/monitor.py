@@ -265,6 +265,11 @@ class Monitor:
         """Return the counters as of now; cheap enough for a level meter."""
         return self._opened.session.stats()
 
+    def without_speech(self) -> str | None:
+        """Return one line that says what was heard instead of speech; None once speech was found."""
+        instead = self._opened.session.without_speech()
+        return None if instead is None else f"{self._opened.source.name}: {instead}"
+
     @property
     def _opened(self) -> Feed:
         if self._open is None:

@@ -21,6 +21,7 @@ import stream_emo.events as events
 from stream_emo.audio.base import SourceCounts
 from stream_emo.audio.endpointer import Endpointer
 from stream_emo.audio.resample import Resampler, checked
+from stream_emo.audio.summary import SoundSummary
 from stream_emo.audio.vad import make_vad
 from stream_emo.clock import ArrivalTimes, level_db
 from stream_emo.config import Config
@@ -93,6 +94,8 @@ class Session:
         """What checks pushed arrays, from the first one on until an item with a position of its own comes."""
         self._clock = 0
         self._newest: Samples = np.zeros(0, np.float32)
+        self._sound: SoundSummary | None = SoundSummary()
+        """Kept until speech is found."""
         self._taken = self._dropped = 0
         self._speaking = False
         self._split = False
@@ -210,6 +213,8 @@ class Session:
         if isinstance(item, Chunk):
             self._newest = item.samples
             self._taken += len(item.samples)
+            if self._sound is not None:
+                self._sound.add(item.samples)
             if item.arrived is not None:
                 self._arrivals.note(item.end, item.arrived)
         elif isinstance(item, Gap) and item.reason != "paused":
@@ -221,6 +226,7 @@ class Session:
         for out in gated:
             if isinstance(out, SpeechStart | SpeechEnd):
                 self._speaking = isinstance(out, SpeechStart)
+                self._sound = None
         return gated
 
     def _schedule_all(self, gated: Sequence[GateItem], load: Load | None) -> Stage[Listened]:
@@ -258,6 +264,10 @@ class Session:
     def speaking(self) -> bool:
         """Whether an utterance is open."""
         return self._speaking
+
+    def without_speech(self) -> str | None:
+        """Return one line that says what was heard instead of speech; None once speech was found."""
+        return None if self._sound is None else str(self._sound)
 
     @property
     def draining(self) -> bool:

@@ -68,9 +68,10 @@ class DeviceChange:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something about the audio that its owner should know, in one line; the audio goes on."""
+    """Something about the audio that its owner should know; the audio goes on."""
 
     message: str
+    """One line, which does not name the source: the event that it becomes names the session."""
 
 
 SourceItem = Chunk | Gap | DeviceChange | Notice

@@ -98,7 +98,7 @@ class Resampler:
         if self._scale.divisor != 1 and not self._told_scale:
             self._told_scale = True
             yield Notice(
-                f"{self._name}: samples are far beyond the range of -1 to 1; they are divided by "
+                "the samples are far beyond the range of -1 to 1; they are divided by "
                 f"{self._scale.divisor:.0f}"
             )
         valid = np.abs(used).max(1) <= MAX_AMPLITUDE
@@ -131,8 +131,8 @@ class Resampler:
         if self._mixer.alone is not None and not self._told_channel:
             self._told_channel = True
             yield Notice(
-                f"{self._name}: its channels cancel each other (inverted phase), so that channel "
-                f"{self._mixer.alone} is heard alone; audio.channel chooses one"
+                f"the channels cancel each other (inverted phase): channel {self._mixer.alone} is heard alone; "
+                "audio.channel chooses one"
             )
         yield from self._chunk(mono if self._soxr is None else self._soxr.resample_chunk(mono))
 

@@ -79,6 +79,9 @@ def follow(monitor: Monitor, outputs: Outputs) -> None:
             events.close()
             stop()
         monitor.wait()
+        instead = monitor.without_speech()
+    if instead is not None:
+        say(instead)
 
 
 def _deliver(events: Subscription, sinks: Sequence[Sink], view: LiveView | None, outputs: Outputs) -> None:

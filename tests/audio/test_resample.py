@@ -352,7 +352,7 @@ def test_a_wrong_scale_is_said_once_and_mended_whatever_the_blocks(gain: float, 
         out = [*(item for part in blocks(frames, cycle([size])) for item in resampler.feed(part))]
         out += resampler.flush()
         (notice,) = (item for item in out if isinstance(item, Notice))
-        assert "loud.wav: samples are far beyond" in notice.message
+        assert "samples are far beyond" in notice.message
         items = [item for item in out if not isinstance(item, Notice)]
         assert gaps(items) == []
         check_tiling(items, 0, 2 * SAMPLE_RATE)
@@ -379,7 +379,7 @@ def test_channels_that_cancel_are_said_once_and_one_is_heard(channels: int) -> N
         resampler = Resampler(SAMPLE_RATE, -1, "call.wav")
         out = [*(item for part in blocks(frames, cycle([size])) for item in resampler.feed(part))]
         (notice,) = (item for item in out if isinstance(item, Notice))
-        assert "call.wav: its channels cancel each other" in notice.message
+        assert "the channels cancel each other" in notice.message
         outputs.append(joined(item for item in out if not isinstance(item, Notice)))
     assert np.array_equal(outputs[0], outputs[1])
     assert np.array_equal(outputs[0], outputs[2])
