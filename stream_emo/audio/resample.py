@@ -131,8 +131,8 @@ class Resampler:
         if self._mixer.alone is not None and not self._told_channel:
             self._told_channel = True
             yield Notice(
-                f"the channels cancel each other (inverted phase): channel {self._mixer.alone} is heard alone; "
-                "audio.channel chooses one"
+                f"the channels cancel each other (inverted phase): channel {self._mixer.alone} is heard "
+                "alone; audio.channel chooses one"
             )
         yield from self._chunk(mono if self._soxr is None else self._soxr.resample_chunk(mono))
 
