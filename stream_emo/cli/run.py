@@ -120,7 +120,13 @@ def devices() -> None:
         print(f"{mark} {device.index:3d}  {device.name}  ({about})")
 
 
-def models(config: ConfigFile = None, overrides: Overrides = None) -> None:
+def models(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch what is missing from the Hugging Face hub.")
+    ] = False,
+) -> None:
     """Say where each model was found and how to get a missing one.
 
     The exit code is 2 when one is missing.
@@ -129,9 +135,12 @@ def models(config: ConfigFile = None, overrides: Overrides = None) -> None:
     Example:
       stream-emo models
     """
-    from stream_emo.models.registry import status
+    from stream_emo.models import registry
 
-    found = status(_config(config, overrides, None))
+    settings = _config(config, overrides, None)
+    if download:
+        registry.download(settings)
+    found = registry.status(settings)
     for model in found:
         print(f"{model.name:16}  {model.found or 'missing: ' + model.remedy}")
     if any(model.found is None for model in found):

