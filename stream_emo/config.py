@@ -46,11 +46,12 @@ class AudioConfig:
 class GateConfig:
     """Settings of voice activity detection and endpointing."""
 
-    vad: str = _choice("silero", "silero", "webrtc")
+    vad: str = _choice("combined", "combined", "silero", "webrtc")
+    """Detector: "combined" hears shouting too; "silero" alone; "webrtc" is the cheapest, and hears noise."""
     threshold: float = _number(0.5, 0.05, 0.95)
     """Speech begins at this probability..."""
     neg_threshold: float = _number(0.35, 0.01, 0.95)
-    """...and goes on while at or above this one (hysteresis)."""
+    """...and goes on while at or above this one (hysteresis), or `threshold` if that is lower."""
     min_speech_s: float = _number(0.1, 0.0, 2.0)
     """Shorter bursts are not speech, s."""
     pre_roll_s: float = _number(0.3, 0.0, 2.0)
@@ -128,8 +129,6 @@ class Config:
             section = getattr(self, table.name)
             for key in fields(section):
                 _check_range(f"{table.name}.{key.name}", key, getattr(section, key.name))
-        gate = self.gate
-        _require(gate.neg_threshold <= gate.threshold, "gate.neg_threshold", "must not exceed gate.threshold")
         _require(
             self.speech.hop_s <= self.speech.text_hop_s, "speech.hop_s", "must not exceed speech.text_hop_s"
         )

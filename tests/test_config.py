@@ -40,13 +40,12 @@ def test_later_sources_win(tmp_path: Path) -> None:
     [
         ("gate.vadd=webrtc", "gate.vadd: unknown key 'vadd' in [gate]; did you mean 'vad'?"),
         ("gat.vad=webrtc", "gat.vad: unknown section 'gat'; did you mean 'gate'?"),
-        ("gate.vad=fancy", "gate.vad: 'fancy' is not one of silero, webrtc"),
+        ("gate.vad=fancy", "gate.vad: 'fancy' is not one of combined, silero, webrtc"),
         ("gate.hangover_s=soon", "gate.hangover_s: 'soon' must be a number"),
         ("gate.hangover_s=0.01", "gate.hangover_s: 0.01 must be between 0.1 and 5"),
         ("gate.hangover_s=nan", "gate.hangover_s: nan must be between 0.1 and 5"),
         ("speech.text=1", "speech.text: 1 must be true or false"),
         ("audio.channel=1.5", "audio.channel: 1.5 must be a whole number"),
-        ("gate.neg_threshold=0.6", "gate.neg_threshold: must not exceed gate.threshold"),
         ("hangover", "--set 'hangover': write section.key=value, for example gate.vad=webrtc"),
     ],
 )

@@ -83,8 +83,8 @@ def evaluate(
         typer.Argument(
             metavar="PROTOCOL|MANIFEST",
             help="ravdess-6fold, nemo-loso, leave-one-corpus-out, meld-text, goemotions-ekman, emobank, "
-            "composed, conflict, robustness, calibration, fairness, false-alarms or phantom-text; or a CSV "
-            "file with the columns path, emotion and perhaps speaker, text, language, split.",
+            "composed, conflict, robustness, calibration, fairness, false-alarms, gate or phantom-text; or a "
+            "CSV file with the columns path, emotion and perhaps speaker, text, language, split.",
         ),
     ],
     data: DataFolder = None,

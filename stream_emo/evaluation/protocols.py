@@ -9,6 +9,7 @@ from stream_emo.evaluation.calibration import calibration
 from stream_emo.evaluation.compositions import composed, conflict
 from stream_emo.evaluation.fairness import fairness
 from stream_emo.evaluation.false_alarms import false_alarms
+from stream_emo.evaluation.gate import gate
 from stream_emo.evaluation.phantom_text import phantom_text
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.robustness import robustness
@@ -28,6 +29,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "calibration": calibration,
     "fairness": fairness,
     "false-alarms": false_alarms,
+    "gate": gate,
     "phantom-text": phantom_text,
 }
 """Each reports into `Data.progress`, and raises `SourceError` where a corpus is missing."""

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.audio.endpointer import Endpointer
-from stream_emo.audio.vad import SileroVad, Vad, WebRtcVad, make_vad
+from stream_emo.audio.vad import CombinedVad, SileroVad, Vad, WebRtcVad, make_vad
 from stream_emo.config import GateConfig
 from stream_emo.errors import WeightsError
 from stream_emo.types import SAMPLE_RATE, Chunk, Samples, SpeechEnd, SpeechStart
 
-VADS = [SileroVad, WebRtcVad]
+VADS = [CombinedVad, SileroVad, WebRtcVad]
 ROUNDING = 1e-4
 """Of a probability: sums in another order, as frames that come together are computed."""
 
@@ -96,7 +96,7 @@ def test_samples_beyond_full_scale_do_no_harm(kind: type[Vad]) -> None:
     assert all(0 <= p <= 1 for p in probabilities(kind(), 100 * voice(0.5)))
 
 
-@pytest.mark.parametrize("name", ["silero", "webrtc"])
+@pytest.mark.parametrize("name", ["combined", "silero", "webrtc"])
 def test_the_endpointer_finds_a_voice(name: str) -> None:
     config = GateConfig(vad=name)
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
@@ -149,7 +149,7 @@ WebRtcVad()
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["silero", "webrtc"])
+@pytest.mark.parametrize("name", ["combined", "silero", "webrtc"])
 def test_one_utterance_per_acted_sentence(name: str, data_root: Path) -> None:
     import soundfile
 

@@ -93,7 +93,7 @@ def test_config_prints_what_it_would_read_and_marks_what_was_changed(tmp_path: P
     path = tmp_path / "printed.toml"
     path.write_text(text, encoding="utf-8")
     assert Config.load(path, environment={}) == Config.load(environment={}, overrides=overrides)
-    assert 'vad = "webrtc"            # [default: "silero"] "silero" (better in noise)' in text
+    assert 'vad = "webrtc"            # [default: "combined"] "combined" hears shouting too' in text
     assert text.count("[default: ") == 4
 
 

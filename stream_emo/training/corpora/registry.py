@@ -96,5 +96,9 @@ TEXT_CORPORA: Mapping[str, Corpus[Callable[..., list[Sentence]]]] = {
 
 ESC_10 = DataSet("ESC-10", "esc10", "GitHub karolpiczak/ESC-50")
 """Recorded environmental noises, in folders by class."""
+EMOGATOR = DataSet("EmoGator", "emogator", "GitHub fredbuhl/EmoGator")
+"""Non-speech vocal bursts; only the gate is measured on them."""
+INDOWAVE = DataSet("IndoWaveSentiment", "indowave", "Mendeley Data j9ytfdzy27")
+"""Acted Indonesian sentences; only the gate is measured on them."""
 SPEECHBRAIN = DataSet("SpeechBrain", "speechbrain_samples", "GitHub speechbrain/speechbrain (tests/samples)")
 """Recorded room impulse responses and noises."""

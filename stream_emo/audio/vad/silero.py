@@ -1,45 +1,20 @@
-"""Voice activity detection: the probability of speech per frame, from two detectors behind one protocol."""
+"""Silero VAD: a small recurrent network."""
 
 from __future__ import annotations
 
-from collections import deque
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream_emo.config import GateConfig
 from stream_emo.errors import WeightsError
 from stream_emo.runtime.onnx import import_onnxruntime, network
-from stream_emo.types import SAMPLE_RATE, Samples
+from stream_emo.types import Samples
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
-
-
-VAD_VERSION = 1
-"""Raise it when the same samples give other probabilities: training features are kept under it."""
-
-
-class Vad(Protocol):
-    """A streaming voice activity detector, which keeps a state from frame to frame until `reset`."""
-
-    @property
-    def frame(self) -> int:
-        """Samples per frame."""
-
-    def probabilities(self, frames: Samples) -> list[float]:
-        """Return the probability of speech, 0 to 1, of each of the next frames [n, `frame`]."""
-
-    def reset(self) -> None:
-        """Clear the state: the next frame does not continue the last one."""
-
-
-def make_vad(config: GateConfig) -> Vad:
-    """Return the configured detector. Raises `WeightsError` when its package or weights are missing."""
-    return SileroVad() if config.vad == "silero" else WebRtcVad()
 
 
 class SileroVad:
@@ -82,44 +57,6 @@ class SileroVad:
         return [float(probability) for probability in found.flat]
 
 
-class WebRtcVad:
-    """The detector of the WebRTC project (PyPI webrtcvad-wheels): Gaussian mixtures on six bands.
-
-    It decides every 20 ms; the probability is the share of frames with speech in the last 200 ms.
-    Mode 2 of 0 (finds most speech) to 3: 1 finds speech in the noise of clean rooms, 3 misses quiet speech.
-    """
-
-    frame = 320
-    _mode = 2
-    _history = 10
-
-    def __init__(self) -> None:
-        """Create the detector. Raises `WeightsError` if the package is missing."""
-        self.reset()
-
-    def reset(self) -> None:
-        self._detector = _webrtc_detector(self._mode)
-        self._decisions = deque([False] * self._history, maxlen=self._history)
-
-    def probabilities(self, frames: Samples) -> list[float]:
-        return [self._next(frame) for frame in frames]
-
-    def _next(self, frame: Samples) -> float:
-        pcm = (np.clip(frame, -1.0, 1.0) * 32767.0).astype("<i2")
-        self._decisions.append(self._detector.is_speech(pcm.tobytes(), SAMPLE_RATE))
-        return sum(self._decisions) / self._history
-
-
-def _webrtc_detector(mode: int) -> Any:
-    try:
-        import webrtcvad
-    except ImportError as error:
-        raise WeightsError(
-            "gate.vad = webrtc: package missing; pip install webrtcvad-wheels, or set gate.vad = silero"
-        ) from error
-    return webrtcvad.Vad(mode)
-
-
 def _silero_path() -> Path:
     # Found without importing the package, which would load CTranslate2 and PyAV.
     spec = find_spec("faster_whisper")
@@ -127,7 +64,7 @@ def _silero_path() -> Path:
     for folder in folders or ():
         return Path(folder) / "assets" / "silero_vad_v6.onnx"
     raise WeightsError(
-        "gate.vad = silero: faster-whisper, which carries the weights, is missing; pip install faster-whisper"
+        "gate.vad: faster-whisper, which carries the weights, is missing; pip install faster-whisper"
     )
 
 
