@@ -49,6 +49,9 @@ from stream_emo.types import (
     seconds,
 )
 
+_NOT_LOST = ("paused", "stalled")
+"""Reasons of gaps in which nothing was offered."""
+
 
 @dataclass(frozen=True, slots=True)
 class StatsDue:
@@ -192,7 +195,7 @@ class Session:
             if final is not None:
                 yield final
         elif isinstance(item, Gap):
-            if item.reason != "paused":
+            if item.reason not in _NOT_LOST:
                 self._scorer.dropped += item.length
             start, end = (round(seconds(position), DECIMALS) for position in (item.start, item.end))
             yield events.Gap(**self._envelope(item.end), start=start, end=end, reason=item.reason)
@@ -206,8 +209,9 @@ class Session:
     def _take(self, item: SourceItem) -> list[GateItem]:
         """Pass one item through the endpointer."""
         gated: list[GateItem] = []
-        if isinstance(item, DeviceChange) and item.state != "opened":
-            # The open utterance does not wait for a device to come back.
+        stalled = isinstance(item, Gap) and item.reason == "stalled"
+        if stalled or (isinstance(item, DeviceChange) and item.state != "opened"):
+            # The open utterance does not wait for a producer or device to come back.
             gated += self._endpointer.flush()
         gated += self._endpointer.feed(item)
         if isinstance(item, Chunk):
@@ -217,7 +221,7 @@ class Session:
                 self._sound.add(item.samples)
             if item.arrived is not None:
                 self._arrivals.note(item.end, item.arrived)
-        elif isinstance(item, Gap) and item.reason != "paused":
+        elif isinstance(item, Gap) and item.reason not in _NOT_LOST:
             self._dropped += item.length
         if isinstance(item, DeviceChange):
             self._clock = item.position

@@ -223,3 +223,18 @@ def test_numbers_go_on_over_all_events_of_a_session(engine: Engine, speech: Samp
 def test_what_is_no_audio_is_one_clear_error(engine: Engine, wrong: object) -> None:
     with pytest.raises(SourceError, match="it takes an array of samples"):
         engine.session().push(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("length", [0, SAMPLE_RATE // 2])
+def test_a_stall_of_the_producer_ends_the_open_utterance_and_is_no_lost_audio(
+    engine: Engine, speech: Samples, length: int
+) -> None:
+    session = engine.session()
+    before = session.push(Chunk(0, speech[: 2 * SAMPLE_RATE]))
+    assert [event for event in before if isinstance(event, Speech)]
+    stalled = session.push(Gap(2 * SAMPLE_RATE, 2 * SAMPLE_RATE + length, "stalled"))
+    finals = [event for event in stalled if isinstance(event, Score)]
+    assert [score.final for score in finals][-1]
+    assert finals[-1].dropped_ms == 0
+    assert session.flush() == []
+    assert session.stats().dropped == 0

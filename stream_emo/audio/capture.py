@@ -54,7 +54,7 @@ class DeviceCapture(FrameStream):
         """Whether a pause ended the stream."""
         self.begun = clock()
         """When the first frame was recorded: seconds of `clock`."""
-        self._timeouts, self._clock = timeouts, clock
+        self._timeouts = timeouts
         self._arriving = self._until_lost()
         self._failure: Exception | None = None
         self._overflows = 0
@@ -105,16 +105,14 @@ class DeviceCapture(FrameStream):
     def _until_lost(self) -> Iterator[FrameItem]:
         while True:
             try:
-                item = self.queue.get(max(0.0, self._deadline() - self._clock()))
+                items = self.next_items(self._deadline())
             except Closed:
                 if self._failure is not None:
                     raise self._failure from None
                 return
-            except TimeoutError:
-                if self._clock() >= self._deadline():
-                    return
-                continue
-            yield item
+            if not items and self._clock() >= self._deadline():
+                return
+            yield from items
 
     def _deadline(self) -> float:
         last = self._last_arrival

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from stream_emo.audio.base import Frames
 from stream_emo.events import GapReason
-from stream_emo.runtime.bounded_queue import BoundedQueue
+from stream_emo.runtime.bounded_queue import BoundedQueue, Closed
 from stream_emo.types import SAMPLE_RATE, Notice
 
 Clock = Callable[[], float]
@@ -62,8 +63,10 @@ class FrameQueue(BoundedQueue[FrameItem]):
         self._position = 0
         self._clock = clock
 
-    def push(self, frames: Frames) -> bool:
+    def push(self, frames: Frames, arrived: float | None = None) -> bool:
         """Append frames, or drop and count them; never wait. They are kept, not copied.
+
+        `arrived`: when the last of them arrived, seconds of the clock; None: now.
 
         Returns:
             Whether they fitted.
@@ -71,9 +74,11 @@ class FrameQueue(BoundedQueue[FrameItem]):
         Raises:
             Closed: the queue is closed.
         """
-        block = FrameBlock(self._position, frames, self._clock())
-        self._position = block.last
-        return self.offer(block)
+        return self.offer(self._block(frames, arrived))
+
+    def push_waiting(self, frames: Frames) -> None:
+        """Append frames, waiting for room. Raises `Closed`."""
+        self.put(self._block(frames, None))
 
     def skip(self, count: int, reason: GapReason) -> None:
         """Append a gap for `count` frames that never arrived. Raises `Closed`."""
@@ -81,9 +86,19 @@ class FrameQueue(BoundedQueue[FrameItem]):
         self._position = gap.last
         self.offer(gap)
 
+    def mark_resumed(self) -> None:
+        """Append an empty gap, which ends a pause; from any thread. Does nothing when the queue is closed."""
+        with suppress(Closed):
+            self.offer(FrameGap(self._position, self._position, "paused"))
+
     def notice(self, notice: Notice) -> None:
         """Append a notice. Raises `Closed`."""
         self.offer(notice)
+
+    def _block(self, frames: Frames, arrived: float | None) -> FrameBlock:
+        block = FrameBlock(self._position, frames, self._clock() if arrived is None else arrived)
+        self._position = block.last
+        return block
 
 
 def _overflow(item: FrameItem, last: FrameItem | None) -> tuple[FrameGap, bool]:

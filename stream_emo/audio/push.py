@@ -29,8 +29,9 @@ class PushSource(QueuedSource):
             monitor.wait()
 
     What does not fit into `audio.buffer_s` is dropped and counted, and becomes a gap with the reason
-    "overflow"; what is pushed during a pause becomes a gap with the reason "paused". For audio that can wait,
-    give the monitor the array or the iterable itself.
+    "overflow"; what is pushed during a pause becomes a gap with the reason "paused". When nothing is pushed
+    for 0.5 s, the open utterance ends, and the time becomes gaps with the reason "stalled". For audio that
+    can wait, give the monitor the array or the iterable itself.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class PushSource(QueuedSource):
         """Bytes of an incomplete frame."""
         self._frames_stream = FrameStream(name, rate, self._config, clock)
         self._use(self._frames_stream)
+        self._opened = False
 
     @property
     def name(self) -> str:
@@ -73,7 +75,13 @@ class PushSource(QueuedSource):
         self._frames_stream.configure(config)
 
     def open(self) -> None:
-        """Do nothing: audio can be pushed at any time."""
+        """Do nothing, as audio can be pushed at any time. Raises `SourceError` the second time."""
+        if self._opened:
+            raise SourceError(
+                f"{self._name}: this PushSource already belongs to a monitor; make one for each, "
+                f"and push to both"
+            )
+        self._opened = True
 
     def push(self, data: bytes | bytearray | memoryview | NDArray[Any]) -> bool:
         """Deliver the audio that came next; never wait.
@@ -90,13 +98,14 @@ class PushSource(QueuedSource):
         """
         frames = self._decode(data)
         queue, most = self._frames_stream.queue, self._format.rate // 2
-        accepted = True
+        accepted, now = True, self._clock()
         try:
             # In parts of at most 0.5 s: of much at once, as much as fits is kept.
             for first in range(0, len(frames), most):
                 part = frames[first : first + most]
                 if self._resumed.is_set():
-                    accepted &= queue.push(part)
+                    later = len(frames) - first - len(part)
+                    accepted &= queue.push(part, now - later / self._format.rate)
                 else:
                     queue.skip(len(part), "paused")
                     accepted = False

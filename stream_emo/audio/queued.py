@@ -14,20 +14,36 @@ from collections.abc import Iterator
 from dataclasses import astuple
 
 from stream_emo.audio.base import SourceCounts
-from stream_emo.audio.frame_queue import Clock, FrameItem, FrameQueue
+from stream_emo.audio.frame_queue import Clock, FrameGap, FrameItem, FrameQueue
 from stream_emo.audio.resample import Resampler
+from stream_emo.audio.stalls import StallClock
 from stream_emo.config import AudioConfig
+from stream_emo.runtime.bounded_queue import Closed
 from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Notice, SourceItem
 
 
 class FrameStream:
     """Frames of one rate: the queue that a producer fills, and the resampler that empties it."""
 
-    def __init__(self, name: str, rate: int, config: AudioConfig, clock: Clock = time.monotonic) -> None:
-        """Build a stream of frames at `rate` Hz. `name`: for errors. `clock`: seconds."""
+    def __init__(
+        self,
+        name: str,
+        rate: int,
+        config: AudioConfig,
+        clock: Clock = time.monotonic,
+        *,
+        realtime: bool = True,
+    ) -> None:
+        """Build a stream of frames at `rate` Hz.
+
+        `name`: for errors. `clock`: seconds. `realtime`: whether the producer follows the wall clock, so that
+        it has stalled when nothing comes.
+        """
         self.name = name
         self.rate = rate
         self.queue = FrameQueue(rate, 0, clock)
+        self._clock = clock
+        self._stalls = StallClock(rate, clock) if realtime else None
         self._resampler = Resampler(rate, config.channel, name)
         self.configure(config)
 
@@ -49,12 +65,50 @@ class FrameStream:
         """
         self._resampler = Resampler(self.rate, self._channel, self.name, start)
         for item in self.frame_items():
-            yield from self._resampler.feed_item(item)
+            if isinstance(item, FrameGap) and item.reason == "stalled":
+                yield from self._stall(item)
+            else:
+                yield from self._resampler.feed_item(item)
         yield from self._resampler.flush()
 
     def frame_items(self) -> Iterator[FrameItem]:
-        """Yield what the producer delivers, until the queue is closed."""
-        return iter(self.queue)
+        """Yield what the producer delivers and gaps for what it owes, until the queue is closed."""
+        while True:
+            try:
+                items = self.next_items()
+            except Closed:
+                return
+            yield from items
+
+    def next_items(self, deadline: float | None = None) -> list[FrameItem]:
+        """Return what comes until `deadline`, seconds of the clock; nothing: it may have passed.
+
+        Raises:
+            Closed: the queue is closed and empty.
+        """
+        moments = [deadline, None if self._stalls is None else self._stalls.due]
+        until = min((moment for moment in moments if moment is not None), default=None)
+        try:
+            item = self.queue.get(None if until is None else max(0.0, until - self._clock()))
+        except TimeoutError:
+            gap = None if self._stalls is None else self._stalls.check()
+            return [] if gap is None else [gap]
+        return [item] if self._stalls is None else self._stalls.take(item)
+
+    def set_paused(self, paused: bool) -> None:
+        """Say whether audio is wanted: nothing counts as stalled in a pause."""
+        if self._stalls is not None:
+            self._stalls.set_paused(paused)
+            if not paused:
+                self.queue.mark_resumed()
+
+    def _stall(self, gap: FrameGap) -> Iterator[Chunk | Gap | Notice]:
+        """Yield the gap at once, after all that was heard before; also an empty one, which is the news."""
+        yield from self._resampler.flush()
+        yield from self._resampler.feed_item(gap)
+        yield from self._resampler.flush()
+        if gap.first == gap.last:
+            yield Gap(self.position, self.position, gap.reason)
 
     def end(self) -> None:
         """Accept no more frames; what has arrived is still yielded."""
@@ -125,9 +179,13 @@ class QueuedSource(ABC):
         self._resumed.clear()
         if self._ended.is_set():
             self._resumed.set()  # Nobody would resume it.
+        elif self._stream is not None:
+            self._stream.set_paused(True)
 
     def resume(self) -> None:
-        """Continue after `pause`."""
+        """Continue after `pause`; does nothing if it was not paused."""
+        if not self._resumed.is_set() and self._stream is not None:
+            self._stream.set_paused(False)
         self._resumed.set()
 
     def stop(self) -> None:

@@ -113,7 +113,7 @@ class PacedSource(QueuedSource):
     def open(self) -> None:
         """Open the reader. Raises `SourceError`."""
         self._reader.open()
-        self._use(FrameStream(self.name, self._reader.rate, self._config))
+        self._use(FrameStream(self.name, self._reader.rate, self._config, realtime=False))
 
     def __iter__(self) -> Iterator[SourceItem]:
         """Yield the audio until its end or `stop`. Raises `SourceError`, after all that could be read."""

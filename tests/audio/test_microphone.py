@@ -708,11 +708,13 @@ for item in microphone:
             began = item.arrived - len(item.samples) / 16000
             tell(state="audio", name="", position=item.start)
         audio.append(item.samples)
+        heard = item.end
         behind = item.arrived - began - item.end / 16000
     elif isinstance(item, Gap):
-        tell(state="gap", name=item.reason, position=item.end)
+        if item.reason != "stalled":  # The first half second of the loss.
+            tell(state="gap", name=item.reason, position=item.end)
     else:
-        tell(state=item.state, name=item.name, position=item.position)
+        tell(state=item.state, name=item.name, position=heard if item.state == "lost" else item.position)
 counts = microphone.counts()
 np.save(sys.argv[1], np.concatenate(audio))
 tell(state="end", name=microphone.name, position=counts.offered, taken=counts.taken, behind=behind)
