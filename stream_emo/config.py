@@ -38,6 +38,8 @@ class AudioConfig:
     """Name (or part of it) or index; empty: the system's default."""
     channel: int = _number(-1, -1, 63)
     """Which input channel to listen to, from 0; -1 mixes all."""
+    track: int = _number(-1, -1, 63)
+    """Which audio track of a file to listen to, from 0; -1: the file's default."""
     buffer_s: float = _number(10.0, 0.5, 600.0)
     """Audio that may wait for the gate, s; then it is dropped (live) or the source waits (file, pipe)."""
 

@@ -21,7 +21,6 @@ import stream_emo.events as events
 from stream_emo.audio.base import SourceCounts
 from stream_emo.audio.endpointer import Endpointer
 from stream_emo.audio.resample import Resampler, checked
-from stream_emo.audio.summary import SoundSummary
 from stream_emo.audio.vad import make_vad
 from stream_emo.clock import ArrivalTimes, level_db
 from stream_emo.config import Config
@@ -34,6 +33,7 @@ from stream_emo.runtime.process import ForkGuard
 from stream_emo.runtime.scheduler import Priority, Stage, Step, call, run_inline
 from stream_emo.schedule import Load, Pass, PassSchedule, TranscriptKind
 from stream_emo.scoring import EncodedPass, Scorer, rounded_rolling
+from stream_emo.sound_summary import SoundSummary
 from stream_emo.types import (
     SAMPLE_RATE,
     Chunk,

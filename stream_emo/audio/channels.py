@@ -41,22 +41,24 @@ class ChannelMixer:
         """Return mono samples [n] of frames [n, channels]."""
         if frames.shape[1] == 1:
             return np.ascontiguousarray(frames[:, 0])
-        parts: list[Samples] = []
-        while len(frames):
-            part = frames[: self._window - self._filled]
-            frames = frames[len(part) :]
-            mean: Samples = part.mean(1)
-            parts.append(mean if self.alone is None else part[:, self.alone])
-            self._learn(part, mean)
-        return np.concatenate(parts)
+        mono: Samples = frames.mean(1)
+        edges = [0, *range(self._window - self._filled, len(frames), self._window)]
+        energies = np.add.reduceat(np.square(frames, dtype=np.float64), edges, axis=0)
+        mixed = np.add.reduceat(np.square(mono, dtype=np.float64), edges).tolist()
+        for first, last, energy, mixed_energy in zip(
+            edges, [*edges[1:], len(frames)], energies, mixed, strict=True
+        ):
+            if self.alone is not None:
+                mono[first:last] = frames[first:last, self.alone]
+            self._learn(last - first, energy, mixed_energy)
+        return mono
 
-    def _learn(self, part: Frames, mean: Samples) -> None:
-        energies = np.square(part, dtype=np.float64).sum(0)
+    def _learn(self, length: int, energies: NDArray[np.float64], mixed_energy: float) -> None:
         if self._energies is None or len(self._energies) != len(energies):
             self._energies, self._mixed_energy, self.alone = np.zeros(len(energies)), 0.0, None
         self._energies = self._energies + energies
-        self._mixed_energy += float(np.square(mean, dtype=np.float64).sum())
-        self._filled += len(part)
+        self._mixed_energy += mixed_energy
+        self._filled += length
         if self._filled == self._window:
             self._filled = 0
             self._decide(self._energies)

@@ -1,87 +1,139 @@
-"""Sound files: what libsndfile reads (wav, flac, ogg, opus), else what PyAV reads (mp3, m4a, webm, ...)."""
+"""Sound files of any format: FFmpeg reads what it knows, libsndfile the rest."""
 
 from __future__ import annotations
 
 import io
 import os
-import re
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from stream_emo.audio.base import Frames
+from stream_emo.audio.base import ReadItem
+from stream_emo.audio.ffmpeg import FfmpegDecoder
+from stream_emo.audio.sndfile import SndfileDecoder
+from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 
-# libsndfile guesses how long an MP3 is, stops there, and talks on stderr.
-_MPEG = re.compile(rb"ID3|\xff[\xe0-\xff]")
-# libsndfile's own log of a WAV that is shorter than its header says.
-_TRUNCATED = re.compile(r"^\s*data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_MP4 = b"ftyp"
+"""Byte 4 of MP4 and its relatives, whose index may come last."""
+_STREAMED = 0x7FFF0000
+"""Sizes in a WAV's header from this on are no promise..."""
+_SLACK = 1000
+"""...and so many bytes less than the size are none that matter."""
 
 
 class FileReader:
     """Decodes a file block by block; a file of any length takes the same memory."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], config: AudioConfig | None = None) -> None:
+        """Prepare to read `path`; `config` says which track and which channel."""
         self._path = Path(os.path.expanduser(path))
-        self._decoder: _Sndfile | _Av | None = None
+        self._config = config or AudioConfig()
+        self._decoder: FfmpegDecoder | SndfileDecoder | None = None
+        self._cut_off = False
+        self._done = 0
+        """Frames read."""
+        self._undo = ExitStack()
 
     @property
     def name(self) -> str:
-        return str(self._path)
+        """Path of the file; what is not UTF-8 in it is replaced."""
+        return shown(self._path)
 
     @property
     def rate(self) -> int:
+        """Frames per second."""
         assert self._decoder is not None, "open first"
         return self._decoder.rate
 
+    @property
+    def duration_s(self) -> float | None:
+        """Length as the header says it, s; None where it does not."""
+        assert self._decoder is not None, "open first"
+        return self._decoder.duration_s
+
     def open(self) -> None:
-        """Open the file.
+        """Open the file and decode its first frame.
 
         Raises:
-            SourceError: it is missing, a folder, a pipe, empty, unreadable, or not audio.
+            SourceError: it is missing, a folder, a pipe, empty, unreadable, or not audio; it has no such
+                track or channel.
         """
-        path = self._path
         with ExitStack() as undo:
+            file = undo.enter_context(self._opened())
             try:
-                if path.is_dir():
-                    raise SourceError(f"{path}: is a folder; name a sound file")
-                file = undo.enter_context(_File(path))
-                head = file.read(3)
-            except OSError as error:
-                raise SourceError(f"{path}: {error.strerror or error}") from error
-            except ValueError as error:  # A null character in the path.
-                raise SourceError(f"{str(path)!r}: is not a path ({error})") from error
-            if not head:
-                raise SourceError(f"{path}: is empty")
-            if not file.seekable():
-                raise SourceError(f"{path}: is a pipe; feed PCM to standard input instead")
-            file.seek(0)
-            self._decoder = (None if _MPEG.match(head) else _Sndfile.opened(path, file)) or _Av(path, file)
-            undo.pop_all()
+                self._decoder = FfmpegDecoder(self.name, file, self._config.track)
+            except SourceError as error:
+                file.seek(0)
+                self._decoder = self._other_decoder(file, error)
+            undo.callback(self._decoder.close)
+            if self._config.channel >= self._decoder.channels > 0:
+                raise SourceError(
+                    f"{self.name}: audio.channel = {self._config.channel}, but there are "
+                    f"{self._decoder.channels} channels, counted from 0; -1 mixes them"
+                )
+            self._cut_off = _riff_cut_off(file)
+            self._undo = undo.pop_all()
 
-    def read(self, count: int) -> Frames:
-        """Return the next frames, float32 [up to `count`, channels]; none: the end.
+    def read(self, count: int) -> ReadItem:
+        """Return the next frames, float32 [up to `count`, channels], what is lost, or a notice.
 
         Raises:
-            SourceError: the file breaks off or is damaged here.
+            SourceError: the file breaks off here.
         """
         assert self._decoder is not None, "open first"
-        return self._decoder.read(count)
+        item = self._decoder.read(count)
+        if isinstance(item, np.ndarray):
+            self._done += len(item)
+            if len(item) == 0 and self._cut_off:
+                after = f"{self._done / self.rate:.1f} s"
+                raise SourceError(f"{self.name}: breaks off after {after}, its header promises more")
+        return item
 
     def stop(self) -> None:
         """Do nothing: reading a file does not wait."""
 
     def close(self) -> None:
-        decoder, self._decoder = self._decoder, None
-        if decoder is not None:
-            decoder.close()
+        """Close the file; may be repeated."""
+        self._undo.close()
+
+    def _opened(self) -> _File:
+        path = self._path
+        try:
+            if path.is_dir():
+                raise SourceError(f"{self.name}: is a folder; name a sound file")
+            file = _File(path)
+        except OSError as error:
+            raise SourceError(f"{self.name}: {error.strerror or error}") from error
+        except ValueError as error:  # A null character in the path.
+            raise SourceError(f"{self.name!r}: is not a path ({error})") from error
+        if not file.seekable():
+            file.close()
+            raise SourceError(f"{self.name}: is a pipe; feed it to standard input instead")
+        return file
+
+    def _other_decoder(self, file: _File, failure: SourceError) -> SndfileDecoder:
+        """Return libsndfile's decoder for what FFmpeg does not know; else raise why it cannot be read."""
+        try:
+            head = file.read(8)
+            file.seek(0)
+        except OSError as error:
+            raise SourceError(f"{self.name}: {error.strerror or error}") from error
+        if not head:
+            raise SourceError(f"{self.name}: is empty")
+        if self._config.track > 0:
+            raise failure
+        try:
+            return SndfileDecoder(self.name, file)
+        except SourceError:
+            if head[4:] == _MP4:
+                raise SourceError(f"{failure}; if it was cut off, its index is missing") from failure
+            raise failure from None
 
 
 class _File(io.FileIO):
-    """A file in which a seek beyond its end, as a broken header may ask of libsndfile, has no effect."""
+    """A file in which a seek beyond its end, as a broken header may ask for, has no effect."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
@@ -90,105 +142,18 @@ class _File(io.FileIO):
             return self.tell()
 
 
-class _Sndfile:
-    def __init__(self, path: Path, file: _File, sound: Any) -> None:
-        self._path = path
-        self._file = file
-        self._sound = sound
-        self._done = 0
-        self._damage: Exception | None = None
-        self.rate = int(sound.samplerate)
-
-    @classmethod
-    def opened(cls, path: Path, file: _File) -> _Sndfile | None:
-        """Return a decoder; None: libsndfile cannot read it, or (a FLAC that was streamed) not to its end."""
-        import soundfile
-
-        try:
-            sound = soundfile.SoundFile(file)
-        except (soundfile.LibsndfileError, TypeError):
-            # TypeError: the name ends in .raw, for which libsndfile wants to be told everything.
-            file.seek(0)
-            return None
-        if sound.frames < 2**60:
-            return cls(path, file, sound)
-        sound.close()
-        file.seek(0)
-        return None
-
-    def read(self, count: int) -> Frames:
-        import soundfile
-
-        frames: Frames = np.empty((count, self._sound.channels), np.float32)
-        try:
-            frames = frames[:0] if self._damage else self._sound.read(out=frames)
-        except soundfile.LibsndfileError as error:
-            self._damage = error
-            # What it decoded until then is there nevertheless.
-            frames = frames[: max(0, self._sound.tell() - self._done)]
-        self._done += len(frames)
-        if len(frames) == 0:
-            self._check_end()
-        return frames
-
-    def close(self) -> None:
-        self._sound.close()
-        self._file.close()
-
-    def _check_end(self) -> None:
-        if self._damage is not None:
-            raise SourceError(f"{self._path}: damaged after {self._done_s} ({self._damage})")
-        cut = _TRUNCATED.search(self._sound.extra_info)
-        # A header of a stream that was never finished promises the most that fits into its field.
-        short = cut is not None and int(cut[1]) < 0x7FFF0000 and int(cut[2]) < int(cut[1])
-        if short or self._done < self._sound.frames:
-            raise SourceError(f"{self._path}: breaks off after {self._done_s}, its header promises more")
-
-    @property
-    def _done_s(self) -> str:
-        return f"{self._done / self.rate:.1f} s"
+def _riff_cut_off(file: _File) -> bool:
+    """Return whether a WAV is shorter than its header says, which FFmpeg does not tell."""
+    position = file.tell()
+    file.seek(0)
+    head = file.read(8)
+    length = file.seek(0, os.SEEK_END)
+    file.seek(position)
+    size = int.from_bytes(head[4:], "little")
+    # The header of a stream that was never finished promises the most that fits into its field.
+    return head[:4] == b"RIFF" and length + _SLACK < size < _STREAMED
 
 
-class _Av:
-    """Decodes with FFmpeg through PyAV, for containers that libsndfile does not know."""
-
-    def __init__(self, path: Path, file: _File) -> None:
-        """Open the container. Raises `SourceError` if it is not audio."""
-        import av
-
-        self._path = path
-        self._file = file
-        try:
-            self._container = av.open(file, metadata_errors="ignore")
-        except (av.FFmpegError, ValueError) as error:
-            raise SourceError(f"{path}: is not audio that libsndfile or FFmpeg can read") from error
-        if not self._container.streams.audio:
-            self._container.close()
-            raise SourceError(f"{path}: has no audio in it")
-        stream = self._container.streams.audio[0]
-        self.rate = int(stream.rate)
-        self._resampler = av.AudioResampler(format="fltp")
-        self._blocks = self._decode(stream)
-        self._rest: Frames | None = None
-        self._done = 0
-
-    def read(self, count: int) -> Frames:
-        if self._rest is None or len(self._rest) == 0:
-            self._rest = next(self._blocks, np.zeros((0, 1), np.float32))
-        frames, self._rest = self._rest[:count], self._rest[count:]
-        self._done += len(frames)
-        return frames
-
-    def close(self) -> None:
-        self._container.close()
-        self._file.close()
-
-    def _decode(self, stream: Any) -> Iterator[Frames]:
-        import av
-
-        try:
-            for packet in self._container.decode(stream):
-                for frame in self._resampler.resample(packet):
-                    yield np.ascontiguousarray(frame.to_ndarray().T)
-        except av.FFmpegError as error:
-            raise SourceError(f"{self._path}: damaged after {self._done / self.rate:.1f} s") from error
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path as text for messages and events: bytes that are not UTF-8 are replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")

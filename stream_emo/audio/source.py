@@ -55,7 +55,7 @@ def open_source(
         from stream_emo.audio.microphone import Microphone
 
         return Microphone(config)
-    reader = _reader(spec, rate, pcm)
+    reader = _reader(spec, config, rate, pcm)
     return PacedSource(reader, config) if realtime else ReaderSource(reader, config)
 
 
@@ -79,13 +79,13 @@ def check_options(
         raise ConfigError(f"a rate belongs to an array or an iterable of arrays; it does not apply to {what}")
 
 
-def _reader(spec: Any, rate: int | None, pcm: PcmFormat | None) -> Reader:
+def _reader(spec: Any, config: AudioConfig, rate: int | None, pcm: PcmFormat | None) -> Reader:
     if isinstance(spec, str) and spec == "-":
         return PcmReader(pcm or PcmFormat())
     if isinstance(spec, str | os.PathLike):
         from stream_emo.audio.file import FileReader
 
-        return FileReader(spec)
+        return FileReader(spec, config)
     if _is_reader(spec):
         return spec
     kind = type(spec).__name__

@@ -42,6 +42,10 @@ def run(
     device: Annotated[
         str | None, typer.Option("--device", "-d", help="Microphone: its index or part of its name.")
     ] = None,
+    track: Annotated[
+        int | None,
+        typer.Option("--track", help="File: its audio track, from 0. [default: the file's default]"),
+    ] = None,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Read a file or pipe at the pace of a microphone.")
     ] = False,
@@ -75,8 +79,8 @@ def run(
     chosen = sources or ["mic"]
     pcm_options: dict[str, Any] = {"rate": rate, "channels": channels, "encoding": encoding}
     given = {name: value for name, value in pcm_options.items() if value is not None}
-    _check(chosen, [f"--{name}" for name in given], device is not None, realtime)
-    settings = _config(config, overrides, device)
+    _check(chosen, [f"--{name}" for name in given], device is not None, track is not None, realtime)
+    settings = _config(config, overrides, device, track)
     pcm = None
     if given:
         from stream_emo.audio.pcm import PcmFormat
@@ -97,7 +101,7 @@ def demo(
     """
     from stream_emo.demo import CLIP, EXPLANATION
 
-    settings = _config(config, overrides, None)
+    settings = _config(config, overrides)
     _listen([str(CLIP)], settings, None, True, as_json=as_json, view=False, output=output)
     print(EXPLANATION, file=sys.stderr)
 
@@ -137,7 +141,7 @@ def models(
     """
     from stream_emo.models import registry
 
-    settings = _config(config, overrides, None)
+    settings = _config(config, overrides)
     if download:
         registry.download(settings)
     found = registry.status(settings)
@@ -159,7 +163,7 @@ def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """
     from stream_emo.cli.commented_config import commented
 
-    print(commented(_config(config, overrides, None)), end="")
+    print(commented(_config(config, overrides)), end="")
 
 
 def schema() -> None:
@@ -174,14 +178,20 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=2))
 
 
-def _config(path: Path | None, overrides: list[str] | None, device: str | None) -> Config:
+def _config(
+    path: Path | None, overrides: list[str] | None, device: str | None = None, track: int | None = None
+) -> Config:
     from stream_emo.config import Config
 
-    chosen = [*(overrides or ()), *([f'audio.device="{device}"'] if device is not None else [])]
+    chosen = list(overrides or ())
+    if device is not None:
+        chosen.append(f'audio.device="{device}"')
+    if track is not None:
+        chosen.append(f"audio.track={track}")
     return Config.load(path, overrides=chosen)
 
 
-def _check(sources: list[str], pcm_options: list[str], device: bool, realtime: bool) -> None:
+def _check(sources: list[str], pcm_options: list[str], device: bool, track: bool, realtime: bool) -> None:
     """Raise `StreamEmoError` for an option that means nothing to one of the sources."""
     for source in sources:
         if len(sources) > 1 and source in ("mic", "-"):
@@ -191,6 +201,8 @@ def _check(sources: list[str], pcm_options: list[str], device: bool, realtime: b
             raise StreamEmoError(f"{', '.join(pcm_options)}: for PCM on standard input (-), not for {what}")
         if source != "mic" and device:
             raise StreamEmoError(f"--device: for the microphone, not for {what}")
+        if source in ("mic", "-") and track:
+            raise StreamEmoError(f"--track: for a file, not for {what}")
         if source == "mic" and realtime:
             raise StreamEmoError(f"--realtime: for a file or standard input, not for {what}")
 
@@ -245,10 +257,12 @@ def _follow_files(
 ) -> None:
     from stream_emo.cli.follow import OutputError, follow
 
-    worst, readable = 0, []
+    worst = 0
+    readable: list[str] = []
+    durations: list[float | None] = []
     for path in paths:
         try:
-            _probe(path)
+            durations.append(_probe(path, config))
             readable.append(path)
         except StreamEmoError as error:
             if len(paths) == 1:
@@ -263,8 +277,8 @@ def _follow_files(
     if not (outputs.view or realtime):
         outputs.progress = stack.enter_context(progress("loading the models"))
     engine = stack.enter_context(Engine(config))
-    for path, name in zip(readable, session_names(readable), strict=True):
-        outputs.duration_s = None if outputs.view or realtime else _duration_s(path)
+    for path, name, duration in zip(readable, session_names(readable), durations, strict=True):
+        outputs.duration_s = None if outputs.view or realtime else duration
         try:
             follow(Monitor(config, path, realtime=realtime, engine=engine, name=name), outputs)
         except OutputError:
@@ -282,9 +296,11 @@ def _follow_files(
 
 def session_names(paths: list[str]) -> list[str]:
     """Return a name for the session of each file: its stem, with a number from the second of a stem on."""
+    from stream_emo.audio.file import shown
+
     names: list[str] = []
     for path in paths:
-        stem = name = Path(path).stem or "session"
+        stem = name = shown(Path(path).stem) or "session"
         count = 1
         while name in names:
             count += 1
@@ -293,20 +309,16 @@ def session_names(paths: list[str]) -> list[str]:
     return names
 
 
-def _probe(path: str) -> None:
-    """Raise `SourceError` when the file cannot be read, before the models take their time."""
+def _probe(path: str, config: Config) -> float | None:
+    """Return the length of a file as its header says it, s; None where it does not.
+
+    Raises:
+        SourceError: the file cannot be read; so it is known before the models take their time.
+    """
     from stream_emo.audio.file import FileReader
 
-    reader = FileReader(path)
+    reader = FileReader(path, config.audio)
     reader.open()
+    duration = reader.duration_s
     reader.close()
-
-
-def _duration_s(path: str) -> float | None:
-    """Return the length of a file in seconds; None where libsndfile cannot tell."""
-    import soundfile
-
-    try:
-        return float(soundfile.info(path).duration)
-    except soundfile.LibsndfileError:
-        return None
+    return duration

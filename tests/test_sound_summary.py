@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream_emo.audio.summary import SoundSummary
+from stream_emo.sound_summary import SoundSummary
 from stream_emo.types import SAMPLE_RATE, Samples
 
 T = np.arange(5 * SAMPLE_RATE) / SAMPLE_RATE
