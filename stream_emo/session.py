@@ -194,6 +194,9 @@ class Session:
             final = self._scorer.finish(item)
             if final is not None:
                 yield final
+            warning = self._scorer.warning()
+            if warning is not None:
+                yield events.Error(**self._envelope(item.end), message=warning, fatal=False)
         elif isinstance(item, Gap):
             if item.reason not in _NOT_LOST:
                 self._scorer.dropped += item.length

@@ -51,6 +51,12 @@ class Vocabulary:
         """Return the tokens that every hypothesis in `language` begins with."""
         return [self.start, *([self.languages[language]] if self.languages else []), *self.task]
 
+    def among_languages(self, probabilities: Floats) -> dict[str, float]:
+        """Return the probability of each language among all, given those of all tokens [vocabulary] after the
+        start of the transcript."""
+        chances = probabilities[list(self.languages.values())].astype(np.float64)
+        return dict(zip(self.languages, chances / max(chances.sum(), _MIN_PROBABILITY), strict=True))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeRequest:
@@ -92,8 +98,8 @@ class Hypothesis:
     no_speech_prob: float
     """Probability of Whisper's no-speech token."""
     language: str = "en"
-    language_probability: float = 1.0
-    """Probability of the detected language; 1 if the language was given."""
+    language_probability: float | None = None
+    """Probability of `language`, given or detected, among all that the model knows; None if it knows one."""
     probabilities: tuple[float, ...] = ()
     """Probability of each token."""
     attention: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
@@ -154,13 +160,11 @@ class Decoder:
 
         The method is Whisper's: the distribution over language tokens after the start of the transcript.
         """
-        languages = self.vocabulary.languages
         hidden, _, _ = self.forward(np.array([[self.vocabulary.start]]), (), cross_kv)
         (probabilities,) = self._output.run(None, {"x": hidden})[0]
-        of_languages = probabilities[list(languages.values())]
-        best = int(of_languages.argmax())
-        total = max(float(of_languages.sum()), _MIN_PROBABILITY)
-        return list(languages)[best], float(of_languages[best]) / total
+        languages = self.vocabulary.among_languages(probabilities)
+        best = max(languages, key=lambda language: languages[language])
+        return best, languages[best]
 
     def forward(
         self, tokens: NDArray[np.int64], caches: Sequence[Floats], cross_kv: Sequence[Floats]
@@ -207,7 +211,8 @@ class _Search:
         self._request = request
         self._options = options
         self._cross_kv = decoder.cross_kv(request.states)
-        self._language, self._language_probability = self._find_language()
+        self._language = self._find_language()
+        self._language_probability: float | None = None
         prompt = decoder.vocabulary.prompt(self._language)
         self._prompt = len(prompt)
         self._limit = min(request.max_new_tokens, decoder.max_length - self._prompt - len(request.prefix))
@@ -222,15 +227,15 @@ class _Search:
         self.hypothesis: Hypothesis | None = None
         """The best one, once the search has ended."""
 
-    def _find_language(self) -> tuple[str, float]:
-        """Return the language to decode in, and the probability of it if it was detected, else 1."""
+    def _find_language(self) -> str:
+        """Return the language to decode in."""
         request = self._request
         if request.language is not None:
-            return request.language, 1.0
+            return request.language
         language, probability = self._decoder.detect_language(self._cross_kv)
         if probability < LANGUAGE_THRESHOLD and request.expected_language is not None:
-            return request.expected_language, probability
-        return language, probability
+            return request.expected_language
+        return language
 
     def advance(self, probabilities: Floats) -> None:
         """Take one step, given the `probabilities` [rows of `hidden`, vocabulary] of the next tokens."""
@@ -252,7 +257,10 @@ class _Search:
 
         Returns the probabilities [1, vocabulary] of the token that follows.
         """
-        self._no_speech_prob = float(probabilities[0, self._decoder.vocabulary.no_speech])
+        vocabulary = self._decoder.vocabulary
+        self._no_speech_prob = float(probabilities[0, vocabulary.no_speech])
+        if vocabulary.languages:
+            self._language_probability = vocabulary.among_languages(probabilities[0])[self._language]
         masked = self._decoder.mask_tokens(probabilities[self._prompt - 1 :], first=not self._request.prefix)
         accepted = len(self._request.prefix)
         threshold = _ACCEPT_PROBABILITY if self._options.beam_size > 1 else 0.0

@@ -29,6 +29,7 @@ from stream_emo.perception.whisper.decoder import (
     Vocabulary,
 )
 from stream_emo.perception.whisper.profile import AUTO, WhisperProfile, written_with_spaces
+from stream_emo.perception.whisper.trust import TrustWeights
 from stream_emo.runtime.background import load
 from stream_emo.types import SAMPLE_RATE, Samples, Word
 
@@ -50,6 +51,11 @@ class EncodedAudio:
     length: int
     states: NDArray[np.float32]
     """Encoder states, float32 [n, width]: 50 per second of the samples, then the states of silence."""
+
+    @property
+    def speech_frames(self) -> int:
+        """Number of states before those of silence."""
+        return -(-self.length // _FRAME)
 
 
 class Whisper:
@@ -80,6 +86,7 @@ class Whisper:
         self.profile = profile
         self.language = None if language == AUTO else language
         """Language code; None: it is detected."""
+        self.trust_weights = TrustWeights.read()
         logging.getLogger("faster_whisper").setLevel(logging.WARNING)
         try:
             self._model = WhisperModel(
@@ -168,8 +175,8 @@ class Whisper:
         """Return the words of a hypothesis of `encoded`, with their positions in samples."""
         if not hypothesis.tokens:
             return ()
-        frames = -(-encoded.length // _FRAME)
-        times = encoded.start + _FRAME * token_timestamps(hypothesis.attention[:, :, :frames])
+        spoken = hypothesis.attention[:, :, : encoded.speech_frames]
+        times = encoded.start + _FRAME * token_timestamps(spoken)
         texts, tokens = self._tokenizers[hypothesis.language].split_to_word_tokens(
             [*hypothesis.tokens, self._tokenizer.eot]
         )

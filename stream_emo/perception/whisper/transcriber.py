@@ -4,8 +4,7 @@ The stable prefix is the common prefix of two successive hypotheses (Macháček 
 Whisper into Real-Time Transcription System"). Later hypotheses must begin with it, so that words already
 shown do not flicker.
 The rest of the latest hypothesis is the decoder's draft.
-The guards are Whisper's own (compression ratio, no-speech and log-probability thresholds), and a bound on the
-speaking rate.
+The guards are Whisper's own compression ratio, a bound on the speaking rate, and `trust`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from stream_emo.perception.whisper.decoder import (
     GREEDY,
@@ -23,18 +23,17 @@ from stream_emo.perception.whisper.decoder import (
 )
 from stream_emo.perception.whisper.model import EncodedAudio, Whisper
 from stream_emo.perception.whisper.profile import AUTO, max_tokens_per_second
+from stream_emo.perception.whisper.trust import TranscriptTrust
 from stream_emo.types import SAMPLE_RATE, Transcript
 
+T = TypeVar("T")
+
 _MIN_TOKEN_LIMIT = 12
-# Whisper's published thresholds...
+# Whisper's published threshold.
 _COMPRESSION_RATIO_THRESHOLD = 2.4
-_NO_SPEECH_THRESHOLD = 0.6
-_LOGPROB_THRESHOLD = -1.0
-# ...and one more: below this there are only transcripts of coughs, cries and barks.
-_LOGPROB_FLOOR = -1.2
 # Word errors of final transcripts on RAVDESS clips outside the benchmark fall from 9.7 to 6.4 % with two
 # beams, for 5 % more time; five do no better.
-_FINAL = DecodingOptions(beam_size=2)
+FINAL = DecodingOptions(beam_size=2)
 # Where a sequence of so many tokens is repeated at once, the audio is decoded again...
 _REPEATED_NGRAM = 4
 _RETRY = DecodingOptions(beam_size=5, no_repeat_ngram_size=_REPEATED_NGRAM)
@@ -59,16 +58,16 @@ The caller decides when to decode and in which batch. None: there is no trusted 
 """
 
 
-def transcribe(whisper: Whisper, transcription: Transcription) -> Transcript | None:
-    """Run a `transcription` to its end on the calling thread and return its result."""
+def transcribe(whisper: Whisper, transcription: Generator[DecodeCall, Hypothesis, T]) -> T:
+    """Run a `Transcription`, or the decoding of one, to its end on the calling thread; return its result."""
     try:
         call = next(transcription)
         while True:
             (hypothesis,) = whisper.decode([call.request], call.options)
             call = transcription.send(hypothesis)
     except StopIteration as stop:
-        transcript: Transcript | None = stop.value
-        return transcript
+        result: T = stop.value
+        return result
 
 
 class Transcriber:
@@ -82,16 +81,26 @@ class Transcriber:
         """Language of this utterance; None: not detected with certainty yet."""
         self._last_language: str | None = None
         """Language of earlier utterances."""
+        self._trust = TranscriptTrust(whisper.trust_weights)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the last utterances seem to be in another language than the configured one."""
+        return self._whisper.language is not None and self._trust.foreign
 
     def begin(self) -> None:
-        """Begin a new utterance; only the detected language is kept from the last one."""
+        """Begin a new utterance; what those before say about the language is kept."""
         self._previous = self._stable = ()
         self._language = self._whisper.language
 
+    def end(self) -> None:
+        """End the utterance: its final transcript is evidence about the language of the next."""
+        self._trust.end_utterance()
+
     def partial(self, encoded: EncodedAudio) -> Transcription:
         """Transcribe the utterance so far, with the stable prefix forced."""
-        hypothesis = yield from self._decode(encoded, GREEDY)
-        if hypothesis is None:
+        hypothesis, plausible = yield from self.decode(encoded, GREEDY)
+        if not (self._said(encoded, hypothesis, final=False) and plausible):
             return None
         settled = hypothesis.tokens[: max(len(hypothesis.tokens) - _UNSTABLE_TOKENS, len(self._stable))]
         self._stable = _common_prefix(self._previous, settled)
@@ -100,16 +109,19 @@ class Transcriber:
 
     def final(self, encoded: EncodedAudio) -> Transcription:
         """Transcribe the whole utterance with beam search."""
-        hypothesis = yield from self._decode(encoded, _FINAL)
-        if hypothesis is None:
+        hypothesis, plausible = yield from self.decode(encoded, FINAL)
+        if not (self._said(encoded, hypothesis, final=True) and plausible):
             return None
         self._previous = hypothesis.tokens  # A good draft, if it was only a pause.
         return self._transcript(encoded, hypothesis)
 
-    def _decode(
+    def decode(
         self, encoded: EncodedAudio, options: DecodingOptions
-    ) -> Generator[DecodeCall, Hypothesis, Hypothesis | None]:
-        """Decode, and again if the hypothesis is a runaway or repeats itself; None: neither is trusted."""
+    ) -> Generator[DecodeCall, Hypothesis, tuple[Hypothesis, bool]]:
+        """Decode, and again if the hypothesis is a runaway or repeats itself.
+
+        Returns the better hypothesis, and whether it is neither.
+        """
         rate = max_tokens_per_second(self._language or AUTO)
         limit = _MIN_TOKEN_LIMIT + rate * encoded.length // SAMPLE_RATE
         draft = self._previous[len(self._stable) :]
@@ -117,12 +129,15 @@ class Transcriber:
         self._learn_language(first)
         runaway = self._runaway(first, limit)
         if not runaway and not _repeats(first.tokens):
-            return first if _trusted(first) else None
+            return first, True
         again = yield DecodeCall(self._request(encoded, (), (), limit), _RETRY)
         if not runaway and first.avg_logprob > again.avg_logprob + _REPETITION_MARGIN:
-            return first if _trusted(first) else None  # People do say things twice.
-        fine = _trusted(again) and not self._runaway(again, limit) and not _repeats(again.tokens)
-        return again if fine else None
+            return first, True  # People do say things twice.
+        return again, not self._runaway(again, limit) and not _repeats(again.tokens)
+
+    def _said(self, encoded: EncodedAudio, hypothesis: Hypothesis, *, final: bool) -> bool:
+        text = self._whisper.text(hypothesis.tokens)
+        return self._trust.said(hypothesis, text, encoded.speech_frames, final=final)
 
     def _request(
         self, encoded: EncodedAudio, prefix: tuple[int, ...], draft: tuple[int, ...], limit: int
@@ -131,7 +146,7 @@ class Transcriber:
 
     def _learn_language(self, hypothesis: Hypothesis) -> None:
         """Keep a language that was detected with certainty, also as the expected one of later utterances."""
-        if hypothesis.language_probability >= LANGUAGE_THRESHOLD:
+        if (hypothesis.language_probability or 0.0) >= LANGUAGE_THRESHOLD:
             self._language = self._last_language = hypothesis.language
 
     def _runaway(self, hypothesis: Hypothesis, limit: int) -> bool:
@@ -162,10 +177,3 @@ def _repeats(tokens: Sequence[int]) -> bool:
         for length in range(_REPEATED_NGRAM, len(tokens) // 2 + 1)
         for at in range(len(tokens) - 2 * length + 1)
     )
-
-
-def _trusted(hypothesis: Hypothesis) -> bool:
-    """Return whether a hypothesis passes Whisper's log-probability and no-speech thresholds."""
-    if not hypothesis.tokens or hypothesis.avg_logprob < _LOGPROB_FLOOR:
-        return False
-    return hypothesis.avg_logprob >= _LOGPROB_THRESHOLD or hypothesis.no_speech_prob <= _NO_SPEECH_THRESHOLD

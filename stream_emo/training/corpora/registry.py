@@ -94,6 +94,10 @@ TEXT_CORPORA: Mapping[str, Corpus[Callable[..., list[Sentence]]]] = {
 }
 """Written corpora, each as published; all but XED are read by split."""
 
+EMOGATOR = DataSet("EmoGator", "emogator", "GitHub fredbuhl/EmoGator")
+"""Recorded bursts of emotion without words."""
+INDOWAVE = DataSet("IndoWaveSentiment", "indowave", "Mendeley j9ytfdzy27")
+"""Acted Indonesian speech."""
 ESC_10 = DataSet("ESC-10", "esc10", "GitHub karolpiczak/ESC-50")
 """Recorded environmental noises, in folders by class."""
 EMOGATOR = DataSet("EmoGator", "emogator", "GitHub fredbuhl/EmoGator")

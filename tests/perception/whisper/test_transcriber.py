@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import exp
 from typing import cast
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from stream_emo.perception.whisper.decoder import DecodeRequest, DecodingOptions, Hypothesis
 from stream_emo.perception.whisper.model import EncodedAudio, Whisper
 from stream_emo.perception.whisper.transcriber import Transcriber, transcribe
+from stream_emo.perception.whisper.trust import TrustWeights
 from stream_emo.types import SAMPLE_RATE, Transcript, Word
 
 
@@ -18,6 +20,7 @@ class ScriptedWhisper:
 
     def __init__(self, *said: str | Hypothesis) -> None:
         self.language: str | None = "en"
+        self.trust_weights = TrustWeights.read()
         self.vocabulary: list[str] = []
         self.said = [self.hypothesis(text) if isinstance(text, str) else text for text in said]
         self.prefixes: list[str] = []
@@ -25,8 +28,11 @@ class ScriptedWhisper:
         self.beams: list[int] = []
         self.languages: list[tuple[str | None, str | None]] = []
 
-    def hypothesis(self, text: str, avg_logprob: float = -0.1, no_speech_prob: float = 0.0) -> Hypothesis:
-        return Hypothesis(tuple(map(self.token, text.split())), avg_logprob, no_speech_prob)
+    def hypothesis(self, text: str, avg_logprob: float = -0.1) -> Hypothesis:
+        tokens = tuple(map(self.token, text.split()))
+        probabilities = (exp(avg_logprob),) * len(tokens)
+        attention = np.full((1, len(tokens) + 1, 150), 1 / 150, np.float32)
+        return Hypothesis(tokens, avg_logprob, 0.0, probabilities=probabilities, attention=attention)
 
     def token(self, word: str) -> int:
         if word not in self.vocabulary:
@@ -54,7 +60,11 @@ class Reader:
     def __init__(self, whisper: ScriptedWhisper) -> None:
         self._whisper = cast(Whisper, whisper)
         self._transcriber = Transcriber(self._whisper)
-        self.begin = self._transcriber.begin
+        self.begin, self.end = self._transcriber.begin, self._transcriber.end
+
+    @property
+    def foreign(self) -> bool:
+        return self._transcriber.foreign
 
     def partial(self, encoded: EncodedAudio) -> Transcript | None:
         return transcribe(self._whisper, self._transcriber.partial(encoded))
@@ -104,14 +114,33 @@ def test_a_runaway_twice_is_no_transcript() -> None:
     assert Reader(ScriptedWhisper(runaway, runaway)).final(encoded()) is None
 
 
-@pytest.mark.parametrize(
-    ("avg_logprob", "no_speech_prob", "kept"),
-    [(-0.3, 0.9, True), (-1.1, 0.9, False), (-1.1, 0.2, True), (-1.3, 0.0, False)],
-)
-def test_what_cannot_be_trusted_is_left_out(avg_logprob: float, no_speech_prob: float, kept: bool) -> None:
+@pytest.mark.parametrize(("avg_logprob", "kept"), [(-0.3, True), (-1.2, False)])
+def test_what_was_probably_not_said_is_left_out(avg_logprob: float, kept: bool) -> None:
     whisper = ScriptedWhisper()
-    whisper.said = [whisper.hypothesis("thank you", avg_logprob, no_speech_prob)]
-    assert (Reader(whisper).final(encoded()) is not None) is kept
+    whisper.said = [whisper.hypothesis("kids are talking by the door", avg_logprob)] * 2
+    reader = Reader(whisper)
+    assert (reader.partial(encoded()) is not None) is kept
+    assert (reader.final(encoded()) is not None) is kept
+
+
+def test_an_untrusted_partial_transcript_is_not_forced_on_later_ones() -> None:
+    whisper = ScriptedWhisper()
+    whisper.said = [whisper.hypothesis("kids are talking", probability) for probability in (-1.5, -1.5, -0.1)]
+    reader = Reader(whisper)
+    for _ in range(3):
+        reader.partial(encoded())
+    assert whisper.prefixes == whisper.drafts == ["", "", ""]
+
+
+def test_three_utterances_of_words_that_were_not_said_are_foreign() -> None:
+    whisper = ScriptedWhisper()
+    whisper.said = [whisper.hypothesis("thanks to you all for watching", -1.1) for _ in range(3)]
+    reader = Reader(whisper)
+    for count in range(1, 4):
+        reader.begin()
+        assert reader.final(encoded()) is None
+        reader.end()
+        assert reader.foreign is (count == 3)
 
 
 def test_nothing_said_is_no_transcript() -> None:

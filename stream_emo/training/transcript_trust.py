@@ -1,0 +1,153 @@
+"""Fits the weights that decide whether a transcript was said; see `perception.whisper.trust`.
+
+    python -m stream_emo.training.transcript_trust DATA
+
+Said: read and acted English, and single English words that were recognised. Not said: what the recogniser
+makes of other languages and of noises. Whole speakers are left for tests: RAVDESS' women, every other speaker
+of nEMO, the even folds of ESC-10.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_emo.audio.endpointer import Endpointer
+from stream_emo.audio.samples import read
+from stream_emo.audio.vad import make_vad
+from stream_emo.config import GateConfig, SpeechConfig
+from stream_emo.models.registry import find_whisper
+from stream_emo.perception.whisper.model import Whisper
+from stream_emo.perception.whisper.transcriber import FINAL, Transcriber, transcribe
+from stream_emo.perception.whisper.trust import FITTED, WEIGHTS, Evidence, TrustWeights
+from stream_emo.training.corpora import Clip
+from stream_emo.training.corpora.layout import audio_files
+from stream_emo.training.corpora.registry import CORPORA, EMOGATOR, ESC_10, INDOWAVE, DataSet
+from stream_emo.types import SAMPLE_RATE, Chunk, Samples, SpeechEnd, SpeechStart
+
+_CLIPS = 300
+"""Clips that are drawn of each corpus."""
+_MAX_SPEECH = 12 * SAMPLE_RATE
+_PENALTY = 1e-4
+_ITERATIONS = 50
+_SINGLE_WORDS = 0.3
+"""Weight of single words relative to a corpus: nobody says nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Clips whose transcripts were said, or were not."""
+
+    said: bool
+    clips: Sequence[tuple[Path, str | None]]
+    """Each clip, and the word that its text must contain to count."""
+    weight: float = 1.0
+
+
+def fit_transcript_trust(data: Path, seed: int = 0) -> TrustWeights:
+    """Return weights fitted to the corpora in `data`; the same seed gives the same ones.
+
+    Raises:
+        SourceError: a corpus is missing.
+        WeightsError: Whisper or the voice activity detector is missing.
+    """
+    whisper = Whisper(find_whisper(SpeechConfig()))
+    whisper.wait()
+    groups = _groups(data)
+    total = {said: sum(group.weight for group in groups if group.said is said) for said in (True, False)}
+    features, said, weights = [], [], []
+    for group in groups:
+        clips = random.Random(seed).sample(group.clips, min(_CLIPS, len(group.clips)))
+        found = [evidence for clip in clips for evidence in _evidence(whisper, *clip, noise=not group.said)]
+        print(f"{clips[0][0].parent}: {len(found)} utterances", file=sys.stderr)
+        features += found
+        said += [group.said] * len(found)
+        weights += [group.weight / total[group.said] / len(found)] * len(found)
+    bias, *fitted = (round(float(value), 2) for value in _regression(features, said, weights))
+    return TrustWeights(bias, **dict(zip(FITTED, fitted, strict=True)))
+
+
+def _groups(data: Path) -> list[_Group]:
+    def clips(name: str) -> list[Clip]:
+        corpus = CORPORA[name]
+        return corpus.read(corpus.within(data))
+
+    def unnamed(found: Iterable[Clip]) -> list[tuple[Path, str | None]]:
+        return [(clip.path, None) for clip in found]
+
+    def sounds(data_set: DataSet) -> list[tuple[Path, str | None]]:
+        return [(path, None) for path in audio_files(data_set.within(data), "**/*")]
+
+    polish, commands = clips("nemo"), clips("indian_emospeech")
+    fitted = sorted({clip.speaker for clip in polish})[::2]
+    english = [(clip.path, clip.text) for clip in commands if clip.language == "en"]
+    hindi = [clip for clip in commands if clip.language == "hi"]
+    return [
+        _Group(True, unnamed(clips("librispeech"))),
+        _Group(True, unnamed(clip for clip in clips("ravdess") if int(clip.speaker) % 2)),
+        _Group(True, unnamed(clip for clip in clips("crema_d") if int(clip.speaker) % 2)),
+        _Group(True, english, _SINGLE_WORDS),
+        _Group(False, unnamed(clip for clip in polish if clip.speaker in fitted)),
+        _Group(False, unnamed(clips("turev"))),
+        _Group(False, unnamed(hindi), _SINGLE_WORDS),
+        _Group(False, sounds(INDOWAVE)),
+        _Group(False, [noise for noise in sounds(ESC_10) if noise[0].stem[0] in "135"]),
+        _Group(False, sounds(EMOGATOR)),
+    ]
+
+
+def _evidence(
+    whisper: Whisper, path: Path, word: str | None, *, noise: bool
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the evidence [features] in each utterance of a clip; if `noise`, in a whole clip without any."""
+    samples = read(path)
+    utterances = _utterances(samples) or ([samples[:_MAX_SPEECH]] if noise else [])
+    for utterance in utterances:
+        encoded = whisper.encode(utterance, 0)
+        hypothesis, _ = transcribe(whisper, Transcriber(whisper).decode(encoded, FINAL))
+        text = whisper.text(hypothesis.tokens)
+        if hypothesis.tokens and (word is None or word in re.findall("[a-z]+", text.lower())):
+            evidence = Evidence.of(hypothesis, text, encoded.speech_frames)
+            yield np.array([getattr(evidence, name) for name in FITTED])
+
+
+def _utterances(samples: Samples) -> list[Samples]:
+    gate = GateConfig()
+    endpointer = Endpointer(gate, make_vad(gate))
+    found: list[Samples] = []
+    start = 0
+    for item in [*endpointer.feed(Chunk(0, samples)), *endpointer.flush()]:
+        if isinstance(item, SpeechStart):
+            start = item.start
+        elif isinstance(item, SpeechEnd):
+            found.append(samples[start : item.end])
+    return found
+
+
+def _regression(
+    features: Sequence[NDArray[np.float64]], said: Sequence[bool], weights: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return bias and weights of a logistic regression by Newton's method, as the loss is convex."""
+    x = np.column_stack([np.ones(len(features)), np.stack(features)])
+    y, share = np.array(said, np.float64), np.array(weights)
+    penalty = np.diag([0.0, *[_PENALTY] * (x.shape[1] - 1)])
+    values = np.zeros(x.shape[1])
+    for _ in range(_ITERATIONS):
+        probability = 1 / (1 + np.exp(-x @ values))
+        gradient = x.T @ (share * (probability - y)) + penalty @ values
+        curvature = (x.T * (share * probability * (1 - probability))) @ x + penalty
+        values -= np.linalg.solve(curvature, gradient)
+    return values
+
+
+if __name__ == "__main__":
+    fitted = fit_transcript_trust(Path(sys.argv[1]))
+    WEIGHTS.write_text(json.dumps(asdict(fitted), indent=2) + "\n", encoding="utf-8")
