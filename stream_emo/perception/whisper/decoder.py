@@ -8,7 +8,7 @@ Radford et al. (2022), "Robust Speech Recognition via Large-Scale Weak Supervisi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import exp, log
 from pathlib import Path
@@ -18,44 +18,14 @@ from numpy.typing import NDArray
 
 from stream_emo.perception.whisper.ct2_file import Matrix, variables
 from stream_emo.perception.whisper.decoder_graph import DECODER_GRAPH_VERSION, DecoderNetwork
+from stream_emo.perception.whisper.vocabulary import MIN_PROBABILITY, Vocabulary
 from stream_emo.runtime.onnx_graph import compiled
 
 _ACCEPT_PROBABILITY = 0.8  # Probability above which a draft token is accepted without trying other beams.
-_MIN_PROBABILITY = 2e-38  # Close to the smallest normal number of float32.
 LANGUAGE_THRESHOLD = 0.8
 """Probability above which a detected language is used although another was expected."""
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The special tokens that the decoder needs to know."""
-
-    start: int
-    """Start-of-transcript token, the first of every prompt."""
-    languages: Mapping[str, int]
-    """Token of each language by its code; empty: English only, and none is written."""
-    task: Sequence[int]
-    """End of the prompt: the task token of a multilingual model, then the no-timestamps token."""
-    no_speech: int
-    """No-speech token, whose probability directly after the start is that of no speech."""
-    end: int
-    """End of text; all tokens above it are special."""
-    suppressed: Sequence[int]
-    """Tokens that are never generated."""
-    suppressed_first: Sequence[int]
-    """Tokens that are never generated as the first token of a text."""
-
-    def prompt(self, language: str) -> list[int]:
-        """Return the tokens that every hypothesis in `language` begins with."""
-        return [self.start, *([self.languages[language]] if self.languages else []), *self.task]
-
-    def among_languages(self, probabilities: Floats) -> dict[str, float]:
-        """Return the probability of each language among all, given those of all tokens [vocabulary] after the
-        start of the transcript."""
-        chances = probabilities[list(self.languages.values())].astype(np.float64)
-        return dict(zip(self.languages, chances / max(chances.sum(), _MIN_PROBABILITY), strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +44,8 @@ class DecodeRequest:
     """Language code of the vocabulary; None: it is detected."""
     expected_language: str | None = None
     """Language that is used where none is detected with at least 80 %; None: the likeliest."""
+    context: tuple[int, ...] = ()
+    """Tokens of what was said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +171,7 @@ class Decoder:
         probabilities[:, self.vocabulary.end + 1 :] = 0  # Languages, timestamps and the like.
         if first:
             probabilities[0, self._suppressed_first] = 0
-        probabilities /= np.maximum(probabilities.sum(1, keepdims=True), _MIN_PROBABILITY)
+        probabilities /= np.maximum(probabilities.sum(1, keepdims=True), MIN_PROBABILITY)
         return probabilities
 
 
@@ -213,12 +185,16 @@ class _Search:
         self._cross_kv = decoder.cross_kv(request.states)
         self._language = self._find_language()
         self._language_probability: float | None = None
+        context = decoder.vocabulary.context(request.context)
         prompt = decoder.vocabulary.prompt(self._language)
         self._prompt = len(prompt)
-        self._limit = min(request.max_new_tokens, decoder.max_length - self._prompt - len(request.prefix))
+        self._before = len(context) + len(prompt)
+        """Number of tokens before those of the hypothesis."""
+        self._limit = min(request.max_new_tokens, decoder.max_length - self._before - len(request.prefix))
         self._draft = request.draft[: self._limit - 1]
-        tokens = np.array([[*prompt, *request.prefix, *self._draft]])
-        self.hidden, self._caches, self._attention = decoder.forward(tokens, (), self._cross_kv)
+        tokens = np.array([[*context, *prompt, *request.prefix, *self._draft]])
+        hidden, self._caches, self._attention = decoder.forward(tokens, (), self._cross_kv)
+        self.hidden = hidden[len(context) :]
         """Hidden states [m, width] whose next tokens are to be predicted."""
         self._tokens: list[tuple[int, ...]] = []
         self._logprobs: list[tuple[float, ...]] = []
@@ -260,7 +236,8 @@ class _Search:
         vocabulary = self._decoder.vocabulary
         self._no_speech_prob = float(probabilities[0, vocabulary.no_speech])
         if vocabulary.languages:
-            self._language_probability = vocabulary.among_languages(probabilities[0])[self._language]
+            of_languages = vocabulary.among_languages(probabilities[0])
+            self._language_probability = of_languages[self._language]
         masked = self._decoder.mask_tokens(probabilities[self._prompt - 1 :], first=not self._request.prefix)
         accepted = len(self._request.prefix)
         threshold = _ACCEPT_PROBABILITY if self._options.beam_size > 1 else 0.0
@@ -271,8 +248,8 @@ class _Search:
         tokens = (*self._request.prefix, *self._draft)[:accepted]
         self._tokens = [tokens]
         self._logprobs = [tuple(_log(masked[n, token]) for n, token in enumerate(tokens))]
-        self._caches = [cache[:, :, : self._prompt + accepted] for cache in self._caches]
-        self._attention = self._attention[:, :, : self._prompt + accepted]
+        self._caches = [cache[:, :, : self._before + accepted] for cache in self._caches]
+        self._attention = self._attention[:, :, : self._before + accepted]
         return masked[accepted : accepted + 1]
 
     def _select(self, probabilities: Floats) -> list[tuple[int, int, float]]:
@@ -330,7 +307,7 @@ class _Search:
             self._language_probability,
             tuple(exp(logprob) for logprob in logprobs[: len(tokens)]),
             # Beginning with the position that predicts the first token.
-            self._attention[row, :, self._prompt - 1 :],
+            self._attention[row, :, self._before - 1 :],
         )
 
     def _stop(self) -> None:
@@ -338,4 +315,4 @@ class _Search:
 
 
 def _log(probability: float) -> float:
-    return log(max(probability, _MIN_PROBABILITY))
+    return log(max(probability, MIN_PROBABILITY))

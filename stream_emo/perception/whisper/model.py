@@ -26,10 +26,10 @@ from stream_emo.perception.whisper.decoder import (
     DecodeRequest,
     DecodingOptions,
     Hypothesis,
-    Vocabulary,
 )
 from stream_emo.perception.whisper.profile import AUTO, WhisperProfile, written_with_spaces
 from stream_emo.perception.whisper.trust import TrustWeights
+from stream_emo.perception.whisper.vocabulary import Vocabulary
 from stream_emo.runtime.background import load
 from stream_emo.types import SAMPLE_RATE, Samples, Word
 
@@ -126,6 +126,7 @@ class Whisper:
         try:
             task = [tokenizer.transcribe] if profile.multilingual else []
             vocabulary = Vocabulary(
+                previous=tokenizer.sot_prev,
                 start=tokenizer.sot,
                 languages=profile.languages,
                 task=(*task, tokenizer.no_timestamps),

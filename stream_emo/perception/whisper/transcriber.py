@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from stream_emo.perception.whisper.decoder import (
@@ -34,6 +34,9 @@ _COMPRESSION_RATIO_THRESHOLD = 2.4
 # Word errors of final transcripts on RAVDESS clips outside the benchmark fall from 9.7 to 6.4 % with two
 # beams, for 5 % more time; five do no better.
 FINAL = DecodingOptions(beam_size=2)
+# What was said at most so long before, and so many tokens of it, is the context.
+_CONTEXT_S = 10
+_CONTEXT_TOKENS = 48
 # Where a sequence of so many tokens is repeated at once, the audio is decoded again...
 _REPEATED_NGRAM = 4
 _RETRY = DecodingOptions(beam_size=5, no_repeat_ngram_size=_REPEATED_NGRAM)
@@ -82,6 +85,12 @@ class Transcriber:
         self._last_language: str | None = None
         """Language of earlier utterances."""
         self._trust = TranscriptTrust(whisper.trust_weights)
+        self._context: tuple[int, ...] = ()
+        """Tokens of the utterances before."""
+        self._final: tuple[int, ...] = ()
+        """Tokens of the latest trusted final transcript of this utterance."""
+        self._last_end = 0
+        """Position where the latest of these ended."""
 
     @property
     def foreign(self) -> bool:
@@ -89,13 +98,14 @@ class Transcriber:
         return self._whisper.language is not None and self._trust.foreign
 
     def begin(self) -> None:
-        """Begin a new utterance; what those before say about the language is kept."""
-        self._previous = self._stable = ()
+        """Begin a new utterance; what was said in those before is kept as context."""
+        self._previous = self._stable = self._final = ()
         self._language = self._whisper.language
 
     def end(self) -> None:
-        """End the utterance: its final transcript is evidence about the language of the next."""
+        """End the utterance; its final transcript is context of the next and evidence about its language."""
         self._trust.end_utterance()
+        self._context = (*self._context, *self._final)[-_CONTEXT_TOKENS:]
 
     def partial(self, encoded: EncodedAudio) -> Transcription:
         """Transcribe the utterance so far, with the stable prefix forced."""
@@ -111,7 +121,9 @@ class Transcriber:
         """Transcribe the whole utterance with beam search."""
         hypothesis, plausible = yield from self.decode(encoded, FINAL)
         if not (self._said(encoded, hypothesis, final=True) and plausible):
+            self._final = ()
             return None
+        self._final, self._last_end = hypothesis.tokens, encoded.start + encoded.length
         self._previous = hypothesis.tokens  # A good draft, if it was only a pause.
         return self._transcript(encoded, hypothesis)
 
@@ -124,13 +136,24 @@ class Transcriber:
         """
         rate = max_tokens_per_second(self._language or AUTO)
         limit = _MIN_TOKEN_LIMIT + rate * encoded.length // SAMPLE_RATE
-        draft = self._previous[len(self._stable) :]
-        first = yield DecodeCall(self._request(encoded, self._stable, draft, limit), options)
+        if encoded.start - self._last_end > _CONTEXT_S * SAMPLE_RATE:
+            self._context = ()
+        request = DecodeRequest(
+            encoded.states,
+            self._stable,
+            self._previous[len(self._stable) :],
+            limit,
+            self._language,
+            self._last_language,
+            self._context,
+        )
+        first = yield DecodeCall(request, options)
         self._learn_language(first)
         runaway = self._runaway(first, limit)
-        if not runaway and not _repeats(first.tokens):
+        if not runaway and not _repeats(self._context + first.tokens, len(self._context)):
             return first, True
-        again = yield DecodeCall(self._request(encoded, (), (), limit), _RETRY)
+        # A context invites repetition, too.
+        again = yield DecodeCall(replace(request, prefix=(), draft=(), context=()), _RETRY)
         if not runaway and first.avg_logprob > again.avg_logprob + _REPETITION_MARGIN:
             return first, True  # People do say things twice.
         return again, not self._runaway(again, limit) and not _repeats(again.tokens)
@@ -138,11 +161,6 @@ class Transcriber:
     def _said(self, encoded: EncodedAudio, hypothesis: Hypothesis, *, final: bool) -> bool:
         text = self._whisper.text(hypothesis.tokens)
         return self._trust.said(hypothesis, text, encoded.speech_frames, final=final)
-
-    def _request(
-        self, encoded: EncodedAudio, prefix: tuple[int, ...], draft: tuple[int, ...], limit: int
-    ) -> DecodeRequest:
-        return DecodeRequest(encoded.states, prefix, draft, limit, self._language, self._last_language)
 
     def _learn_language(self, hypothesis: Hypothesis) -> None:
         """Keep a language that was detected with certainty, also as the expected one of later utterances."""
@@ -170,10 +188,10 @@ def _common_prefix(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
     return tuple(one[:length])
 
 
-def _repeats(tokens: Sequence[int]) -> bool:
-    """Return whether a sequence of at least `_REPEATED_NGRAM` tokens is directly repeated."""
+def _repeats(tokens: Sequence[int], since: int = 0) -> bool:
+    """Return whether a sequence of at least `_REPEATED_NGRAM` tokens is directly repeated beyond `since`."""
     return any(
         tokens[at : at + length] == tokens[at + length : at + 2 * length]
         for length in range(_REPEATED_NGRAM, len(tokens) // 2 + 1)
-        for at in range(len(tokens) - 2 * length + 1)
+        for at in range(max(0, since - 2 * length + 1), len(tokens) - 2 * length + 1)
     )

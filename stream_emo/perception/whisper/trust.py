@@ -45,6 +45,8 @@ _STOCK_PHRASES = frozenset(
 )
 _STOCK_WORDS = re.compile(r"\b(watching|subscribe|subscribing|subtitles)\b")
 
+_THRESHOLD = 0.4
+"""Log odds above which words are published: one that nobody said costs more than one that is left out."""
 _MAX_LOG_ODDS = 2.0
 """Evidence about the language that one utterance can give."""
 _CHANGE_PROBABILITY = 0.15
@@ -139,7 +141,7 @@ class TranscriptTrust:
         log_odds = self._weights.log_odds(Evidence.of(hypothesis, text, frames))
         if final:
             self._verdict = log_odds, len(set(hypothesis.tokens)) >= _FOREIGN_TOKENS
-        return bool(hypothesis.tokens) and log_odds + self._prior > 0
+        return bool(hypothesis.tokens) and log_odds + self._prior > _THRESHOLD
 
     def end_utterance(self) -> None:
         """Take the last final transcript as evidence about the language; there may be none."""
@@ -147,7 +149,7 @@ class TranscriptTrust:
             return
         log_odds, wordy = self._verdict
         self._verdict = None
-        said = log_odds + self._prior > 0
+        said = log_odds + self._prior > _THRESHOLD
         if not said and not wordy:
             return  # Coughs are in no language.
         self._foreign = 0 if said else self._foreign + 1
