@@ -25,6 +25,7 @@ class ScriptedWhisper:
         self.said = [self.hypothesis(text) if isinstance(text, str) else text for text in said]
         self.prefixes: list[str] = []
         self.drafts: list[str] = []
+        self.contexts: list[str] = []
         self.beams: list[int] = []
         self.languages: list[tuple[str | None, str | None]] = []
 
@@ -43,6 +44,7 @@ class ScriptedWhisper:
         (request,) = requests
         self.prefixes.append(self.text(request.prefix))
         self.drafts.append(self.text(request.draft))
+        self.contexts.append(self.text(request.context))
         self.beams.append(options.beam_size)
         self.languages.append((request.language, request.expected_language))
         return [self.said.pop(0)]
@@ -73,9 +75,9 @@ class Reader:
         return transcribe(self._whisper, self._transcriber.final(encoded))
 
 
-def encoded(seconds: float = 3.0) -> EncodedAudio:
+def encoded(seconds: float = 3.0, start: float = 0.0) -> EncodedAudio:
     length = round(seconds * SAMPLE_RATE)
-    return EncodedAudio(0, length, np.zeros((0, 0), np.float32))
+    return EncodedAudio(round(start * SAMPLE_RATE), length, np.zeros((0, 0), np.float32))
 
 
 def test_what_two_hypotheses_agree_on_is_forced_on_later_ones() -> None:
@@ -141,6 +143,39 @@ def test_three_utterances_of_words_that_were_not_said_are_foreign() -> None:
         assert reader.final(encoded()) is None
         reader.end()
         assert reader.foreign is (count == 3)
+
+
+def after_fellow_americans(start: float, *said: tuple[str, float]) -> tuple[ScriptedWhisper, str | None]:
+    """Transcribe an utterance that begins at `start`, 3 s after another began, by these hypotheses."""
+    whisper = ScriptedWhisper("and so my fellow americans")
+    whisper.said += [whisper.hypothesis(text, avg_logprob) for text, avg_logprob in said]
+    reader = Reader(whisper)
+    reader.final(encoded())
+    reader.end()
+    reader.begin()
+    transcript = reader.final(encoded(start=start))
+    return whisper, transcript.text if transcript else None
+
+
+def test_a_doubtful_utterance_is_decoded_again_after_what_was_said_before() -> None:
+    whisper, text = after_fellow_americans(4.0, ("as not", -1.0), ("ask not", -0.3))
+    assert text == "ask not"
+    assert whisper.contexts == ["", "", "and so my fellow americans"]
+    assert whisper.drafts[-1] == "as not"
+
+
+def test_the_likelier_of_the_two_is_kept() -> None:
+    assert after_fellow_americans(4.0, ("ask not", -0.52), ("as not", -0.6))[1] == "ask not"
+
+
+def test_what_is_certain_or_was_said_long_ago_needs_no_context() -> None:
+    assert after_fellow_americans(4.0, ("ask not", -0.2))[0].contexts == ["", ""]
+    assert after_fellow_americans(14.0, ("ask not", -0.6))[0].contexts == ["", ""]
+
+
+def test_repeating_the_context_is_not_saying_it_again() -> None:
+    said = ("ask not", -0.55), ("and so my fellow americans", -0.1)
+    assert after_fellow_americans(4.0, *said)[1] == "ask not"
 
 
 def test_nothing_said_is_no_transcript() -> None:
