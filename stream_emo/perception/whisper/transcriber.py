@@ -143,9 +143,9 @@ class Transcriber:
     def decode(
         self, encoded: EncodedAudio, options: DecodingOptions, context: tuple[int, ...] = ()
     ) -> Generator[DecodeCall, Hypothesis, tuple[Hypothesis, bool]]:
-        """Decode, and again if the hypothesis is a runaway or repeats itself; not so if it repeats the context.
+        """Decode; if the hypothesis is a runaway or repeats itself, do so again unless there is a `context`.
 
-        Returns the better hypothesis, and whether it is neither.
+        Returns the better hypothesis, and whether it is neither and does not repeat the context.
         """
         rate = max_tokens_per_second(self._language or AUTO)
         limit = _MIN_TOKEN_LIMIT + rate * encoded.length // SAMPLE_RATE
