@@ -39,6 +39,8 @@ _STEP = SAMPLE_RATE // 100
 _QUIET_STEPS = 8
 # The pre-roll does not reach back over a bridged gap that is longer than this.
 _PRE_ROLL_GAP = SAMPLE_RATE // 10
+# An onset lies at most so long before the probability reached the threshold.
+_MAX_RISE = SAMPLE_RATE // 2
 
 
 class Endpointer:
@@ -46,8 +48,9 @@ class Endpointer:
 
     Between two utterances there is silence or a gap of at least `hangover_s`, or a split for length.
     A shorter gap is bridged, whether or not an utterance is open.
-    An utterance begins with speech above `threshold`; from there to its end all above `neg_threshold` is
-    speech (hysteresis: the soft end of a sentence would not have begun an utterance). A `neg_threshold` above
+    An utterance is made by `min_speech_s` of speech above `threshold`; what leads up to that and all from
+    there to its end above `neg_threshold` is speech, too (hysteresis: the soft end of a sentence would not
+    have begun one). A `neg_threshold` above
     `threshold` counts as `threshold`, a pause longer than the hangover as the hangover.
     At its end it keeps `_TRAILING_PADDING_S` of silence, or as little as there is before a pause.
     An utterance outgrows `max_utterance_s` only by this trailing padding.
@@ -70,9 +73,13 @@ class Endpointer:
         self._floor = 0
         """End of the last gap of more than `_PRE_ROLL_GAP`: the pre-roll does not begin before it."""
         self._active = False
-        """Whether the last frame was speech."""
+        """Whether the last frame was above `neg_threshold`."""
+        self._rise = 0
+        """Where the current run of such frames began."""
+        self._certain = 0
+        """Samples of that run above `threshold`."""
         self._onset = 0
-        """Before an utterance: where the current run of speech frames began."""
+        """Where the first of them is."""
         self._utterance = 0
         """Number of the open utterance, or else of the next."""
         self._open = False
@@ -145,19 +152,29 @@ class Endpointer:
 
     def _decide(self, frame: Samples, probability: float) -> Iterator[GateItem]:
         self._buffer.append(frame.copy())  # Not a view, which would keep all that came with it.
-        was_active = self._active
-        enough = self._neg_threshold if self._open or was_active else self._threshold
-        self._active = probability >= enough
+        begin = self._clock - len(frame)
+        was_active, self._active = self._active, probability >= self._neg_threshold
         if self._active and not was_active:
-            self._onset = self._clock - len(frame)
+            self._rise, self._certain = begin, 0
+        if probability >= self._threshold:
+            self._onset = self._onset if self._certain else begin
+            self._certain += len(frame)
         if self._open:
             yield from self._speech() if self._active else self._silence()
-        elif self._active and self._clock - self._onset >= self._min_speech:
-            start = max(self._buffer.start, self._floor, self._onset - self._pre_roll)
-            yield self._begin(start, max(start, self._onset))
+        elif self._active and self._certain >= max(self._min_speech, 1):
+            onset = self._earliest_onset
+            start = max(self._buffer.start, self._floor, onset - self._pre_roll)
+            yield self._begin(start, max(start, onset))
             yield from self._speech()
         else:
-            self._buffer.drop((self._onset if self._active else self._clock) - self._pre_roll)
+            self._buffer.drop(self._earliest_onset - self._pre_roll)
+
+    @property
+    def _earliest_onset(self) -> int:
+        """Where an utterance begins that the current run of frames, or the next frame, makes."""
+        if not self._active:
+            return self._clock
+        return max(self._rise, (self._onset if self._certain else self._clock) - _MAX_RISE)
 
     def _speech(self) -> Iterator[GateItem]:
         self._last_speech = self._clock

@@ -30,10 +30,10 @@ _DIP = 30.0  # dB below the loudest frame: lower levels count as this in that va
 _SECOND_LOOK = 0.15  # Mean probability of the second look.
 
 # What Silero is unsure of and is no voice.
-_MEASURABLE = 4  # Loud frames from which the context can be judged.
+_MEASURABLE = 2  # Loud frames from which the context can be judged.
 _MONOTONOUS = 2.3  # dB: engines vary less than voices.
 _BARK_PITCH, _BARK_PRESENCE = 330.0, -17.0  # Hz, dB: high and dull.
-_DOUBTED = 1 / 3  # Factor on the probability.
+_DOUBTED = 0.45  # Highest probability of what is doubted: it begins no utterance, and ends none.
 
 Flags = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -46,7 +46,8 @@ class CombinedVad:
       of such pitch lasts, `SlowLook` shows it to Silero once more at two thirds of its speed. It costs
       nothing elsewhere.
     - Engines and barks are sometimes speech to Silero, though it is never sure. Where it has not been sure
-      of speech in the context and the sound is monotonous, or high and dull, its probability counts a third.
+      of speech in the context and the sound is monotonous, or high and dull, its probability counts
+      as 0.45 at most.
 
     Frames in which Silero is sure, quiet frames and so nearly all beginnings and ends of speech are left as
     Silero decides them. The probabilities are causal and do not depend on how many frames come together.
@@ -82,7 +83,7 @@ class CombinedVad:
         self._acoustics = acoustics.last(_CONTEXT - 1)
         self._first, self._second = first[-_CONTEXT + 1 :], second[-_CONTEXT + 1 :]
         own = first[_CONTEXT - 1 :]
-        own = np.where(context.doubtful, _DOUBTED * own, own)
+        own = np.where(context.doubtful, np.minimum(own, _DOUBTED), own)
         found = np.where(context.high_speech, np.maximum(own, 0.5 + 0.5 * context.second_look), own)
         return [float(probability) for probability in found]
 
