@@ -28,7 +28,7 @@ from stream_emo.types import (
     SpeechStart,
 )
 
-ENDPOINTER_VERSION = 1
+ENDPOINTER_VERSION = 2
 """Raise it when the same samples and configuration give other utterances: features are kept under it."""
 
 # Silence that an utterance keeps at its end, as in what the models were trained on.

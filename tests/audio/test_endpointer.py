@@ -222,6 +222,20 @@ def test_after_an_utterance_only_the_threshold_begins_the_next() -> None:
     assert sum(isinstance(event, SpeechStart) for event in events) == 1
 
 
+@pytest.mark.parametrize(("rise", "onset"), [(200, 1000), (500, 1000), (700, 1200), (3000, 3500)])
+def test_an_utterance_begins_where_the_probability_rose_at_most_half_a_second_before(
+    rise: int, onset: int
+) -> None:
+    events = run(audio((1000, 0.1), (rise, 0.4), (500, 0.9), (1000, 0.0)))
+    assert events[0] == SpeechStart(0, start=(onset - 300) * MS, onset=onset * MS)
+
+
+def test_soft_frames_between_do_not_count_as_speech_above_the_threshold() -> None:
+    assert not run(audio((1000, 0.1), (90, 0.9), (2000, 0.4), (500, 0.1)))
+    events = run(audio((1000, 0.1), (90, 0.9), (100, 0.4), (20, 0.9), (500, 0.1)))
+    assert events[0] == SpeechStart(0, start=700 * MS, onset=1000 * MS)
+
+
 def test_a_negative_threshold_above_the_threshold_counts_as_the_threshold() -> None:
     config = GateConfig(threshold=0.3, neg_threshold=0.9)
     assert len(edges(run(audio((500, 0.5)), config))) == 2
