@@ -42,8 +42,10 @@ class StallClock:
         self._stalled = False
         self._filled = 0
         """Frames of the gaps of the newest stall."""
-        self._repayable_s = 0.0
-        """What a burst after the newest stall may make up for without counting as the producer's habit, s."""
+        self._repayable_s = _MAX_AHEAD_S
+        """What a burst at the beginning or after a stall may deliver without counting as ahead, s..."""
+        self._repaid_s = 0.0
+        """...and has delivered; a producer that did so after the stall before, too, has that habit."""
         self._paused = False
         self._resumed_at = 0.0
 
@@ -100,13 +102,15 @@ class StallClock:
         if self._stalled:
             self._stalled = False
             gap = self._gap_until(recorded, "stalled")
-            self._repayable_s = block.arrived - self._arrived
+            self._repayable_s = 0.0 if self._repaid_s > STALL_S else block.arrived - self._arrived
+            self._repaid_s = 0.0
             self._arrived = block.arrived
             gaps = [gap] if gap.last > gap.first else []
         elapsed = max(0.0, block.arrived - self._arrived)
         ahead = max(0.0, self._ahead_s - (1 + _LEAK) * elapsed) + length_s
         repaid = min(self._repayable_s, max(0.0, ahead - max(self._ahead_s, length_s)))
         self._repayable_s -= repaid
+        self._repaid_s += repaid if block.arrived >= self._first_arrival + _SETTLING_S else 0.0
         self._ahead_s = min(ahead - repaid, _MAX_AHEAD_S)
         self._arrived = max(self._arrived, block.arrived)
         self._position += len(block.frames)
