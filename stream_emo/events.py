@@ -62,6 +62,8 @@ class Start(Envelope, frozen=True, kw_only=True, tag="start"):
     """Spoken language as configured, ISO 639-1 or "auto"; null: nothing is transcribed."""
     role: str | None = None
     """Who speaks on this channel, for example "customer"; null: not stated."""
+    live: bool = False
+    """True: the audio arrives in real time, and what cannot be taken in time is lost; false: it waits."""
     labels: tuple[str, ...] = EMOTIONS
     schema: int = SCHEMA_VERSION
 

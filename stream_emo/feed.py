@@ -39,7 +39,7 @@ class Feed:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._deliveries: list[Delivery] = []
-        self.publisher.publish(session.start_event(source.name))
+        self.publisher.publish(session.start_event(source.name, live=source.live))
 
     def start(self) -> None:
         """Start the source's thread, once."""

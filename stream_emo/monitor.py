@@ -43,6 +43,7 @@ class Monitor:
         source: SourceSpec = "mic",
         *,
         realtime: bool = False,
+        live: bool | None = None,
         pcm: PcmFormat | None = None,
         rate: int | None = None,
         engine: Engine | None = None,
@@ -56,7 +57,8 @@ class Monitor:
             config: configuration of this session; None: that of the engine, or the defaults.
             source: "mic", "-" for PCM on standard input, a path, samples, or a `Source`; see `open_source`.
             realtime: pace a file or pipe like a microphone.
-            pcm: format of the PCM on standard input.
+            live: whether what feeds standard input delivers in real time; None: decided from its pace.
+            pcm: format of raw PCM on standard input; None: 16 kHz, mono, s16le, or a container.
             rate: sample rate of samples that are given as arrays, Hz.
             engine: loaded models to share with other monitors; None loads them for this one alone.
             name: name of the session in its events; None: a generated one.
@@ -67,6 +69,7 @@ class Monitor:
             raise ConfigError(f"config: {config!r} is no Config; Config.load(path) reads a file")
         self._config = config or (engine.config if engine is not None else Config())
         self._spec, self._realtime, self._pcm, self._rate = source, realtime, pcm, rate
+        self._live = live
         self._engine, self._owns_engine = engine, engine is None
         self._identity = {"name": name, "channel": channel, "role": role}
         self._open: Feed | None = None
@@ -87,7 +90,12 @@ class Monitor:
         self._used = True
         config = self._config
         source = open_source(
-            self._spec, config.audio, pcm=self._pcm, rate=self._rate, realtime=self._realtime
+            self._spec,
+            config.audio,
+            pcm=self._pcm,
+            rate=self._rate,
+            realtime=self._realtime,
+            live=self._live,
         )
         # A wrong path is reported before the models are loaded.
         source.open()

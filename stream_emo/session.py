@@ -295,8 +295,8 @@ class Session:
     def baseline(self, state: BaselineState) -> None:
         self._scorer.fusion.baseline = state
 
-    def start_event(self, source: str) -> events.Start:
-        """Return the first event of the session, which begins now."""
+    def start_event(self, source: str, *, live: bool = False) -> events.Start:
+        """Return the first event of the session, which begins now; `live`: audio arrives in real time."""
         speech = self.config.speech
         return events.Start(
             **self._envelope(0),
@@ -304,6 +304,7 @@ class Session:
             source=source,
             language=speech.language if speech.text else None,
             role=self.role,
+            live=live,
         )
 
     def error_event(self, message: str, *, fatal: bool) -> events.Error:

@@ -56,10 +56,13 @@ _PROMISING = frozenset({"aiff", "caf", "flac", "matroska,webm", "mov,mp4,m4a,3gp
 class FfmpegDecoder:
     """Decodes one audio track of an open binary file."""
 
-    def __init__(self, name: str, file: IO[bytes], track: int = -1) -> None:
+    def __init__(
+        self, name: str, file: IO[bytes], track: int = -1, *, probing: dict[str, str] | None = None
+    ) -> None:
         """Open the container and decode the first frame.
 
-        `name`: of the file, for errors. `track`: audio track from 0; -1: the container's default.
+        `name`: of the file, for errors. `track`: audio track from 0; -1: the container's default. `probing`:
+        FFmpeg's options that limit how much is read before that; None: as it suits a file.
 
         Raises:
             SourceError: FFmpeg cannot read it, there is no audio in it or no such track, or none of it can
@@ -68,11 +71,12 @@ class FfmpegDecoder:
         import av
 
         self._name = name
+        options = _probing(file) if probing is None else probing
         try:
             self._container: InputContainer = av.open(
                 file,
                 metadata_errors="ignore",
-                options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file", **_probing(file)},
+                options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file", **options},
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SourceError(f"{name}: is not audio that FFmpeg or libsndfile can read") from error

@@ -1,10 +1,7 @@
-"""Raw PCM on standard input, as written by ffmpeg, sox and telephony."""
+"""Formats of raw PCM, as written by ffmpeg, sox and telephony."""
 
 from __future__ import annotations
 
-import os
-import select
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.audio.base import Frames
-from stream_emo.errors import ConfigError, SourceError
+from stream_emo.errors import ConfigError
 
 Encoding = Literal["s16le", "s32le", "f32le", "mulaw", "alaw"]
 ENCODINGS: tuple[str, ...] = get_args(Encoding)
@@ -54,88 +51,6 @@ class PcmFormat:
     def decode(self, data: bytes | memoryview) -> Frames:
         """Return whole frames of bytes as float32 [frames, channels]."""
         return _DECODERS[self.encoding](data).reshape(-1, self.channels)
-
-
-class PcmReader:
-    """Reads frames from a file descriptor, by default standard input."""
-
-    name = "stdin"
-
-    def __init__(self, pcm: PcmFormat, descriptor: int | None = None) -> None:
-        self._pcm = pcm
-        self._descriptor = descriptor
-        self._rest = b""
-        self._read_any = False
-        self._wake: tuple[int, int] | None = None
-
-    @property
-    def rate(self) -> int:
-        return self._pcm.rate
-
-    def open(self) -> None:
-        """Find the descriptor. Raises `SourceError` if standard input is closed, or a terminal."""
-        if self._descriptor is None:
-            try:
-                self._descriptor = sys.stdin.fileno()
-            except (AttributeError, OSError, ValueError) as error:  # None, not a file, closed.
-                raise SourceError("stdin: closed; pipe PCM into it, or name a file") from error
-            if os.isatty(self._descriptor):
-                raise SourceError(
-                    "stdin: is a terminal; pipe PCM into it, for example: "
-                    "ffmpeg -i call.mp3 -f s16le -ac 1 -ar 16000 - | stream-emo run -"
-                )
-        self._wake = os.pipe()
-
-    def read(self, count: int) -> Frames:
-        """Return the next frames, at most `count`, as soon as there is one; none: the end.
-
-        Raises:
-            SourceError: an incomplete frame at the end, or a failing read.
-        """
-        width = self._pcm.width
-        while len(self._rest) < width:
-            data = self._wait_and_read(count * width - len(self._rest))
-            if data is None:
-                return self._pcm.decode(b"")
-            if not data:
-                return self._end()
-            self._rest += data
-        whole = len(self._rest) // width * width
-        frames = self._pcm.decode(self._rest[:whole])
-        self._rest = self._rest[whole:]
-        self._read_any = True
-        return frames
-
-    def stop(self) -> None:
-        if self._wake is not None:
-            os.write(self._wake[1], b"x")
-
-    def close(self) -> None:
-        wake, self._wake = self._wake, None
-        for end in wake or ():
-            os.close(end)
-
-    def _wait_and_read(self, size: int) -> bytes | None:
-        """Return up to `size` bytes; none at the end; None when stopped."""
-        assert self._wake is not None
-        assert self._descriptor is not None, "open first"
-        try:
-            ready, _, _ = select.select([self._descriptor, self._wake[0]], [], [])
-            return None if self._wake[0] in ready else os.read(self._descriptor, size)
-        except OSError as error:
-            raise SourceError(f"stdin: {error.strerror or error}") from error
-
-    def _end(self) -> Frames:
-        left, self._rest = len(self._rest), b""
-        if left:
-            raise SourceError(
-                f"stdin: ended within a frame, {left} of {self._pcm.width} bytes "
-                f"({self._pcm.encoding}, channels: {self._pcm.channels}); "
-                f"it was cut off, or the encoding or number of channels is wrong"
-            )
-        if not self._read_any:
-            raise SourceError("stdin: no audio came; does the program that feeds it run?")
-        return self._pcm.decode(b"")
 
 
 def _is_integer(value: object) -> bool:

@@ -43,7 +43,7 @@ class FrameStream:
         self.rate = rate
         self.queue = FrameQueue(rate, 0, clock)
         self._clock = clock
-        self._stalls = StallClock(rate, clock) if realtime else None
+        self.set_realtime(realtime)
         self._resampler = Resampler(rate, config.channel, name)
         self.configure(config)
 
@@ -94,6 +94,10 @@ class FrameStream:
             gap = None if self._stalls is None else self._stalls.check()
             return [] if gap is None else [gap]
         return [item] if self._stalls is None else self._stalls.take(item)
+
+    def set_realtime(self, realtime: bool) -> None:
+        """Say whether the producer follows the wall clock; before `items`."""
+        self._stalls = StallClock(self.rate, self._clock) if realtime else None
 
     def set_paused(self, paused: bool) -> None:
         """Say whether audio is wanted: nothing counts as stalled in a pause."""

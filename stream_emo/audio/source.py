@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from stream_emo.audio.arrays import ArrayReader, ChunksReader
 from stream_emo.audio.base import Reader, Source
-from stream_emo.audio.pcm import PcmFormat, PcmReader
+from stream_emo.audio.pcm import PcmFormat
+from stream_emo.audio.pipe import PipeSource
 from stream_emo.audio.push import PushSource
 from stream_emo.audio.reader_source import PacedSource, ReaderSource
+from stream_emo.audio.stdin import StdinReader
 from stream_emo.config import AudioConfig
 from stream_emo.errors import ConfigError, SourceError
 
 SourceSpec = str | os.PathLike[str] | Source | Reader | NDArray[Any] | Iterable[NDArray[Any]]
-"""What can be opened as a source: "mic", "-" (PCM on standard input), a path, an array or an iterable of
-arrays (both with a rate), a `Reader`, or a `Source` such as a `PushSource`."""
+"""What can be opened as a source: "mic", "-" (standard input: PCM or a container), a path, an array or an
+iterable of arrays (both with a rate), a `Reader`, or a `Source` such as a `PushSource`."""
 
 
 def open_source(
@@ -29,6 +31,7 @@ def open_source(
     rate: int | None = None,
     pcm: PcmFormat | None = None,
     realtime: bool = False,
+    live: bool | None = None,
 ) -> Source:
     """Return the source that `spec` names, not opened yet.
 
@@ -36,14 +39,18 @@ def open_source(
         spec: see `SourceSpec`.
         config: the session's.
         rate: frames per second of an array or an iterable of arrays.
-        pcm: format of standard input; None: 16 kHz, mono, s16le.
+        pcm: format of raw PCM on standard input; None: 16 kHz, mono, s16le, unless it is a container.
         realtime: pace a reader (file, pipe, array) like a microphone.
+        live: whether the producer behind standard input delivers in real time and does not wait; None:
+            decided from its pace.
 
     Raises:
         SourceError: `spec` is nothing that can be listened to, or an array without a rate.
-        ConfigError: `rate` or `pcm` does not apply to it.
+        ConfigError: `rate`, `pcm` or `live` does not apply to it.
     """
-    check_options(spec, rate=rate, pcm=pcm)
+    check_options(spec, rate=rate, pcm=pcm, live=live)
+    if live and realtime:
+        raise ConfigError("live and realtime exclude each other: a live pipe has a pace of its own")
     if isinstance(spec, PushSource):
         spec.configure(config)
         return spec
@@ -56,11 +63,18 @@ def open_source(
 
         return Microphone(config)
     reader = _reader(spec, config, rate, pcm)
-    return PacedSource(reader, config) if realtime else ReaderSource(reader, config)
+    if realtime:
+        return PacedSource(reader, config)
+    return PipeSource(reader, config, live=live) if spec == "-" else ReaderSource(reader, config)
 
 
 def check_options(
-    spec: object, *, rate: int | None = None, pcm: PcmFormat | None = None, device: str | None = None
+    spec: object,
+    *,
+    rate: int | None = None,
+    pcm: PcmFormat | None = None,
+    device: str | None = None,
+    live: bool | None = None,
 ) -> None:
     """Check that what was given beside `spec` applies to it; None: not given.
 
@@ -73,6 +87,8 @@ def check_options(
         raise ConfigError(
             f"rate, channels and encoding describe PCM on standard input (-); they do not apply to {what}"
         )
+    if live is not None and what != "-":
+        raise ConfigError(f"live describes what feeds standard input (-); it does not apply to {what}")
     if device is not None and what != "mic":
         raise ConfigError(f"a device applies to the microphone (mic) only, not to {what}")
     if rate is not None and (named or _is_source(spec) or _is_reader(spec)):
@@ -81,7 +97,7 @@ def check_options(
 
 def _reader(spec: Any, config: AudioConfig, rate: int | None, pcm: PcmFormat | None) -> Reader:
     if isinstance(spec, str) and spec == "-":
-        return PcmReader(pcm or PcmFormat())
+        return StdinReader(pcm, track=config.track)
     if isinstance(spec, str | os.PathLike):
         from stream_emo.audio.file import FileReader
 

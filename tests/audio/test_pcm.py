@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_emo.audio.pcm import ENCODINGS, Encoding, PcmFormat, PcmReader
+from stream_emo.audio.pcm import ENCODINGS, Encoding, PcmFormat
+from stream_emo.audio.stdin import StdinReader
 from stream_emo.errors import ConfigError, SourceError
 
 # ITU-T G.711, tables 1a and 2a: where the segments end. Each has 16 equal intervals, A-law's first has 32,
@@ -43,10 +44,10 @@ def mu_law() -> list[float]:
 
 
 @contextmanager
-def pipe(pcm: PcmFormat) -> Iterator[tuple[PcmReader, int]]:
+def pipe(pcm: PcmFormat) -> Iterator[tuple[StdinReader, int]]:
     """A reader, and where to write what it reads."""
     source, sink = os.pipe()
-    reader = PcmReader(pcm, source)
+    reader = StdinReader(pcm, source)
     reader.open()
     try:
         yield reader, sink
@@ -148,7 +149,7 @@ def test_no_byte_at_all_is_an_error() -> None:
 
 def test_dev_null_is_an_error() -> None:
     with open(os.devnull, "rb") as null:
-        reader = PcmReader(PcmFormat(), null.fileno())
+        reader = StdinReader(PcmFormat(), null.fileno())
         reader.open()
         with pytest.raises(SourceError, match=r"^stdin: no audio came"):
             reader.read(100)
@@ -159,7 +160,7 @@ def test_a_file_will_do_for_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "audio.pcm"
     path.write_bytes(bytes(2000))
     with open(path, "rb") as file:
-        reader = PcmReader(PcmFormat(), file.fileno())
+        reader = StdinReader(PcmFormat(), file.fileno())
         reader.open()
         assert [len(reader.read(700)) for _ in range(3)] == [700, 300, 0]
         reader.close()
@@ -167,7 +168,7 @@ def test_a_file_will_do_for_a_pipe(tmp_path: Path) -> None:
 
 def test_a_failing_read_is_named(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
-    reader = PcmReader(PcmFormat(), folder)
+    reader = StdinReader(PcmFormat(), folder)
     reader.open()
     with pytest.raises(SourceError, match=r"^stdin: Is a directory$"):
         reader.read(100)
@@ -190,7 +191,7 @@ def test_stop_wakes_a_read_that_waits() -> None:
 
 def test_stop_and_close_may_come_at_any_time_and_release_everything() -> None:
     before = len(os.listdir("/dev/fd"))
-    reader = PcmReader(PcmFormat(), 0)
+    reader = StdinReader(PcmFormat(), 0)
     reader.stop()
     reader.close()
     reader.open()
@@ -219,10 +220,11 @@ def test_a_format_that_cannot_be_names_the_option(arguments: dict[str, Any], mes
 
 OPEN = """
 import io, sys
-from stream_emo.audio.pcm import PcmFormat, PcmReader
+from stream_emo.audio.pcm import PcmFormat
+from stream_emo.audio.stdin import StdinReader
 {before}
 try:
-    PcmReader(PcmFormat()).open()
+    StdinReader(PcmFormat()).open()
 except Exception as error:
     print(type(error).__name__, error)
 """

@@ -15,10 +15,12 @@ import soundfile
 from stream_emo.audio.base import Frames, Lost, Reader, ReadItem, Source, SourceCounts
 from stream_emo.audio.file import FileReader
 from stream_emo.audio.microphone import Microphone
-from stream_emo.audio.pcm import PcmFormat, PcmReader
+from stream_emo.audio.pcm import PcmFormat
+from stream_emo.audio.pipe import PipeSource
 from stream_emo.audio.push import PushSource
 from stream_emo.audio.reader_source import PacedSource, ReaderSource
 from stream_emo.audio.source import check_options, open_source
+from stream_emo.audio.stdin import StdinReader
 from stream_emo.config import AudioConfig
 from stream_emo.errors import ConfigError, SourceError
 from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Notice, Samples, SourceItem
@@ -119,7 +121,7 @@ def threads() -> list[str]:
     ("spec", "realtime", "kind", "name"),
     [
         ("mic", False, Microphone, "mic"),
-        ("-", False, ReaderSource, "stdin"),
+        ("-", False, PipeSource, "stdin"),
         ("-", True, PacedSource, "stdin"),
         ("call.wav", False, ReaderSource, "call.wav"),
         ("./mic", False, ReaderSource, "mic"),
@@ -321,7 +323,7 @@ def test_stopped_before_it_began_is_no_error(start: Start) -> None:
 @pytest.mark.parametrize("start", [fast, paced])
 def test_stop_ends_the_wait_for_a_silent_pipe(start: Start) -> None:
     descriptor, sink = os.pipe()
-    source = start(PcmReader(PcmFormat(), descriptor))
+    source = start(StdinReader(PcmFormat(), descriptor))
     outcomes: list[tuple[list[SourceItem], str]] = []
     thread = threading.Thread(target=lambda: outcomes.append(outcome(source)))
     thread.start()
