@@ -12,6 +12,8 @@ from stream_emo.types import Notice
 
 STALL_S = 0.5
 """Time without audio that should have come, after which a producer counts as stalled, s."""
+_LATE_S = 0.3
+"""How late the next of large blocks may be, s."""
 _MAX_AHEAD_S = 10.0
 _LEAK = 0.05
 """Seconds by which the time ahead shrinks per second besides playing: one burst is forgotten in time, and a
@@ -59,7 +61,7 @@ class StallClock:
         """When the producer will count as stalled; None: not before something has arrived."""
         if self._origin is None or self._stalled or self._paused:
             return None
-        return self._arrived + self._ahead_s + STALL_S
+        return self._arrived + max(STALL_S, self._ahead_s + _LATE_S)
 
     def check(self) -> FrameGap | None:
         """Return the gap up to now if the producer counts as stalled from now on.

@@ -16,6 +16,7 @@ from stream_emo.bench.lost_audio import lost_audio
 from stream_emo.bench.machine import machine
 from stream_emo.bench.memory import growth, memory
 from stream_emo.bench.sessions import idle_sessions, lifecycle
+from stream_emo.bench.stalled_pipe import stalled_pipe
 from stream_emo.bench.startup import cold_start, import_time, installed_size
 from stream_emo.bench.streams import overload, streams
 from stream_emo.bench.wer import word_errors
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lifecycle": Benchmark(lifecycle, needs_data=False),
     "import": Benchmark(import_time, needs_data=False),
     "installed-size": Benchmark(installed_size, needs_data=False),
+    "stalled-pipe": Benchmark(stalled_pipe, needs_data=False),
     "lost-audio": Benchmark(lost_audio),
     "wer": Benchmark(word_errors),
 }

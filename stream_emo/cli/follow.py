@@ -46,6 +46,8 @@ class Outputs:
     """Length of the session's input, if known: what the progress is measured by."""
     ended: bool = field(default=False, init=False)
     """True after the first Ctrl-C or SIGTERM: no further session is started."""
+    reader_left: bool = field(default=False, init=False)
+    """True when nobody reads stdout any more."""
 
 
 def follow(monitor: Monitor, outputs: Outputs) -> None:
@@ -75,6 +77,7 @@ def follow(monitor: Monitor, outputs: Outputs) -> None:
             _deliver(events, [*outputs.lines, *([view] if view else [])], view, outputs)
         except BrokenPipeError:
             say("stdout: its reader has closed it; stopping")
+            outputs.reader_left = True
             abandon_stdout()
             events.close()
             stop()

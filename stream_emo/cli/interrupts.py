@@ -1,4 +1,4 @@
-"""Handlers of Ctrl-C and SIGTERM before, during and after a run; never with a traceback."""
+"""Handlers of Ctrl-C, SIGTERM and SIGHUP before, during and after a run; never with a traceback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from types import FrameType
 
 from stream_emo.errors import PipelineError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""The last two: the terminal was closed; Ctrl-Break on Windows."""
+_SIGNALS = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, name))
 _RESTORE_SCREEN = b"\x1b[?1049l\x1b[?25h\n"
 """Leaves the alternate screen and shows the cursor, as the live view would have done."""
 
@@ -18,7 +20,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 def leave_at_once() -> None:
-    """Let Ctrl-C and SIGTERM end the process at once, as there is no open utterance to finish."""
+    """Let Ctrl-C, SIGTERM and SIGHUP end the process at once, as there is no open utterance to finish."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         os._exit(0)
@@ -29,7 +31,7 @@ def leave_at_once() -> None:
 
 @contextmanager
 def finishing(stop: Callable[[], None], screen: Callable[[], bool]) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM within call `stop`, the second leave without waiting for anything.
+    """Let the first Ctrl-C, SIGTERM or SIGHUP within call `stop`, the second leave without waiting.
 
     Args:
         stop: ends the input; must be signal-safe.
@@ -52,7 +54,7 @@ def finishing(stop: Callable[[], None], screen: Callable[[], bool]) -> Iterator[
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM within into a `PipelineError` after everything entered was left in order."""
+    """Turn Ctrl-C, SIGTERM and SIGHUP within into a `PipelineError`, after all that was entered was left."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -33,7 +33,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[SOURCE]...",
-            help='"mic" (the default), sound files, or "-" for PCM on standard input.',
+            help='"mic" (the default), sound files, or "-" for standard input: PCM, or a sound file.',
             show_default=False,
         ),
     ] = None,
@@ -49,6 +49,15 @@ def run(
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Read a file or pipe at the pace of a microphone.")
     ] = False,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--no-live",
+            help="Standard input: never make its producer wait; or wait, and lose nothing. By default its "
+            "pace decides.",
+            show_default=False,
+        ),
+    ] = None,
     rate: Annotated[
         int | None, typer.Option("--rate", help="PCM: frames per second, 8000 to 192000. [default: 16000]")
     ] = None,
@@ -74,19 +83,21 @@ def run(
       stream-emo run --device USB --set audio.channel=0 --output today.jsonl
       stream-emo run call.wav > call.jsonl
       stream-emo run calls/*.wav --json --output calls.jsonl
+      curl -s https://example.org/call.mp3 | stream-emo run -
       ffmpeg -v error -i call.mp3 -f s16le -ac 1 -ar 16000 - | stream-emo run - --rate 16000
     """
     chosen = sources or ["mic"]
     pcm_options: dict[str, Any] = {"rate": rate, "channels": channels, "encoding": encoding}
     given = {name: value for name, value in pcm_options.items() if value is not None}
     _check(chosen, [f"--{name}" for name in given], device is not None, track is not None, realtime)
+    _check_live(chosen, live, realtime)
     settings = _config(config, overrides, device, track)
     pcm = None
     if given:
         from stream_emo.audio.pcm import PcmFormat
 
         pcm = PcmFormat(**given)
-    _listen(chosen, settings, pcm, realtime, as_json=as_json, view=view, output=output)
+    _listen(chosen, settings, pcm, realtime, as_json=as_json, view=view, output=output, live=live)
 
 
 def demo(
@@ -201,10 +212,18 @@ def _check(sources: list[str], pcm_options: list[str], device: bool, track: bool
             raise StreamEmoError(f"{', '.join(pcm_options)}: for PCM on standard input (-), not for {what}")
         if source != "mic" and device:
             raise StreamEmoError(f"--device: for the microphone, not for {what}")
-        if source in ("mic", "-") and track:
+        if (source == "mic" or pcm_options) and track:
             raise StreamEmoError(f"--track: for a file, not for {what}")
         if source == "mic" and realtime:
             raise StreamEmoError(f"--realtime: for a file or standard input, not for {what}")
+
+
+def _check_live(sources: list[str], live: bool | None, realtime: bool) -> None:
+    """Raise `StreamEmoError` when --live or --no-live means nothing here."""
+    if live is not None and sources != ["-"]:
+        raise StreamEmoError("--live, --no-live: for standard input (-) only")
+    if live is not None and realtime:
+        raise StreamEmoError("--realtime and --live exclude each other: a live pipe has its own pace")
 
 
 def _listen(
@@ -216,6 +235,7 @@ def _listen(
     as_json: bool,
     view: bool,
     output: Path | None,
+    live: bool | None = None,
 ) -> None:
     """Run one session for each source; exits with the worst exit code of several."""
     if as_json and view:
@@ -226,7 +246,7 @@ def _listen(
             from stream_emo.cli.follow import follow
             from stream_emo.monitor import Monitor
 
-            follow(Monitor(config, sources[0], realtime=realtime, pcm=pcm), outputs)
+            follow(Monitor(config, sources[0], realtime=realtime, live=live, pcm=pcm), outputs)
         else:
             _follow_files(stack, sources, config, realtime, outputs)
 
@@ -289,6 +309,9 @@ def _follow_files(
             say(str(error))
             worst = max(worst, error.exit_code)
         if outputs.ended:
+            left = readable[readable.index(path) + 1 :]
+            if left and not outputs.reader_left:
+                say(f"stopped; not processed: {', '.join(left)}")
             break
     if worst:
         raise typer.Exit(worst)

@@ -86,7 +86,7 @@ def test_a_hiccup_of_less_than_the_limit_is_nothing() -> None:
 def test_a_producer_of_large_blocks_does_not_stall_between_them() -> None:
     call = Call()
     call.speak(60.0, packet=2.0)
-    call.silence(2.3)
+    call.silence(2.2)
     call.deliver(2.0)
     assert call.gaps == []
     call.silence(2.9)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, at any time: never a traceback."""
+"""Ctrl-C, SIGTERM and SIGHUP, at any time: never a traceback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream_emo.demo import CLIP
 from stream_emo.errors import PipelineError
 from tests.cli.program import PROGRAM, events
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
