@@ -65,7 +65,9 @@ def open_source(
     reader = _reader(spec, config, rate, pcm)
     if realtime:
         return PacedSource(reader, config)
-    return PipeSource(reader, config, live=live) if spec == "-" else ReaderSource(reader, config)
+    if isinstance(reader, StdinReader):
+        return PipeSource(reader, config, live=live)
+    return ReaderSource(reader, config)
 
 
 def check_options(

@@ -26,6 +26,18 @@ Output = Annotated[
         "--output", "-o", metavar="FILE.jsonl", help="Also write JSON lines into this file, replacing it."
     ),
 ]
+Track = Annotated[
+    int | None,
+    typer.Option("--track", help="File: its audio track, from 0. [default: the file's default]"),
+]
+Live = Annotated[
+    bool | None,
+    typer.Option(
+        "--live/--no-live",
+        help="Standard input: never let its producer wait; or wait, lose nothing. [default: by its pace]",
+        show_default=False,
+    ),
+]
 
 
 def run(
@@ -42,22 +54,11 @@ def run(
     device: Annotated[
         str | None, typer.Option("--device", "-d", help="Microphone: its index or part of its name.")
     ] = None,
-    track: Annotated[
-        int | None,
-        typer.Option("--track", help="File: its audio track, from 0. [default: the file's default]"),
-    ] = None,
+    track: Track = None,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Read a file or pipe at the pace of a microphone.")
     ] = False,
-    live: Annotated[
-        bool | None,
-        typer.Option(
-            "--live/--no-live",
-            help="Standard input: never make its producer wait; or wait, and lose nothing. By default its "
-            "pace decides.",
-            show_default=False,
-        ),
-    ] = None,
+    live: Live = None,
     rate: Annotated[
         int | None, typer.Option("--rate", help="PCM: frames per second, 8000 to 192000. [default: 16000]")
     ] = None,
