@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from stream_emo.audio.arrays import as_frames
 from stream_emo.audio.base import Frames
 from stream_emo.audio.frame_queue import Clock
 from stream_emo.audio.pcm import Encoding, PcmFormat
+from stream_emo.audio.pcm_check import PcmCheck
 from stream_emo.audio.queued import FrameStream, QueuedSource
 from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.runtime.bounded_queue import Closed
+from stream_emo.types import Notice
 
 
 class PushSource(QueuedSource):
@@ -59,6 +62,7 @@ class PushSource(QueuedSource):
         self._format = PcmFormat(rate, channels, encoding)
         self._name = name
         self._clock = clock
+        self._check = PcmCheck(self._format)
         self._rest = b""
         """Bytes of an incomplete frame."""
         self._frames_stream = FrameStream(name, rate, self._config, clock)
@@ -122,6 +126,10 @@ class PushSource(QueuedSource):
             waiting = self._rest + bytes(data)
             whole = len(waiting) // self._format.width * self._format.width
             self._rest = waiting[whole:]
+            wrong = self._check.feed(waiting[:whole])
+            if wrong is not None:
+                with suppress(Closed):
+                    self._frames_stream.queue.notice(Notice(f"{self._name}: {wrong}"))
             return self._format.decode(waiting[:whole])
         frames = as_frames(data, self._name)
         if frames.shape[1] != self._format.channels:

@@ -10,6 +10,7 @@ from stream_emo.audio.byte_stream import ByteStream
 from stream_emo.audio.containers import MoreBytesError, recognise
 from stream_emo.audio.ffmpeg import FfmpegDecoder
 from stream_emo.audio.pcm import PcmFormat
+from stream_emo.audio.pcm_check import PcmCheck
 from stream_emo.errors import SourceError
 from stream_emo.types import Notice
 
@@ -38,6 +39,8 @@ class StdinReader:
         self._track = track
         self._declared = pcm is not None
         self._pcm = pcm or PcmFormat()
+        self._check = PcmCheck(self._pcm)
+        self._notice: Notice | None = None
         self._bytes = ByteStream(descriptor)
         self._waiting = b""
         """Bytes that were read to recognise the input, or of an incomplete frame."""
@@ -73,6 +76,9 @@ class StdinReader:
         self._identify()
         if self._decoder is not None:
             return self._decoder.read(min(count, round(self._decoder.rate * _DECODED_S)))
+        if self._notice is not None:
+            notice, self._notice = self._notice, None
+            return notice
         self._fill(count * self._pcm.width)
         if self._declared and not self._read_any and (container := self._looks_like()) is not None:
             self._read_any = True
@@ -145,6 +151,9 @@ class StdinReader:
         whole = min(len(self._waiting) // width, count) * width
         if whole == 0:
             return self._end()
+        wrong = self._check.feed(self._waiting[:whole])
+        if wrong is not None:
+            self._notice = Notice(f"{self.name}: {wrong}")
         frames = self._pcm.decode(self._waiting[:whole])
         self._waiting = self._waiting[whole:]
         self._read_any = True
