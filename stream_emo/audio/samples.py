@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_emo.audio.file import FileReader
+from stream_emo.audio.file.reader import FileReader
 from stream_emo.audio.reader_source import ReaderSource
 from stream_emo.config import AudioConfig
 from stream_emo.types import Chunk, Gap, Samples
 
-READ_VERSION = 2
+READ_VERSION = 1
 """Raise it when the same file gives other samples: training features are kept under it."""
 
 

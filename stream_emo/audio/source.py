@@ -101,7 +101,7 @@ def _reader(spec: Any, config: AudioConfig, rate: int | None, pcm: PcmFormat | N
     if isinstance(spec, str) and spec == "-":
         return StdinReader(pcm, track=config.track)
     if isinstance(spec, str | os.PathLike):
-        from stream_emo.audio.file import FileReader
+        from stream_emo.audio.file.reader import FileReader
 
         return FileReader(spec, config)
     if _is_reader(spec):

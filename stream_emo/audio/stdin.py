@@ -8,7 +8,7 @@ from typing import IO, cast
 from stream_emo.audio.base import Frames, ReadItem
 from stream_emo.audio.byte_stream import ByteStream
 from stream_emo.audio.containers import MoreBytesError, recognise
-from stream_emo.audio.ffmpeg import FfmpegDecoder
+from stream_emo.audio.file.stream import StreamDecoder
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.pcm_check import PcmCheck
 from stream_emo.errors import SourceError
@@ -45,7 +45,7 @@ class StdinReader:
         self._waiting = b""
         """Bytes that were read to recognise the input, or of an incomplete frame."""
         self._identified = self._ended = False
-        self._decoder: FfmpegDecoder | None = None
+        self._decoder: StreamDecoder | None = None
         self._read_any = False
 
     @property
@@ -111,10 +111,10 @@ class StdinReader:
                 self._decoder = self._decode(container)
             return
 
-    def _decode(self, container: str) -> FfmpegDecoder:
+    def _decode(self, container: str) -> StreamDecoder:
         try:
             file = cast(IO[bytes], _BytesFile(self._take_waiting))
-            return FfmpegDecoder(self.name, file, self._track, probing=_PROBING)
+            return StreamDecoder(self.name, file, self._track, probing=_PROBING)
         except SourceError as error:
             reason = str(error).removeprefix(f"{self.name}: ")
             raise SourceError(

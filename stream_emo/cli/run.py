@@ -320,7 +320,7 @@ def _follow_files(
 
 def session_names(paths: list[str]) -> list[str]:
     """Return a name for the session of each file: its stem, with a number from the second of a stem on."""
-    from stream_emo.audio.file import shown
+    from stream_emo.audio.file.reader import shown
 
     names: list[str] = []
     for path in paths:
@@ -339,7 +339,7 @@ def _probe(path: str, config: Config) -> float | None:
     Raises:
         SourceError: the file cannot be read; so it is known before the models take their time.
     """
-    from stream_emo.audio.file import FileReader
+    from stream_emo.audio.file.reader import FileReader
 
     reader = FileReader(path, config.audio)
     reader.open()

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from stream_emo.audio.base import Frames, Lost, Reader, ReadItem, Source, SourceCounts
-from stream_emo.audio.file import FileReader
+from stream_emo.audio.file.reader import FileReader
 from stream_emo.audio.microphone import Microphone
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.pipe import PipeSource
