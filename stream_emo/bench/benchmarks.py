@@ -9,6 +9,7 @@ from typing import Any
 
 from stream_emo.bench.baseline_system import vs_stock
 from stream_emo.bench.cost import cpu, silence, speed
+from stream_emo.bench.fuzz import fuzz
 from stream_emo.bench.hangover import hangover
 from stream_emo.bench.hop import hop
 from stream_emo.bench.latency import endpoint, latency
@@ -54,6 +55,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "installed-size": Benchmark(installed_size, needs_data=False),
     "stalled-pipe": Benchmark(stalled_pipe, needs_data=False),
     "lost-audio": Benchmark(lost_audio),
+    "fuzz": Benchmark(fuzz, needs_data=False),
     "wer": Benchmark(word_errors),
 }
 DEFAULT = ("latency", "speed", "cpu", "cold-start", "memory", "streams")
