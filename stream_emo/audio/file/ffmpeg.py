@@ -83,11 +83,13 @@ class FfmpegDecoder:
     def items(self) -> Iterator[Decoded | Damage]:
         """Decode to the end; the time of the first frame is counted from the start of the container."""
         converter = FrameConverter()
+        length = 0.0
         for packet in self._packets():
             if packet is None:
                 yield Damage()
                 continue
-            length = float(packet.duration * packet.time_base) if packet.duration else 0.0
+            if packet.duration:  # Else it is taken to be as long as the one before.
+                length = float(packet.duration * packet.time_base)
             yield from self._decode(packet, length, converter)
         yield from self._decode(None, 0.0, converter)
 

@@ -97,7 +97,7 @@ class Timeline:
             return self._pending
         if difference > 0 and self._is_hole(target, target - position):
             return target - position
-        if difference < 0 and target >= position - tolerance:
+        if difference < 0 and target >= position - tolerance and not self._gapless:
             return max(0, target - position)  # There was less damage than packets said.
         # The time jumps, and nothing is missing.
         self._shift += (position + self._pending - target) / self.rate
