@@ -1,4 +1,4 @@
-"""What can be heard in a frame without a network: level, voicing, pitch and the balance of six bands.
+"""What can be heard in a frame without a network: level, voicing, pitch and the power of six bands.
 
 NumPy only, on frames of 512 samples; each is analysed together with the frame before it, at 8 kHz.
 """
@@ -31,10 +31,8 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Acoustics:
-    """Measurements of n frames."""
+    """Measurements of n frames; NaN where nothing was measured."""
 
-    level: Array
-    """Mean power [n], dB of full scale; -100 for digital silence."""
     voicing: Array
     """Height [n] of the autocorrelation's peak, 0 to 1."""
     pitch: Array
@@ -43,32 +41,44 @@ class Acoustics:
     """Power [n, 6] in each of `BANDS`."""
 
     @classmethod
-    def of(cls, frames: Samples, before: Samples) -> Acoustics:
-        """Measure frames [n, 512]; `before` [512] are the samples before the first.
+    def missing(cls, count: int) -> Acoustics:
+        """Return `count` frames that are not measured."""
+        nothing = np.full(count, np.nan, np.float32)
+        return cls(nothing, nothing.copy(), np.full((count, len(BANDS)), np.nan, np.float32))
 
-        Pitch is the highest peak of the autocorrelation of the windowed frame divided by that of the window
-        (Boersma 1993, "Accurate short-term analysis of the fundamental frequency").
+    def measure(self, samples: Samples, chosen: NDArray[np.bool_]) -> None:
+        """Measure the frames that are `chosen` [n] and missing.
+
+        `samples` [n + 1, 512] begin with the frame before the first. Pitch is the highest peak of the
+        autocorrelation of the windowed frame divided by that of the window (Boersma 1993, "Accurate
+        short-term analysis of the fundamental frequency").
         """
-        samples = np.concatenate([before, frames.reshape(-1)])
-        halved = (samples[0::2] + samples[1::2]) / 2
-        windows = np.lib.stride_tricks.sliding_window_view(halved, _WINDOW)[:: _WINDOW // 2]
-        centred = windows - windows.mean(1, keepdims=True)
+        index = np.flatnonzero(chosen & np.isnan(self.voicing))
+        if len(index) == 0:
+            return
+        both = np.concatenate([samples[index], samples[index + 1]], axis=1)
+        halved = (both[:, 0::2] + both[:, 1::2]) / 2
+        centred = halved - halved.mean(1, keepdims=True)
         power = np.abs(np.fft.rfft(centred * _hann_window(), _N_FFT)) ** 2
-        voicing, pitch = _pitch(power)
-        level = 10 * np.log10(np.square(frames, dtype=np.float32).mean(1) + 1e-10)
-        return cls(level, voicing, pitch, (power @ _band_filters()).astype(np.float32))
+        self.voicing[index], self.pitch[index] = _pitch(power)
+        self.bands[index] = power @ _band_filters()
 
     def joined(self, later: Acoustics) -> Acoustics:
         """Return these frames and the later ones after them."""
-        return Acoustics(*(np.concatenate(pair) for pair in zip(self._columns, later._columns, strict=True)))
+        return Acoustics(
+            np.concatenate([self.voicing, later.voicing]),
+            np.concatenate([self.pitch, later.pitch]),
+            np.concatenate([self.bands, later.bands]),
+        )
 
     def last(self, count: int) -> Acoustics:
-        """Return the last `count` frames, or all if there are fewer."""
-        return Acoustics(*(column[max(len(column) - count, 0) :] for column in self._columns))
+        """Return the last `count` frames."""
+        return Acoustics(self.voicing[-count:], self.pitch[-count:], self.bands[-count:])
 
-    @property
-    def _columns(self) -> tuple[Array, ...]:
-        return self.level, self.voicing, self.pitch, self.bands
+
+def level(frames: Samples) -> Array:
+    """Return the mean power [n] of frames [n, 512], dB of full scale; -100 for digital silence."""
+    return np.asarray(10 * np.log10(np.einsum("nk,nk->n", frames, frames) / FRAME + 1e-10), np.float32)
 
 
 def _pitch(power: NDArray[np.float64]) -> tuple[Array, Array]:
