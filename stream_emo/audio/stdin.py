@@ -17,6 +17,7 @@ from stream_emo.types import Notice
 _BLOCK = 4096
 _DECODED_S = 0.032
 """What a decoder collects at a time, s."""
+_MP4_HINT = ", or let it begin with its index (ffmpeg -movflags +faststart)"
 _PROBING = {"analyzeduration": "500000", "probesize": "65536"}
 """FFmpeg's defaults would read 5 s before the first sample."""
 
@@ -116,9 +117,10 @@ class StdinReader:
             file = cast(IO[bytes], _BytesFile(self._take_waiting))
             return StreamDecoder(self.name, file, self._track, probing=_PROBING)
         except SourceError as error:
+            hint = _MP4_HINT if container == "MP4" else ""
             reason = str(error).removeprefix(f"{self.name}: ")
             raise SourceError(
-                f"{self.name}: begins like {container}, but {reason}, from a pipe; name the file instead"
+                f"{self.name}: begins like {container}, but {reason} as a stream; name the file instead{hint}"
             ) from error
 
     def _looks_like(self) -> str | None:
