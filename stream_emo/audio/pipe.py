@@ -11,53 +11,16 @@ import numpy as np
 
 from stream_emo.audio.base import Lost, Reader, ReadItem
 from stream_emo.audio.frame_queue import Clock
+from stream_emo.audio.pace import BURST_S, Pace, PaceCheck
 from stream_emo.audio.queued import FrameStream, QueuedSource
 from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.runtime.bounded_queue import Closed
 from stream_emo.types import SAMPLE_RATE, Chunk, Notice, SourceItem
 
-_HELD_S = 0.2
-"""After the first audio: what a pipe held until then comes at once, s."""
-_OBSERVED_S = 1.0
-"""Time after that in which the pace is observed, s."""
-_REALTIME = 1.3
-"""Seconds of audio per second, up to which a producer delivers in real time."""
-_BURST_S = 4.0
-"""Audio ahead of real time that a live producer does not have, s."""
 _FIRST_S = 3.0
 """Time in which a file's audio has begun to come, s."""
 _JOIN_S = 1.0
-
-
-class Pace:
-    """Tells from the first seconds of a producer whether it delivers in real time."""
-
-    def __init__(self, clock: Clock) -> None:
-        """Build a pace; `clock`: seconds."""
-        self._clock = clock
-        self._first: float | None = None
-        self._held_s = 0.0
-        self._total_s = 0.0
-
-    def add(self, seconds: float) -> bool | None:
-        """Count audio that came; return whether the producer is live, None: not known yet."""
-        now = self._clock()
-        self._first = now if self._first is None else self._first
-        self._total_s += seconds
-        elapsed = now - self._first
-        if self._total_s > _BURST_S + _REALTIME * elapsed:
-            return False
-        if elapsed < _HELD_S:
-            self._held_s = self._total_s
-        if elapsed < _HELD_S + _OBSERVED_S:
-            return None
-        return self._total_s - self._held_s <= _REALTIME * (elapsed - _HELD_S)
-
-    @property
-    def due(self) -> float | None:
-        """When the pace is known even if no more comes, seconds of the clock; None before the first audio."""
-        return None if self._first is None else self._first + _HELD_S + _OBSERVED_S
 
 
 class PipeSource(QueuedSource):
@@ -80,6 +43,7 @@ class PipeSource(QueuedSource):
         self._reader = reader
         self._clock = clock
         self._pace = Pace(clock)
+        self._pace_check = PaceCheck(clock)
         self._live = live
         self._may_drop = live is True
         """Whether the producer is known not to wait."""
@@ -158,7 +122,7 @@ class PipeSource(QueuedSource):
             rate = self._reader.rate
             stream = FrameStream(self.name, rate, self._config, self._clock)
             # Until the pace is known it must be possible to see that it is not that of real time.
-            stream.queue.capacity = max(stream.queue.capacity, round(1.5 * _BURST_S * SAMPLE_RATE))
+            stream.queue.capacity = max(stream.queue.capacity, round(1.5 * BURST_S * SAMPLE_RATE))
             self._use(stream)
             self._tell()
             while not self._ended.is_set():
@@ -180,9 +144,15 @@ class PipeSource(QueuedSource):
     def _deliver(self, stream: FrameStream, item: ReadItem) -> None:
         if isinstance(item, Notice):
             stream.queue.notice(item)
-        elif isinstance(item, Lost):
+            return
+        if isinstance(item, Lost):
             stream.queue.skip(item.count, item.reason)
-        elif not self._may_drop:
+            return
+        full = stream.queue.counts.queued > stream.queue.capacity // 2
+        wrong = self._pace_check.add(len(item) / stream.rate, waited=full or not self._resumed.is_set())
+        if wrong is not None:
+            stream.queue.notice(Notice(f"{self.name}: {wrong}"))
+        if not self._may_drop:
             self._resumed.wait()
             self._observe(len(item) / stream.rate)
             stream.queue.push_waiting(item)

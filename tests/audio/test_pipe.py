@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from stream_emo.audio.containers import MoreBytesError, recognise
+from stream_emo.audio.pace import Pace, PaceCheck
 from stream_emo.audio.pcm import PcmFormat
-from stream_emo.audio.pipe import Pace, PipeSource
+from stream_emo.audio.pipe import PipeSource
 from stream_emo.audio.stdin import StdinReader
 from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
@@ -76,6 +77,21 @@ def test_the_pace_of_the_first_seconds_tells(arrivals: list[tuple[float, float]]
         if known is not None:
             break
     assert known is live
+
+
+@pytest.mark.parametrize(
+    ("pace", "told"), [(0.5, "half"), (2.0, "twice"), (0.25, "a quarter"), (1.0, ""), (1.7, ""), (0.8, "")]
+)
+def test_a_steady_pace_that_is_not_real_time_contradicts_the_declared_rate(pace: float, told: str) -> None:
+    now = 0.0
+    check = PaceCheck(lambda: now)
+    found = [check.add(1.5, waited=False)]  # What the pipe held at first.
+    for step in range(2000):
+        now = 0.02 * step
+        found.append(check.add(0.02 * pace, waited=False))
+    said = [wrong for wrong in found if wrong is not None]
+    assert len(said) == bool(told)
+    assert told in "".join(said)
 
 
 def test_what_is_all_there_is_not_live_and_loses_nothing() -> None:
