@@ -103,11 +103,12 @@ def _corrected(known: Frames, samples: Samples) -> Array:
 
     `samples` [n + 1, 512] begin with the frame before the first.
     """
-    found = known.first[PAST:].copy()
-    unsure = contexts(known.first).max(1) < _SURE
-    looked = (contexts(known.second).mean(1) > _SECOND_LOOK) & (found < _SURE)
-    flat = contexts(known.level).std(1) < _FLAT
-    found[flat] = np.minimum(found[flat], _DOUBTED)
+    found = known.first[PAST:]
+    every = np.arange(len(found))
+    unsure = contexts(known.first, every).max(1) < _SURE
+    looked = (contexts(known.second, every).mean(1) > _SECOND_LOOK) & (found < _SURE)
+    flat = contexts(known.level, every).std(1) < _FLAT
+    found = np.where(flat, np.minimum(found, _DOUBTED), found)
     chosen = np.flatnonzero(looked | (unsure & (found > _DOUBTED)))
     if len(chosen) == 0:
         return found

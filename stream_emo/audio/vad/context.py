@@ -20,6 +20,8 @@ VOICED = 0.6
 _LOUD_RANGE = 20.0  # dB below the loudest frame of the context: what carries its sound.
 _DIP = 30.0  # dB below the loudest frame: lower levels count as this in the rhythm.
 
+_OFFSETS = np.arange(CONTEXT)
+
 Flags = NDArray[np.bool_]
 Array = NDArray[np.float64]
 
@@ -85,19 +87,19 @@ class Context:
     def of(cls, frames: Frames, chosen: NDArray[np.int64]) -> Context:
         """Return the contexts that begin at the frames `chosen` [m], all of which must be measured."""
         acoustics = frames.acoustics
-        levels = contexts(frames.level)[chosen]
+        levels = contexts(frames.level, chosen)
         highest = levels.max(1, keepdims=True)
         loud = (levels > highest - _LOUD_RANGE) & (levels > QUIETEST)
         count = loud.sum(1)
         some = np.maximum(count, 1)
-        voicing = contexts(acoustics.voicing)[chosen]
+        voicing = contexts(acoustics.voicing, chosen)
         voiced = loud & (voicing > VOICED)
         some_voiced = np.maximum(voiced.sum(1), 1)
-        pitches = (voiced * np.log(contexts(acoustics.pitch)[chosen])).sum(1) / some_voiced
-        bands = contexts(acoustics.bands)[chosen]
-        power = np.einsum("nkc,nc->nk", bands, loud) + 1e-9
-        decibels = 10 * np.log10(bands[:, 1:] + 1e-7)
-        balance = decibels - decibels.mean(1, keepdims=True)
+        pitches = (voiced * np.log(contexts(acoustics.pitch, chosen))).sum(1) / some_voiced
+        bands = contexts(acoustics.bands, chosen)
+        power = np.einsum("nck,nc->nk", bands, loud) + 1e-9
+        decibels = 10 * np.log10(bands[:, :, 1:] + 1e-7)
+        balance = decibels - decibels.mean(2, keepdims=True)
         return cls(
             loud[:, -1],
             count,
@@ -107,17 +109,17 @@ class Context:
             10 * np.log10(power[:, 4:].max(1) / power[:, 2:4].max(1)),
             np.maximum(levels, highest - _DIP).std(1),
             np.sqrt(_variance(balance, loud, some).mean(1)),
-            contexts(frames.second)[chosen].mean(1),
+            contexts(frames.second, chosen).mean(1),
         )
 
 
-def contexts(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return 24 values from each of n values [n, ...] on but the last 23, as [n - 23, ..., 24]."""
-    return np.lib.stride_tricks.sliding_window_view(values, CONTEXT, axis=0)
+def contexts(values: NDArray[np.floating], chosen: NDArray[np.int64]) -> NDArray[np.floating]:
+    """Return the 24 values [m, 24, ...] from each of `chosen` [m] on, of values [n, ...]."""
+    return np.asarray(values[chosen[:, None] + _OFFSETS])
 
 
 def _variance(balance: NDArray[np.floating], loud: Flags, count: NDArray[np.int64]) -> Array:
-    """Return the variance [n, bands] over the `loud` [n, 24] frames of `balance` [n, bands, 24]."""
-    mean = np.einsum("nkc,nc->nk", balance, loud) / count[:, None]
-    offset = (balance - mean[:, :, None]) * loud[:, None, :]
-    return np.asarray(np.square(offset).sum(2) / count[:, None])
+    """Return the variance [n, bands] over the `loud` [n, 24] frames of `balance` [n, 24, bands]."""
+    mean = np.einsum("nck,nc->nk", balance, loud) / count[:, None]
+    offset = (balance - mean[:, None, :]) * loud[:, :, None]
+    return np.asarray(np.square(offset).sum(1) / count[:, None])

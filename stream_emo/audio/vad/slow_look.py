@@ -33,6 +33,9 @@ class SlowLook:
     def probabilities(self, frames: Samples, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the probability [n] of speech in frames [n, 512]; 0 where nobody looked."""
         found = np.zeros(len(frames))
+        if self._idle > _HANGOVER and not wanted.any():
+            self._past = frames[-1, -_TAPS + 1 :].copy()
+            return found
         looked = np.empty(len(frames), bool)
         for index, is_wanted in enumerate(wanted):
             self._idle = 0 if is_wanted else self._idle + 1
@@ -41,7 +44,7 @@ class SlowLook:
             if first > 0:  # Else it may continue the last call's.
                 self._begin(frames[first - 1])
             found[first:end] = self._look(frames[first:end])
-        if len(frames) and not looked[-1]:
+        if not looked[-1]:
             self._begin(frames[-1])
         return found
 
