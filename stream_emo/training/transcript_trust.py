@@ -33,7 +33,7 @@ from stream_emo.training.corpora.layout import audio_files
 from stream_emo.training.corpora.registry import CORPORA, EMOGATOR, ESC_10, INDOWAVE, DataSet
 from stream_emo.types import SAMPLE_RATE, Chunk, Samples, SpeechEnd, SpeechStart
 
-_CLIPS = 300
+_CLIPS = 200
 """Clips that are drawn of each corpus."""
 _MAX_SPEECH = 12 * SAMPLE_RATE
 _PENALTY = 1e-4
