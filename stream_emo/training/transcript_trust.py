@@ -71,7 +71,7 @@ def fit_transcript_trust(data: Path, seed: int = 0) -> TrustWeights:
         features += found
         said += [group.said] * len(found)
         weights += [group.weight / total[group.said] / len(found)] * len(found)
-    bias, *fitted = (round(float(value), 2) for value in _regression(features, said, weights))
+    bias, *fitted = (round(float(value), 2) for value in logistic_regression(features, said, weights))
     return TrustWeights(bias, **dict(zip(FITTED, fitted, strict=True)))
 
 
@@ -132,7 +132,7 @@ def _utterances(samples: Samples) -> list[Samples]:
     return found
 
 
-def _regression(
+def logistic_regression(
     features: Sequence[NDArray[np.float64]], said: Sequence[bool], weights: Sequence[float]
 ) -> NDArray[np.float64]:
     """Return bias and weights of a logistic regression by Newton's method, as the loss is convex."""

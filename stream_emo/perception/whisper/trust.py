@@ -47,11 +47,11 @@ _STOCK_WORDS = re.compile(r"\b(watching|subscribe|subscribing|subtitles)\b")
 
 _THRESHOLD = 0.4
 """Log odds above which words are published: one that nobody said costs more than one that is left out."""
-_MAX_LOG_ODDS = 2.0
+_MAX_LOG_ODDS = 2.5
 """Evidence about the language that one utterance can give."""
-_CHANGE_PROBABILITY = 0.15
+_CHANGE_PROBABILITY = 0.1
 """Probability that the next utterance is in the other of the two states; bounds the log odds of the prior at
-1.7."""
+2.2."""
 _FOREIGN_UTTERANCES = 3
 _FOREIGN_TOKENS = 6
 """So many different tokens are no cough or bark, whatever they mean."""

@@ -58,13 +58,13 @@ def test_nothing_is_not_said() -> None:
 
 def test_what_was_said_before_makes_doubtful_words_likelier_and_what_was_not_unlikelier() -> None:
     english, foreign = Listener(), Listener()
-    assert not english.hear(-1.5)
-    assert foreign.hear(-0.5)
+    assert not english.hear(-1.0)
+    assert foreign.hear(0.5)
     for _ in range(3):
-        english.hear(0.0)
+        english.hear(1.0)
         foreign.hear(-5.0)
-    assert english.hear(-1.5)
-    assert not foreign.hear(-0.5)
+    assert english.hear(-1.0)
+    assert not foreign.hear(0.5)
 
 
 def test_one_cough_does_not_make_a_conversation_foreign() -> None:
@@ -102,5 +102,5 @@ def test_a_partial_transcript_and_a_pause_are_no_further_evidence() -> None:
     for trust in (once, often):
         trust.end_utterance()
         trust.end_utterance()
-        assert trust.said(hypothesis(0.8), "", FRAMES, final=False)
+        assert trust.said(hypothesis(1.5), "", FRAMES, final=False)
         assert not trust.foreign
