@@ -45,9 +45,9 @@ _STOCK_PHRASES = frozenset(
 )
 _STOCK_WORDS = re.compile(r"\b(watching|subscribe|subscribing|subtitles)\b")
 
-_THRESHOLD = 0.4
-"""Log odds above which words are published: one that nobody said costs more than one that is left out."""
-_MAX_LOG_ODDS = 2.5
+_FIRST_PRIOR = -0.4
+"""Log odds before the first utterance: words that nobody said cost more than words that are left out."""
+_MAX_LOG_ODDS = 3.0
 """Evidence about the language that one utterance can give."""
 _CHANGE_PROBABILITY = 0.1
 """Probability that the next utterance is in the other of the two states; bounds the log odds of the prior at
@@ -121,7 +121,7 @@ class TranscriptTrust:
 
     def __init__(self, weights: TrustWeights) -> None:
         self._weights = weights
-        self._prior = 0.0
+        self._prior = _FIRST_PRIOR
         """Log odds that the next utterance is in the recogniser's language."""
         self._foreign = 0
         """Number of utterances in a row that sounded foreign."""
@@ -141,7 +141,7 @@ class TranscriptTrust:
         log_odds = self._weights.log_odds(Evidence.of(hypothesis, text, frames))
         if final:
             self._verdict = log_odds, len(set(hypothesis.tokens)) >= _FOREIGN_TOKENS
-        return bool(hypothesis.tokens) and log_odds + self._prior > _THRESHOLD
+        return bool(hypothesis.tokens) and log_odds + self._prior > 0
 
     def end_utterance(self) -> None:
         """Take the last final transcript as evidence about the language; there may be none."""
@@ -149,7 +149,7 @@ class TranscriptTrust:
             return
         log_odds, wordy = self._verdict
         self._verdict = None
-        said = log_odds + self._prior > _THRESHOLD
+        said = log_odds + self._prior > 0
         if not said and not wordy:
             return  # Coughs are in no language.
         self._foreign = 0 if said else self._foreign + 1
