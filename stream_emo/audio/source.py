@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stream_emo.audio.arrays import ArrayReader, ChunksReader
 from stream_emo.audio.base import Reader, Source
+from stream_emo.audio.network import is_url
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.pipe import PipeSource
 from stream_emo.audio.push import PushSource
@@ -62,6 +63,10 @@ def open_source(
         from stream_emo.audio.microphone import Microphone
 
         return Microphone(config)
+    if is_url(spec):
+        raise SourceError(
+            f"{spec}: is on the network; --allow-network listens to it (in Python: a NetworkSource)"
+        )
     reader = _reader(spec, config, rate, pcm)
     if realtime:
         return PacedSource(reader, config)

@@ -102,3 +102,18 @@ class _TerminalProgress:
         self._bars.update(self._tasks[what], completed=done, total=total)
         if done >= total:
             self._bars.remove_task(self._tasks.pop(what))
+
+
+def session_names(paths: list[str]) -> list[str]:
+    """Return a name for the session of each file: its stem, with a number from the second of a stem on."""
+    from stream_emo.audio.file.reader import shown
+
+    names: list[str] = []
+    for path in paths:
+        stem = name = shown(Path(path).stem) or "session"
+        count = 1
+        while name in names:
+            count += 1
+            name = f"{stem}-{count}"
+        names.append(name)
+    return names

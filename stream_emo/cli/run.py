@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_emo.cli.common import ConfigFile, Overrides, on_terminal, progress, say
+from stream_emo.cli.common import ConfigFile, Overrides, on_terminal, progress, say, session_names
 from stream_emo.errors import DeviceError, PipelineError, StreamEmoError
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ Output = Annotated[
 Track = Annotated[
     int | None,
     typer.Option("--track", help="File: its audio track, from 0. [default: the file's default]"),
+]
+AllowNetwork = Annotated[
+    bool, typer.Option("--allow-network", help="Listen to an http(s), rtsp or srt URL as a live source.")
 ]
 Live = Annotated[
     bool | None,
@@ -59,6 +62,7 @@ def run(
         bool, typer.Option("--realtime", help="Read a file or pipe at the pace of a microphone.")
     ] = False,
     live: Live = None,
+    allow_network: AllowNetwork = False,
     rate: Annotated[
         int | None, typer.Option("--rate", help="PCM: frames per second, 8000 to 192000. [default: 16000]")
     ] = None,
@@ -93,12 +97,11 @@ def run(
     _check(chosen, [f"--{name}" for name in given], device is not None, track is not None, realtime)
     _check_live(chosen, live, realtime)
     settings = _config(config, overrides, device, track)
-    pcm = None
-    if given:
-        from stream_emo.audio.pcm import PcmFormat
-
-        pcm = PcmFormat(**given)
-    _listen(chosen, settings, pcm, realtime, as_json=as_json, view=view, output=output, live=live)
+    pcm = _pcm(given)
+    _listen(
+        chosen, settings, pcm, realtime, as_json=as_json, view=view, output=output, live=live,
+        allow_network=allow_network,
+    )  # fmt: skip
 
 
 def demo(
@@ -203,10 +206,18 @@ def _config(
     return Config.load(path, overrides=chosen)
 
 
+def _pcm(given: dict[str, Any]) -> PcmFormat | None:
+    if not given:
+        return None
+    from stream_emo.audio.pcm import PcmFormat
+
+    return PcmFormat(**given)
+
+
 def _check(sources: list[str], pcm_options: list[str], device: bool, track: bool, realtime: bool) -> None:
     """Raise `StreamEmoError` for an option that means nothing to one of the sources."""
     for source in sources:
-        if len(sources) > 1 and source in ("mic", "-"):
+        if len(sources) > 1 and (source in ("mic", "-") or "://" in source):
             raise StreamEmoError(f"{source}: is one source alone; several must be files")
         what = {"mic": "the microphone", "-": "standard input"}.get(source, f"the file {source}")
         if source != "-" and pcm_options:
@@ -237,17 +248,21 @@ def _listen(
     view: bool,
     output: Path | None,
     live: bool | None = None,
+    allow_network: bool = False,
 ) -> None:
     """Run one session for each source; exits with the worst exit code of several."""
     if as_json and view:
         raise StreamEmoError("--json and --view exclude each other; --output FILE records beside the view")
     with ExitStack() as stack:
         outputs = _outputs(stack, sources, as_json=as_json, view=view, output=output)
-        if sources[0] in ("mic", "-"):
+        if sources[0] in ("mic", "-") or "://" in sources[0]:
+            from stream_emo.audio.network import NetworkSource, is_url
             from stream_emo.cli.follow import follow
             from stream_emo.monitor import Monitor
 
-            follow(Monitor(config, sources[0], realtime=realtime, live=live, pcm=pcm), outputs)
+            on_network = allow_network and is_url(sources[0])
+            source = NetworkSource(sources[0], config.audio) if on_network else sources[0]
+            follow(Monitor(config, source, realtime=realtime, live=live, pcm=pcm), outputs)
         else:
             _follow_files(stack, sources, config, realtime, outputs)
 
@@ -316,21 +331,6 @@ def _follow_files(
             break
     if worst:
         raise typer.Exit(worst)
-
-
-def session_names(paths: list[str]) -> list[str]:
-    """Return a name for the session of each file: its stem, with a number from the second of a stem on."""
-    from stream_emo.audio.file.reader import shown
-
-    names: list[str] = []
-    for path in paths:
-        stem = name = shown(Path(path).stem) or "session"
-        count = 1
-        while name in names:
-            count += 1
-            name = f"{stem}-{count}"
-        names.append(name)
-    return names
 
 
 def _probe(path: str, config: Config) -> float | None:

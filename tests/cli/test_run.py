@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.cli.run import session_names
+from stream_emo.cli.common import session_names
 from stream_emo.demo import CLIP
 from stream_emo.types import SAMPLE_RATE, Samples
 from tests.cli.program import PROGRAM, events, invoked, one_line, stream_emo

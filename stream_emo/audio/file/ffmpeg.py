@@ -12,6 +12,8 @@ from stream_emo.errors import SourceError
 
 _MAX_FAILURES = 16
 """So many failing reads in a row end the file."""
+_TIMEOUT_S = 10.0
+"""So long the network may deliver nothing."""
 _UNFINISHED = 0x7FFF0000
 """A header that promises so many bytes was written before the length was known."""
 _DISCONTINUOUS = 0x0200
@@ -25,7 +27,7 @@ class FfmpegDecoder:
         """Open the container and find the track, without decoding.
 
         Args:
-            file: a binary file object, readable and perhaps seekable.
+            file: a binary file object, readable and perhaps seekable; or a URL.
             name: what it is called in errors.
             track: which of the audio tracks, from 0; -1: the one that the file marks as its default.
             probing: FFmpeg's options that limit how much is read before that; None: as it suits a file.
@@ -41,9 +43,14 @@ class FfmpegDecoder:
             **(_probing(file) if probing is None else probing),
         }
         self._name = name
+        self._timeout_s = _TIMEOUT_S if isinstance(file, str) else None
         try:
-            self._container = av.open(file, metadata_errors="ignore", container_options=options)
+            self._container = av.open(
+                file, metadata_errors="ignore", container_options=options, timeout=self._timeout_s
+            )
         except (av.FFmpegError, ValueError, OSError) as error:
+            if isinstance(file, str) and isinstance(error, av.FFmpegError):
+                raise SourceError(f"{name}: {error.strerror}") from error
             raise SourceError(f"{name}: is not audio that FFmpeg or libsndfile can read") from error
         try:
             self._stream = self._chosen(track)
@@ -117,7 +124,7 @@ class FfmpegDecoder:
         import av
 
         failures = 0
-        while failures < _MAX_FAILURES:
+        while failures < (_MAX_FAILURES if self._timeout_s is None else 1):
             try:
                 for packet in self._container.demux(self._stream):
                     failures = 0

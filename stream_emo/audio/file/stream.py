@@ -16,12 +16,15 @@ class StreamDecoder:
     """Decodes one audio track of a binary file object that need not be seekable."""
 
     def __init__(
-        self, name: str, file: IO[bytes], track: int = -1, *, probing: dict[str, str] | None = None
+        self, name: str, file: IO[bytes] | str, track: int = -1, *, probing: dict[str, str] | None = None
     ) -> None:
         """Open the container and decode the first frame.
 
-        `name`: of the input, for errors. `track`: audio track from 0; -1: the container's default. `probing`:
-        FFmpeg's options that limit how much is read before that.
+        Args:
+            name: of the input, for errors.
+            file: a binary file object, or a URL.
+            track: audio track from 0; -1: the container's default.
+            probing: FFmpeg's options that limit how much is read before that, or which protocols it may use.
 
         Raises:
             SourceError: FFmpeg cannot read it, there is no audio in it or no such track, or none of it can

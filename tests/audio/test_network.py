@@ -1,0 +1,79 @@
+"""Streams from the network, from a server of our own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from stream_emo.audio.network import NetworkSource
+from stream_emo.audio.source import open_source
+from stream_emo.config import AudioConfig
+from stream_emo.demo import CLIP
+from stream_emo.errors import SourceError
+from stream_emo.types import Chunk
+
+CONFIG = AudioConfig()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves the built-in clip at once, or slowly and without its length."""
+
+    def do_GET(self) -> None:
+        """Answer a request."""
+        if self.path == "/none":
+            self.send_error(404)
+            return
+        data = CLIP.read_bytes()
+        self.send_response(200)
+        if self.path == "/clip.opus":
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        for at in range(0, len(data), 16_384):
+            self.wfile.write(data[at : at + 16_384])
+            if self.path == "/slow":
+                time.sleep(0.02)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """Address of the server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.daemon_threads = True
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("path", ["/clip.opus?token=secret", "/slow"])
+def test_a_url_is_a_live_source(server: str, path: str) -> None:
+    source = NetworkSource(server + path, AudioConfig(buffer_s=60.0))
+    assert source.live
+    assert "secret" not in source.name
+    source.open()
+    heard = sum(len(item.samples) for item in source if isinstance(item, Chunk))
+    source.close()
+    assert heard / 16_000 == pytest.approx(24.07, abs=0.1)
+
+
+def test_what_is_not_there_is_said_in_one_line(server: str) -> None:
+    with pytest.raises(SourceError, match=r"/none: .*404"):
+        NetworkSource(server + "/none", CONFIG).open()
+
+
+def test_a_url_needs_to_be_allowed(server: str) -> None:
+    with pytest.raises(SourceError, match="--allow-network"):
+        open_source(server + "/clip.opus", CONFIG)
+
+
+def test_other_schemes_are_refused() -> None:
+    with pytest.raises(SourceError, match=r"file://: is none of http, https, rtsp, srt"):
+        NetworkSource("file:///etc/passwd", CONFIG)
