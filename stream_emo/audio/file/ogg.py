@@ -57,6 +57,9 @@ def is_faultless_opus(file: io.RawIOBase) -> bool:
     """Return whether the file is one Opus stream, complete, with times that libsndfile accepts."""
     serial, end, time, ahead, number = None, 0, 0, 0, -1
     last = False
+    file.seek(0)
+    if file.read(4) != b"OggS":
+        return False
     size = file.seek(0, io.SEEK_END)
     for number, page in enumerate(_pages(file, size)):
         if last or page.start != end or page.number != number or not page.sound:
