@@ -20,8 +20,8 @@ from stream_emo.progress import Progress
 from stream_emo.types import SAMPLE_RATE, Chunk
 
 _BLOCK_S = 0.02
-_STALLS = ((3.0, 3.0), (9.5, 2.0), (15.5, 4.0))
-"""Where in the clip the producer stalls, in the middle of speech, and for how long, s."""
+_STALLS = ((6.5, 3.0), (10.8, 2.0), (15.0, 4.0))
+"""Where in the clip the producer stalls, in mid-sentence and after the models are loaded; how long, s."""
 _END_S = 18.0
 
 
