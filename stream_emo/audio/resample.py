@@ -66,7 +66,7 @@ class Resampler:
         if isinstance(item, Notice):
             yield item
         elif isinstance(item, Lost):
-            yield from self._skip(item.count, item.reason)
+            yield from self._lose(item.count, item.reason)
         else:
             yield from self.feed(item)
 
@@ -75,7 +75,7 @@ class Resampler:
         if isinstance(item, Notice):
             yield item
         elif isinstance(item, FrameGap):
-            yield from self._skip(item.last - item.first, item.reason)
+            yield from self._lose(item.last - item.first, item.reason)
         else:
             received = self._frames + self._scale.held + len(item.frames)
             self.newest = self._start + samples_after(received, self._rate), item.arrived
@@ -92,6 +92,12 @@ class Resampler:
         self.clipped += int(np.count_nonzero(amplitude >= _FULL_SCALE))
         for scaled in self._scale.feed(used):
             yield from self._check(scaled)
+
+    def _lose(self, count: int, reason: GapReason) -> Iterator[Chunk | Gap | Notice]:
+        """Skip frames that never came, after those that the scale guard still holds."""
+        for scaled in self._scale.flush():
+            yield from self._check(scaled)
+        yield from self._skip(count, reason)
 
     def _check(self, used: Frames) -> Iterator[Chunk | Gap | Notice]:
         """Resample the valid frames, and skip the others."""

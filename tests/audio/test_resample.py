@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_emo.audio.base import Lost
 from stream_emo.audio.frame_queue import FrameBlock, FrameGap, FrameQueue, Frames, samples_after
 from stream_emo.audio.resample import Resampler
 from stream_emo.errors import SourceError
@@ -360,6 +361,18 @@ def test_a_wrong_scale_is_said_once_and_mended_whatever_the_blocks(gain: float, 
     np.testing.assert_array_equal(outputs[0], outputs[1])
     np.testing.assert_array_equal(outputs[0], outputs[2])
     assert 0.3 < np.abs(outputs[0]).max() <= 2.0
+
+
+def test_what_is_lost_comes_after_what_the_scale_guard_holds() -> None:
+    frames = voice(0.1)[:, None]
+    frames[800] = 3.0  # Suspicious: the rest is held.
+    resampler = Resampler(SAMPLE_RATE, 0, "test")
+    out = [*resampler.feed_read(frames), *resampler.feed_read(Lost(160, "overflow"))]
+    out += [*resampler.feed_read(frames[:320]), *resampler.flush()]
+    items = [item for item in out if not isinstance(item, Notice)]
+    check_tiling(items, 0, 1600 + 160 + 320)
+    assert gaps(items) == [Gap(1600, 1760, "overflow")]
+    np.testing.assert_array_equal(joined(items), np.concatenate([frames, frames[:320]])[:, 0])
 
 
 def test_single_wild_values_do_not_change_the_scale() -> None:
