@@ -28,7 +28,7 @@ from stream_emo.types import (
     SpeechStart,
 )
 
-ENDPOINTER_VERSION = 2
+ENDPOINTER_VERSION = 3
 """Raise it when the same samples and configuration give other utterances: features are kept under it."""
 
 # Silence that an utterance keeps at its end, as in what the models were trained on.
@@ -41,6 +41,8 @@ _QUIET_STEPS = 8
 _PRE_ROLL_GAP = SAMPLE_RATE // 10
 # An onset lies at most so long before the probability reached the threshold.
 _MAX_RISE = SAMPLE_RATE // 2
+# A shorter dip below `neg_threshold` does not end the rise to an onset, as between a soft word and the next.
+_MAX_DIP = SAMPLE_RATE // 10
 
 
 class Endpointer:
@@ -75,9 +77,11 @@ class Endpointer:
         self._active = False
         """Whether the last frame was above `neg_threshold`."""
         self._rise = 0
-        """Where the current run of such frames began."""
+        """Where the rise to the current run of such frames began: with it, or before a short dip."""
         self._certain = 0
-        """Samples of that run above `threshold`."""
+        """Samples of the current run above `threshold`."""
+        self._dip = _MAX_DIP + 1
+        """Samples since the last run."""
         self._onset = 0
         """Where the first of them is."""
         self._utterance = 0
@@ -147,7 +151,7 @@ class Endpointer:
             if self._active or self._padding_missing:
                 yield from self._deliver(self._clock)
             yield self._end(self._delivered, reason)
-        self._active = False
+        self._active, self._dip = False, _MAX_DIP + 1
         self._vad.reset()
 
     def _decide(self, frame: Samples, probability: float) -> Iterator[GateItem]:
@@ -155,7 +159,9 @@ class Endpointer:
         begin = self._clock - len(frame)
         was_active, self._active = self._active, probability >= self._neg_threshold
         if self._active and not was_active:
-            self._rise, self._certain = begin, 0
+            self._rise = self._rise if self._dip <= _MAX_DIP else begin
+            self._certain = 0
+        self._dip = 0 if self._active else self._dip + len(frame)
         if probability >= self._threshold:
             self._onset = self._onset if self._certain else begin
             self._certain += len(frame)
@@ -172,9 +178,10 @@ class Endpointer:
     @property
     def _earliest_onset(self) -> int:
         """Where an utterance begins that the current run of frames, or the next frame, makes."""
-        if not self._active:
+        if self._dip > _MAX_DIP:
             return self._clock
-        return max(self._rise, (self._onset if self._certain else self._clock) - _MAX_RISE)
+        onset = self._onset if self._active and self._certain else self._clock
+        return max(self._rise, onset - _MAX_RISE)
 
     def _speech(self) -> Iterator[GateItem]:
         self._last_speech = self._clock

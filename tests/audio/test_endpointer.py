@@ -230,6 +230,12 @@ def test_an_utterance_begins_where_the_probability_rose_at_most_half_a_second_be
     assert events[0] == SpeechStart(0, start=(onset - 300) * MS, onset=onset * MS)
 
 
+@pytest.mark.parametrize(("dip", "onset"), [(60, 1000), (100, 1000), (110, 1310)])
+def test_a_short_dip_does_not_end_the_rise(dip: int, onset: int) -> None:
+    events = run(audio((1000, 0.1), (200, 0.4), (dip, 0.2), (500, 0.9), (1000, 0.0)))
+    assert events[0] == SpeechStart(0, start=(onset - 300) * MS, onset=onset * MS)
+
+
 def test_soft_frames_between_do_not_count_as_speech_above_the_threshold() -> None:
     assert not run(audio((1000, 0.1), (90, 0.9), (2000, 0.4), (500, 0.1)))
     events = run(audio((1000, 0.1), (90, 0.9), (100, 0.4), (20, 0.9), (500, 0.1)))
