@@ -36,7 +36,7 @@ class FuzzResult:
 
 
 def fuzz(progress: Progress = NO_PROGRESS, inputs: int = INPUTS, seed: int = 0) -> FuzzResult:
-    """Read `inputs` mutated inputs; the same `seed` gives the same ones."""
+    """Measure how the readers take `inputs` mutated inputs; the same `seed` gives the same ones."""
     result = FuzzResult(inputs)
     culprits: list[str] = []
     first = 0

@@ -81,8 +81,9 @@ class CombinedVad:
         acoustics = Acoustics.missing(len(frames))
         # Most frames are quiet, or Silero is sure of them: they are not measured.
         wanted = self._prominent(levels) & (first < _SURE)
-        acoustics.measure(samples[PAST:], wanted)
-        wanted &= (acoustics.voicing > VOICED) & (acoustics.pitch > _HIGH_PITCH)
+        if wanted.any():
+            acoustics.measure(samples[PAST:], wanted)
+            wanted &= (acoustics.voicing > VOICED) & (acoustics.pitch > _HIGH_PITCH)
         second = self._slow_look.probabilities(frames, wanted)
         known = self._past.joined(Frames(levels, first, second, acoustics))
         found = _corrected(known, samples)
@@ -103,12 +104,16 @@ def _corrected(known: Frames, samples: Samples) -> Array:
 
     `samples` [n + 1, 512] begin with the frame before the first.
     """
-    found = known.first[PAST:]
+    found = known.first[PAST:].copy()
     every = np.arange(len(found))
+    speech = found > _DOUBTED
+    if speech.any():
+        flat = contexts(known.level, every).std(1) < _FLAT
+        found = np.where(flat & speech, _DOUBTED, found)
+    if (found >= _SURE).all() or not (known.second.any() or speech.any()):
+        return found  # As for most frames of speech, and of silence.
     unsure = contexts(known.first, every).max(1) < _SURE
     looked = (contexts(known.second, every).mean(1) > _SECOND_LOOK) & (found < _SURE)
-    flat = contexts(known.level, every).std(1) < _FLAT
-    found = np.where(flat, np.minimum(found, _DOUBTED), found)
     chosen = np.flatnonzero(looked | (unsure & (found > _DOUBTED)))
     if len(chosen) == 0:
         return found
