@@ -131,6 +131,8 @@ class FfmpegDecoder:
                     if packet.size:  # An empty one would end the decoder.
                         yield packet
                 return
+            except IndexError:
+                continue  # A packet of a stream that began later, which PyAV does not know.
             except (av.FFmpegError, OSError):
                 failures += 1
                 if failures == 1:
