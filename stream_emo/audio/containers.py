@@ -31,6 +31,16 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"Creative Voice", "VOC"),
     (0, b"DSD ", "DSF"),
 )
+_NO_AUDIO: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"%PDF", "PDF"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    (b"\xff\xd8\xff\xe0", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+)
+_TEXT = 200
+"""Bytes that are printable text and tell that it is no audio."""
 _HEAD = 16
 """Bytes that tell most containers."""
 _MPEG_RATES = (44_100, 48_000, 32_000)
@@ -70,6 +80,17 @@ def recognise(head: bytes) -> str | None:
     for name, length in _FRAMED:
         if _in_a_row(head, length):
             return name
+    return None
+
+
+def no_audio(head: bytes) -> str | None:
+    """Return what begins with these bytes and is certainly no audio; None: it may be audio."""
+    for magic, name in _NO_AUDIO:
+        if head.startswith(magic):
+            return name
+    text = head[:_TEXT]
+    if len(text) >= 16 and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in text):
+        return "text"
     return None
 
 

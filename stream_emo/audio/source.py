@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stream_emo.audio.arrays import ArrayReader, ChunksReader
 from stream_emo.audio.base import Reader, Source
-from stream_emo.audio.network import is_url
+from stream_emo.audio.network import NetworkReader, is_url
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.pipe import PipeSource
 from stream_emo.audio.push import PushSource
@@ -65,13 +65,15 @@ def open_source(
         return Microphone(config)
     if is_url(spec):
         raise SourceError(
-            f"{spec}: is on the network; --allow-network listens to it (in Python: a NetworkSource)"
+            f"{spec}: is on the network; --allow-network listens to it (in Python: a NetworkReader)"
         )
     reader = _reader(spec, config, rate, pcm)
     if realtime:
         return PacedSource(reader, config)
     if isinstance(reader, StdinReader):
         return PipeSource(reader, config, live=live)
+    if isinstance(reader, NetworkReader):
+        return PipeSource(reader, config, live=reader.live if live is None else live)
     return ReaderSource(reader, config)
 
 
@@ -94,8 +96,8 @@ def check_options(
         raise ConfigError(
             f"rate, channels and encoding describe PCM on standard input (-); they do not apply to {what}"
         )
-    if live is not None and what != "-":
-        raise ConfigError(f"live describes what feeds standard input (-); it does not apply to {what}")
+    if live is not None and what != "-" and not isinstance(spec, NetworkReader):
+        raise ConfigError(f"live describes standard input (-) or a URL; it does not apply to {what}")
     if device is not None and what != "mic":
         raise ConfigError(f"a device applies to the microphone (mic) only, not to {what}")
     if rate is not None and (named or _is_source(spec) or _is_reader(spec)):

@@ -7,7 +7,7 @@ from typing import IO, cast
 
 from stream_emo.audio.base import Frames, ReadItem
 from stream_emo.audio.byte_stream import ByteStream
-from stream_emo.audio.containers import MoreBytesError, recognise
+from stream_emo.audio.containers import MoreBytesError, no_audio, recognise
 from stream_emo.audio.file.stream import StreamDecoder
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.pcm_check import PcmCheck
@@ -84,7 +84,7 @@ class StdinReader:
         if self._declared and not self._read_any and (container := self._looks_like()) is not None:
             self._read_any = True
             return Notice(
-                f"stdin: begins like {container}, and is taken for raw PCM as it was declared; leave out the "
+                f"begins like {container}, and is taken for raw PCM as it was declared; leave out the "
                 "rate, channels and encoding to have it decoded"
             )
         return self._frames(count)
@@ -110,6 +110,8 @@ class StdinReader:
                 continue
             if container is not None:
                 self._decoder = self._decode(container)
+            elif (other := no_audio(self._waiting)) is not None:
+                raise SourceError(f"{self.name}: is {other}, not audio; if it is raw PCM, say so with --rate")
             return
 
     def _decode(self, container: str) -> StreamDecoder:
@@ -120,7 +122,8 @@ class StdinReader:
             hint = _MP4_HINT if container == "MP4" else ""
             reason = str(error).removeprefix(f"{self.name}: ")
             raise SourceError(
-                f"{self.name}: begins like {container}, but {reason} as a stream; name the file instead{hint}"
+                f"{self.name}: begins like {container}, but {reason}; name the file{hint}, or say with "
+                "--rate that it is raw PCM"
             ) from error
 
     def _looks_like(self) -> str | None:
@@ -155,7 +158,7 @@ class StdinReader:
             return self._end()
         wrong = self._check.feed(self._waiting[:whole])
         if wrong is not None:
-            self._notice = Notice(f"{self.name}: {wrong}")
+            self._notice = Notice(wrong)
         frames = self._pcm.decode(self._waiting[:whole])
         self._waiting = self._waiting[whole:]
         self._read_any = True

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from stream_emo.cli.common import on_terminal, say
 from stream_emo.cli.interrupts import finishing
 from stream_emo.errors import PipelineError
-from stream_emo.events import Error
+from stream_emo.events import Error, Event, Start, Stop
 from stream_emo.progress import NO_PROGRESS, Progress
+from stream_emo.types import SAMPLE_RATE, seconds
 
 if TYPE_CHECKING:
     from stream_emo.monitor import Monitor
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _REDRAW_S = 0.2
 """Time between drawings of the live view."""
+_NOTABLE = SAMPLE_RATE
+"""Lost samples that are said at the end."""
 
 
 class OutputError(PipelineError):
@@ -89,7 +92,7 @@ def follow(monitor: Monitor, outputs: Outputs) -> None:
 
 def _deliver(events: Subscription, sinks: Sequence[Sink], view: LiveView | None, outputs: Outputs) -> None:
     """Write every event to every sink; draw the view in between."""
-    drawn = 0.0
+    drawn, source = 0.0, ""
     while True:
         try:
             event = events.get(timeout=None if view is None else _REDRAW_S)
@@ -98,8 +101,10 @@ def _deliver(events: Subscription, sinks: Sequence[Sink], view: LiveView | None,
         else:
             if event is None:
                 break
-            if view is None and isinstance(event, Error) and not event.fatal:
-                say(f"{event.session}: {event.message}")
+            if isinstance(event, Start):
+                source = event.source
+            elif view is None:
+                _tell(source, event)
             for sink in sinks:
                 try:
                     sink.write(event)
@@ -115,6 +120,14 @@ def _deliver(events: Subscription, sinks: Sequence[Sink], view: LiveView | None,
             drawn = time.monotonic()
     if view is not None:
         view.refresh()
+
+
+def _tell(source: str, event: Event) -> None:
+    """Say on stderr what a person should know of an event."""
+    if isinstance(event, Error) and not event.fatal:
+        say(f"{source}: {event.message}")
+    elif isinstance(event, Stop) and event.stats.dropped >= _NOTABLE:
+        say(f"{source}: {seconds(event.stats.dropped):.1f} s of its audio were lost; see the gaps")
 
 
 def abandon_stdout() -> None:

@@ -232,9 +232,9 @@ def _check(sources: list[str], pcm_options: list[str], device: bool, track: bool
 
 def _check_live(sources: list[str], live: bool | None, realtime: bool) -> None:
     """Raise `StreamEmoError` when --live or --no-live means nothing here."""
-    if live is not None and sources != ["-"]:
-        raise StreamEmoError("--live, --no-live: for standard input (-) only")
-    if live is not None and realtime:
+    if live is not None and sources != ["-"] and "://" not in sources[0]:
+        raise StreamEmoError("--live, --no-live: for standard input (-) and URLs only")
+    if live and realtime:
         raise StreamEmoError("--realtime and --live exclude each other: a live pipe has its own pace")
 
 
@@ -256,12 +256,12 @@ def _listen(
     with ExitStack() as stack:
         outputs = _outputs(stack, sources, as_json=as_json, view=view, output=output)
         if sources[0] in ("mic", "-") or "://" in sources[0]:
-            from stream_emo.audio.network import NetworkSource, is_url
+            from stream_emo.audio.network import NetworkReader, is_url
             from stream_emo.cli.follow import follow
             from stream_emo.monitor import Monitor
 
             on_network = allow_network and is_url(sources[0])
-            source = NetworkSource(sources[0], config.audio) if on_network else sources[0]
+            source = NetworkReader(sources[0], config.audio) if on_network else sources[0]
             follow(Monitor(config, source, realtime=realtime, live=live, pcm=pcm), outputs)
         else:
             _follow_files(stack, sources, config, realtime, outputs)

@@ -103,3 +103,12 @@ def test_shouting_of_an_actress_is_heard(data_root: Path) -> None:
     paths = sorted((data_root / "ravdess" / "Actor_06").glob("03-01-0[356]-02-*"))
     assert len(paths) == 12
     assert all(spans(CombinedVad(), read(path)) for path in paths)
+
+
+@pytest.mark.parametrize("offset", [0.1, 0.3])
+def test_an_offset_changes_nothing(speech: Samples, offset: float) -> None:
+    """The microphone of a cheap sound card has one."""
+    frames = (0.4 * speech)[: len(speech) // FRAME * FRAME].reshape(-1, FRAME)
+    plain = np.array(CombinedVad().probabilities(frames))
+    shifted = np.array(CombinedVad().probabilities(frames + np.float32(offset)))
+    assert np.mean((plain > 0.5) == (shifted > 0.5)) > 0.95

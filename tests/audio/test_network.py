@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from stream_emo.audio.network import NetworkSource
+from stream_emo.audio.network import NetworkReader
 from stream_emo.audio.source import open_source
 from stream_emo.config import AudioConfig
 from stream_emo.demo import CLIP
@@ -54,19 +54,25 @@ def server() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", ["/clip.opus?token=secret", "/slow"])
-def test_a_url_is_a_live_source(server: str, path: str) -> None:
-    source = NetworkSource(server + path, AudioConfig(buffer_s=60.0))
-    assert source.live
+def test_nothing_is_lost_of_what_a_server_can_wait_with(server: str, path: str) -> None:
+    config = AudioConfig(buffer_s=1.0)
+    source = open_source(NetworkReader(server + path, config), config)
     assert "secret" not in source.name
     source.open()
     heard = sum(len(item.samples) for item in source if isinstance(item, Chunk))
+    assert not source.live
+    assert source.counts().dropped == 0
     source.close()
     assert heard / 16_000 == pytest.approx(24.07, abs=0.1)
 
 
+def test_rtsp_is_live_whatever_its_pace() -> None:
+    assert NetworkReader("rtsp://127.0.0.1/stream", CONFIG).live
+
+
 def test_what_is_not_there_is_said_in_one_line(server: str) -> None:
     with pytest.raises(SourceError, match=r"/none: .*404"):
-        NetworkSource(server + "/none", CONFIG).open()
+        NetworkReader(server + "/none", CONFIG).open()
 
 
 def test_a_url_needs_to_be_allowed(server: str) -> None:
@@ -76,4 +82,4 @@ def test_a_url_needs_to_be_allowed(server: str) -> None:
 
 def test_other_schemes_are_refused() -> None:
     with pytest.raises(SourceError, match=r"file://: is none of http, https, rtsp, srt"):
-        NetworkSource("file:///etc/passwd", CONFIG)
+        NetworkReader("file:///etc/passwd", CONFIG)

@@ -182,16 +182,14 @@ def test_a_container_in_a_pipe_is_recognised_and_decoded(how: tuple[str, str], n
 
 
 def test_a_container_that_cannot_be_streamed_is_one_clear_error() -> None:
-    with pytest.raises(
-        SourceError, match=r"^stdin: begins like MP4, but .* name the file instead, or let it begin"
-    ):
+    with pytest.raises(SourceError, match=r"^stdin: begins like MP4, but .* name the file, or let it begin"):
         heard(encoded("mp4", "aac"))
 
 
 def test_declared_pcm_that_begins_like_a_container_is_heard_and_told() -> None:
     items = heard(b"RIFF\x00\x00\x00\x00WAVE" + PCM, PcmFormat())
     (notice,) = (item.message for item in items if isinstance(item, Notice))
-    assert notice.startswith("stdin: begins like WAV, and")
+    assert notice.startswith("begins like WAV, and")
     assert len(samples(items)) == len(NOISE) + 6
 
 
@@ -221,3 +219,19 @@ def many_descriptors() -> Iterator[None]:
 @pytest.mark.usefixtures("many_descriptors")
 def test_more_than_1024_open_descriptors() -> None:
     assert len(samples(heard(PCM))) == len(NOISE)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"<!DOCTYPE html>\n<title>404</title>\n" * 200, "text"),
+        (b'{"error": "not found", "status": 404}\n', "text"),
+        (b"\x1f\x8b\x08" + bytes(1001), "gzip"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(1000), "a PNG picture"),
+    ],
+)
+def test_what_is_certainly_no_audio_is_named(data: bytes, what: str) -> None:
+    with pytest.raises(
+        SourceError, match=f"^stdin: is {what}, not audio; if it is raw PCM, say so with --rate"
+    ):
+        heard(data)

@@ -109,6 +109,8 @@ class FileReader:
         try:
             if self._path.is_dir():
                 raise SourceError(f"{self.name}: is a folder; name a sound file")
+            if self._path.is_fifo():  # To open it would wait for its writer.
+                raise SourceError(f"{self.name}: is a pipe; feed it to standard input instead")
             file = io.FileIO(self._path)
         except OSError as error:
             raise SourceError(f"{self.name}: {error.strerror or error}") from error
@@ -165,7 +167,7 @@ class FileReader:
         decoder = None if self._config.track > 0 else SndfileDecoder.opened(section)
         if decoder is not None:
             return decoder
-        if head[4:] == _MP4 and section.failure is None:
+        if head[4:] == _MP4 and section.failure is None and "is not audio" in str(failure):
             raise SourceError(f"{failure}; if it was cut off, its index is missing") from failure
         raise failure
 
@@ -173,7 +175,7 @@ class FileReader:
         """Yield what all sections give, and a notice of what is lost.
 
         Raises:
-            SourceError: after all that, if the file breaks off, or can no longer be read.
+            SourceError: after all that, if the file can no longer be read.
         """
         timeline = self._timeline
         assert timeline is not None
@@ -196,8 +198,9 @@ class FileReader:
         if broken:
             yield Notice(f"damaged: {broken} of the {len(sections)} streams in it cannot be opened")
         if self._missing_s:
-            after = f"{timeline.position / timeline.rate:.1f} s"
-            raise SourceError(f"{self.name}: breaks off after {after}, its header promises more")
+            yield Notice(
+                f"breaks off after {timeline.position / timeline.rate:.1f} s, its header promises more"
+            )
 
     def _link(self, timeline: Timeline, items: Iterator[Decoded | Damage]) -> Iterator[Frames | Lost]:
         decoder = self._decoder
@@ -220,5 +223,6 @@ class FileReader:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path as text for messages and events: bytes that are not UTF-8 are replaced."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """Return a path as text for messages and events: what cannot be printed is replaced."""
+    text = os.fsencode(path).decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

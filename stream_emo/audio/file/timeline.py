@@ -56,7 +56,7 @@ class Timeline:
             self._pending += round(item.duration_s * self.rate)
             return
         lost = self._lost_before(item.time)
-        if lost and self._gapless and not self._damaged:
+        if lost and self._gapless and self.position > 0 and not self._damaged:
             self._damaged = True
         reason = "invalid" if self._damaged else "missing"
         if lost:

@@ -77,8 +77,9 @@ class Acoustics:
 
 
 def level(frames: Samples) -> Array:
-    """Return the mean power [n] of frames [n, 512], dB of full scale; -100 for digital silence."""
-    return np.asarray(10 * np.log10(np.einsum("nk,nk->n", frames, frames) / FRAME + 1e-10), np.float32)
+    """Return the power [n] of frames [n, 512] without their offset, dB of full scale; -100 for silence."""
+    centred = frames - frames.mean(1, keepdims=True)
+    return np.asarray(10 * np.log10(np.einsum("nk,nk->n", centred, centred) / FRAME + 1e-10), np.float32)
 
 
 def _pitch(power: NDArray[np.float64]) -> tuple[Array, Array]:
