@@ -274,11 +274,7 @@ class Session:
 
     def without_speech(self) -> str | None:
         """Return one line that says what was heard instead of speech; None once speech was found."""
-        if self._sound is None:
-            return None
-        if self._dropped > self._taken:
-            return f"no speech was found: {seconds(self._dropped):.1f} s of its audio is lost or not valid"
-        return str(self._sound)
+        return None if self._sound is None else self._sound.describe(self._dropped)
 
     @property
     def draining(self) -> bool:

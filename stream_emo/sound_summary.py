@@ -38,7 +38,10 @@ class SoundSummary:
         self._energy += float(np.square(samples, dtype=np.float64).sum())
         self._peak = max(self._peak, float(np.abs(samples).max(initial=0.0)))
 
-    def __str__(self) -> str:
+    def describe(self, lost: int) -> str:
+        """Return the summary in one line; `lost`: samples that came between and are lost or not valid."""
+        if lost > self._length:
+            return f"no speech was found: {seconds(lost):.1f} s of the audio is lost or not valid"
         if self._length == 0:
             return "no audio came"
         return f"no speech was found in {seconds(self._length):.1f} s of audio: {self._kind()}"

@@ -14,7 +14,7 @@ def summary(samples: Samples, size: int = 1600) -> str:
     found = SoundSummary()
     for start in range(0, len(samples), size):
         found.add(samples[start : start + size])
-    return str(found)
+    return found.describe(0)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,12 @@ def test_it_says_how_much_how_loud_and_of_what_kind(wave: Samples, kind: str) ->
 
 def test_without_audio_it_says_so() -> None:
     assert summary(np.zeros(0, np.float32)) == "no audio came"
+
+
+def test_what_is_mostly_lost_is_no_silence() -> None:
+    found = SoundSummary()
+    found.add(np.zeros(100, np.float32))
+    assert found.describe(48_000) == "no speech was found: 3.0 s of the audio is lost or not valid"
 
 
 def test_the_size_of_chunks_hardly_matters() -> None:
