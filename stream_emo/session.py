@@ -49,8 +49,8 @@ from stream_emo.types import (
     seconds,
 )
 
-_NOT_LOST = ("paused", "stalled")
-"""Reasons of gaps in which nothing was offered."""
+_NOT_LOST = ("paused", "stalled", "missing")
+"""Reasons of gaps in which nothing was recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,19 @@ def is_url(spec: object) -> bool:
     return isinstance(spec, str) and "://" in spec
 
 
+def shown_url(url: str) -> str:
+    """Return a URL for messages, in which neither a password nor a token belongs.
+
+    Raises:
+        SourceError: it is malformed.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SourceError(f"the URL is malformed ({error})") from error
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 class NetworkReader:
     """Reads a URL as it arrives.
 
@@ -40,8 +53,7 @@ class NetworkReader:
         self._track = config.track
         formats = {"format_whitelist": "rtsp,rtp"} if scheme == "rtsp" else {}
         self._options = {"protocol_whitelist": _PROTOCOLS[scheme], "analyzeduration": "500000", **formats}
-        # Neither a password nor a token in the query belongs into messages.
-        self.name = f"{scheme}://{urlsplit(url).netloc.rpartition('@')[2]}{urlsplit(url).path}"
+        self.name = shown_url(url)
         """The URL without a password and query."""
         self._decoder: StreamDecoder | None = None
 

@@ -50,7 +50,7 @@ class PipeSource(QueuedSource):
         self._opened_at = 0.0
         self._changed = threading.Condition()
         """Notified when the pace, the stream or the end becomes known."""
-        self._finished = False
+        self._finished = self._closed = False
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="stream_emo-pipe", daemon=True)
 
@@ -111,10 +111,15 @@ class PipeSource(QueuedSource):
         self._reader.stop()
 
     def close(self) -> None:
-        """Stop, and close the reader."""
+        """Stop, and close the reader; while that still waits for its producer, its thread closes it."""
         super().close()
-        self._thread.join(_JOIN_S)
-        self._reader.close()
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_S)
+        with self._changed:
+            self._closed = True
+            reading = self._thread.is_alive() and not self._finished
+        if not reading:
+            self._reader.close()
 
     def _read(self) -> None:
         """Read until the end, on the thread."""
@@ -135,9 +140,12 @@ class PipeSource(QueuedSource):
         except Exception as error:
             self._failure = error  # Raised by the iteration.
         finally:
-            self._finished = True
             with self._changed:
+                self._finished = True
                 self._live = bool(self._live)  # A short input that was all there.
+                closed = self._closed
+            if closed:
+                self._reader.close()
             self._tell()
             self._end()
 

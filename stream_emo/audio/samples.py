@@ -11,7 +11,7 @@ from stream_emo.audio.reader_source import ReaderSource
 from stream_emo.config import AudioConfig
 from stream_emo.types import Chunk, Gap, Samples
 
-READ_VERSION = 1
+READ_VERSION = 2
 """Raise it when the same file gives other samples: training features are kept under it."""
 
 

@@ -50,7 +50,7 @@ class ScaleGuard:
                     return
                 frames, scaled = frames[right:], scaled[right:]
             taken = min(len(frames), self._window - self.held)
-            self._held.append(scaled[:taken])
+            self._held.append(scaled[:taken].copy())  # The caller may use its array again.
             self.held += taken
             frames = frames[taken:]
             if self.held == self._window:

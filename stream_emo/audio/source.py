@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stream_emo.audio.arrays import ArrayReader, ChunksReader
 from stream_emo.audio.base import Reader, Source
-from stream_emo.audio.network import NetworkReader, is_url
+from stream_emo.audio.network import NetworkReader, is_url, shown_url
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.pipe import PipeSource
 from stream_emo.audio.push import PushSource
@@ -65,7 +65,8 @@ def open_source(
         return Microphone(config)
     if is_url(spec):
         raise SourceError(
-            f"{spec}: is on the network; --allow-network listens to it (in Python: a NetworkReader)"
+            f"{shown_url(str(spec))}: is on the network; --allow-network listens to it "
+            "(in Python: a NetworkReader)"
         )
     reader = _reader(spec, config, rate, pcm)
     if realtime:

@@ -36,6 +36,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data[at : at + 16_384])
             if self.path == "/slow":
                 time.sleep(0.02)
+            if self.path == "/stalled" and at > 0:
+                time.sleep(2.5)
+                return
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -83,3 +86,22 @@ def test_a_url_needs_to_be_allowed(server: str) -> None:
 def test_other_schemes_are_refused() -> None:
     with pytest.raises(SourceError, match=r"file://: is none of http, https, rtsp, srt"):
         NetworkReader("file:///etc/passwd", CONFIG)
+
+
+def test_a_url_in_messages_has_no_password() -> None:
+    with pytest.raises(SourceError, match=r"^rtsp://camera/1: is on the network"):
+        open_source("rtsp://user:secret@camera/1", CONFIG)
+
+
+def test_a_malformed_url_is_one_clear_error() -> None:
+    with pytest.raises(SourceError, match="malformed"):
+        NetworkReader("http://[bad/x", CONFIG)
+
+
+def test_a_server_that_stalls_can_be_left(server: str) -> None:
+    source = open_source(NetworkReader(server + "/stalled", CONFIG), CONFIG, live=True)
+    source.open()
+    threading.Timer(1.0, source.stop).start()
+    heard = sum(len(item.samples) for item in source if isinstance(item, Chunk))
+    source.close()
+    assert heard > 0

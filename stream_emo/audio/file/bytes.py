@@ -10,6 +10,8 @@ from pathlib import Path
 _FLAC = b"fLaC\x00\x00\x00\x22"
 """A native FLAC stream begins with its mark and a STREAMINFO block of 34 bytes (RFC 9639, 8)."""
 _BLOCK = 1 << 20
+_MAX_CHUNKS = 1000
+"""Chunks of a WAV before its audio; more are damage."""
 _UNFINISHED = 0x7FFF0000
 """A WAV header that promises at least so many bytes was written before the length was known."""
 
@@ -85,7 +87,9 @@ def flac_links(file: io.FileIO, size: int) -> list[int]:
 def wav_share(file: io.FileIO, size: int) -> float:
     """Return which share of the audio that its header promises is in a WAV file; 1: all, or not known."""
     at = 12
-    while at + 8 <= size:
+    for _ in range(_MAX_CHUNKS):
+        if at + 8 > size:
+            break
         file.seek(at)
         mark, length = struct.unpack("<4sI", file.read(8))
         if mark == b"data":

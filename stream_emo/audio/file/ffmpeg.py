@@ -120,11 +120,15 @@ class FfmpegDecoder:
         return stream
 
     def _packets(self) -> Iterator[Any]:
-        """Yield packets that are not empty; None where reading failed and went on."""
+        """Yield packets that are not empty; None where reading failed and went on.
+
+        Raises:
+            SourceError: the connection to a URL is lost.
+        """
         import av
 
         failures = 0
-        while failures < (_MAX_FAILURES if self._timeout_s is None else 1):
+        while failures < _MAX_FAILURES:
             try:
                 for packet in self._container.demux(self._stream):
                     failures = 0
@@ -133,8 +137,12 @@ class FfmpegDecoder:
                 return
             except IndexError:
                 continue  # A packet of a stream that began later, which PyAV does not know.
-            except (av.FFmpegError, OSError):
-                failures += 1
+            except (av.FFmpegError, OSError) as error:
+                if isinstance(error, ConnectionError | TimeoutError | av.error.ExitError):
+                    why = f"nothing came for {self._timeout_s} s" if _timed_out(error) else error.strerror
+                    raise SourceError(f"{self._name}: the connection is lost ({why})") from error
+                # At the end of a URL FFmpeg may fail to read on, which is no loss.
+                failures = failures + 1 if self._timeout_s is None else _MAX_FAILURES
                 if failures == 1:
                     yield None
 
@@ -174,6 +182,13 @@ def _probing(file: Any) -> dict[str, str]:
     head = file.read(4)
     file.seek(0)
     return {"probesize": "65536"} if head == b"RIFF" else {}
+
+
+def _timed_out(error: OSError) -> bool:
+    """Return whether FFmpeg was interrupted because its time was over."""
+    import av
+
+    return isinstance(error, TimeoutError | av.error.ExitError)
 
 
 def _guard_layout(codec_context: Any) -> None:

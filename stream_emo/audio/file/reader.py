@@ -47,6 +47,8 @@ class FileReader:
         self._blocks: Blocks | None = None
         self._share = 1.0
         """Which share of the promised audio is in a WAV file; FFmpeg does not tell."""
+        self._broken = 0
+        """Links of a chained file that cannot be opened."""
         self._missing_s = 0.0
         """What headers promise more than there is."""
 
@@ -126,11 +128,23 @@ class FileReader:
         if size == 0:
             raise SourceError(f"{self.name}: is empty")
         sections = self._sections(file, size)
-        decoder = self._open_section(sections[0])
-        self.duration_s = decoder.duration_s if len(sections) == 1 else None
-        first, items = from_first(decoder.items(), self.name)
+        first, items = self._first_piece(sections)
         self._timeline = Timeline(first.rate, first.frames.shape[1])
         self._blocks = Blocks(self._all(items, sections), self.channels)
+
+    def _first_piece(self, sections: list[Section]) -> tuple[Decoded, Iterator[Decoded | Damage]]:
+        """Return what the first link gives that can be decoded; removes those before it from `sections`."""
+        while True:
+            try:
+                decoder = self._open_section(sections[0])
+                self.duration_s = decoder.duration_s if len(sections) == 1 else None
+                return from_first(decoder.items(), self.name)
+            except SourceError:
+                self._close_decoder()
+                if len(sections) == 1:
+                    raise
+                del sections[0]
+                self._broken += 1
 
     def _sections(self, file: io.FileIO, size: int) -> list[Section]:
         """Return the links of a chained file, or the whole of another."""
@@ -147,7 +161,7 @@ class FileReader:
 
     def _open_section(self, section: Section) -> FfmpegDecoder | SndfileDecoder:
         decoder: FfmpegDecoder | SndfileDecoder | None = None
-        if ogg.is_faultless_opus(section):
+        if self._config.track <= 0 and ogg.is_faultless_opus(section):
             section.seek(0)
             decoder = SndfileDecoder.opened(section)
         if decoder is None:
@@ -179,7 +193,6 @@ class FileReader:
         """
         timeline = self._timeline
         assert timeline is not None
-        broken = 0
         for number, section in enumerate(sections):
             items = first
             if number:
@@ -187,7 +200,9 @@ class FileReader:
                 try:
                     items = self._open_section(section).items()
                 except SourceError:
-                    broken += 1
+                    if section.failure is not None:
+                        raise
+                    self._broken += 1
                     continue
             yield from self._link(timeline, items)
             if section.failure is not None:
@@ -195,8 +210,8 @@ class FileReader:
         notice = timeline.notice()
         if notice is not None:
             yield notice
-        if broken:
-            yield Notice(f"damaged: {broken} of the {len(sections)} streams in it cannot be opened")
+        if self._broken:
+            yield Notice(f"damaged: {self._broken} of the streams in it cannot be opened")
         if self._missing_s:
             yield Notice(
                 f"breaks off after {timeline.position / timeline.rate:.1f} s, its header promises more"

@@ -31,7 +31,11 @@ class StreamDecoder:
                 be decoded.
         """
         self._decoder = FfmpegDecoder(file, name, track, probing or {})
-        first, items = from_first(self._decoder.items(), name)
+        try:
+            first, items = from_first(self._decoder.items(), name)
+        except BaseException:
+            self._decoder.close()
+            raise
         self._timeline = Timeline(first.rate, first.frames.shape[1])
         self._timeline.begin(jumps=self._decoder.jumps, gapless=self._decoder.gapless, duration_s=None)
         self._blocks = Blocks(self._placed(items), self._timeline.channels)

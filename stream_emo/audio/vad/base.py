@@ -6,7 +6,7 @@ from typing import Protocol
 
 from stream_emo.types import Samples
 
-VAD_VERSION = 2
+VAD_VERSION = 3
 """Raise it when the same samples give other probabilities: training features are kept under it."""
 
 
