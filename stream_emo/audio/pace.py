@@ -16,8 +16,17 @@ _SETTLING_S = 2.0
 _STEADY_S = 10.0
 """A pace counts as steady after so much time, in which audio came at least every..."""
 _LONGEST_WAIT_S = 0.5
-_FACTORS = {1 / 6: "a sixth", 1 / 4: "a quarter", 1 / 3: "a third", 1 / 2: "half", 2: "twice", 4: "4 times"}
-_FACTORS |= {3: "3 times", 6: "6 times"}
+_FACTORS = {
+    1 / 6: "a sixth",
+    1 / 4: "a quarter",
+    1 / 3: "a third",
+    1 / 2: "half",
+    2: "twice",
+    3: "3 times",
+    4: "4 times",
+    6: "6 times",
+}
+"""Ratios of a wrong rate, number of channels or width to the right one."""
 _TOLERANCE = 0.02
 
 

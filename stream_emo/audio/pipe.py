@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -23,6 +24,14 @@ _FIRST_S = 3.0
 _JOIN_S = 1.0
 
 
+class PipeReader(Reader, Protocol):
+    """A reader of what a producer delivers."""
+
+    @property
+    def live(self) -> bool | None:
+        """Whether the producer delivers in real time; known once open. None: only its pace can tell."""
+
+
 class PipeSource(QueuedSource):
     """Reads a pipe on a thread.
 
@@ -32,7 +41,7 @@ class PipeSource(QueuedSource):
 
     def __init__(
         self,
-        reader: Reader,
+        reader: PipeReader,
         config: AudioConfig,
         *,
         live: bool | None = None,
@@ -75,8 +84,9 @@ class PipeSource(QueuedSource):
     def open(self) -> None:
         """Open the reader, and begin to read. Raises `SourceError`."""
         self._reader.open()
-        if self._live is None and getattr(self._reader, "is_file", False):
-            self._live = False
+        if self._live is None:
+            self._live = self._reader.live
+            self._may_drop = self._live is True
         self._opened_at = self._clock()
         self._thread.start()
 

@@ -71,10 +71,8 @@ def open_source(
     reader = _reader(spec, config, rate, pcm)
     if realtime:
         return PacedSource(reader, config)
-    if isinstance(reader, StdinReader):
+    if isinstance(reader, StdinReader | NetworkReader):
         return PipeSource(reader, config, live=live)
-    if isinstance(reader, NetworkReader):
-        return PipeSource(reader, config, live=reader.live if live is None else live)
     return ReaderSource(reader, config)
 
 

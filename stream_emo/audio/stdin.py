@@ -60,9 +60,9 @@ class StdinReader:
         return self._pcm.rate if self._decoder is None else self._decoder.rate
 
     @property
-    def is_file(self) -> bool:
-        """Whether standard input is a file, all of which is there."""
-        return self._bytes.is_file
+    def live(self) -> bool | None:
+        """Whether the producer delivers in real time: not a file, all of which is there; None: unknown."""
+        return False if self._bytes.is_file else None
 
     def open(self) -> None:
         """Find the descriptor. Raises `SourceError` if standard input is closed, or a terminal."""

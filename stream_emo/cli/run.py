@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream_emo.cli.common import ConfigFile, Overrides, on_terminal, progress, say, session_names
+from stream_emo.cli.source_options import check_live, check_options
 from stream_emo.errors import DeviceError, PipelineError, StreamEmoError
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ Output = Annotated[
 ]
 Track = Annotated[
     int | None,
-    typer.Option("--track", help="File: its audio track, from 0. [default: the file's default]"),
+    typer.Option(
+        "--track", help="Audio track of a file, container or URL, from 0. [default: the file's default]"
+    ),
 ]
 AllowNetwork = Annotated[
     bool, typer.Option("--allow-network", help="Listen to an http(s), rtsp or srt URL as a live source.")
@@ -37,7 +40,7 @@ Live = Annotated[
     bool | None,
     typer.Option(
         "--live/--no-live",
-        help="Standard input: never let its producer wait; or wait, lose nothing. [default: by its pace]",
+        help="Input or URL: never let its producer wait; or wait, lose nothing. [default: by its pace]",
         show_default=False,
     ),
 ]
@@ -94,8 +97,8 @@ def run(
     chosen = sources or ["mic"]
     pcm_options: dict[str, Any] = {"rate": rate, "channels": channels, "encoding": encoding}
     given = {name: value for name, value in pcm_options.items() if value is not None}
-    _check(chosen, [f"--{name}" for name in given], device is not None, track is not None, realtime)
-    _check_live(chosen, live, realtime)
+    check_options(chosen, [f"--{name}" for name in given], device is not None, track is not None, realtime)
+    check_live(chosen, live, realtime)
     settings = _config(config, overrides, device, track)
     pcm = _pcm(given)
     _listen(
@@ -214,30 +217,6 @@ def _pcm(given: dict[str, Any]) -> PcmFormat | None:
     return PcmFormat(**given)
 
 
-def _check(sources: list[str], pcm_options: list[str], device: bool, track: bool, realtime: bool) -> None:
-    """Raise `StreamEmoError` for an option that means nothing to one of the sources."""
-    for source in sources:
-        if len(sources) > 1 and (source in ("mic", "-") or "://" in source):
-            raise StreamEmoError(f"{source}: is one source alone; several must be files")
-        what = {"mic": "the microphone", "-": "standard input"}.get(source, f"the file {source}")
-        if source != "-" and pcm_options:
-            raise StreamEmoError(f"{', '.join(pcm_options)}: for PCM on standard input (-), not for {what}")
-        if source != "mic" and device:
-            raise StreamEmoError(f"--device: for the microphone, not for {what}")
-        if (source == "mic" or pcm_options) and track:
-            raise StreamEmoError(f"--track: for a file, not for {what}")
-        if source == "mic" and realtime:
-            raise StreamEmoError(f"--realtime: for a file or standard input, not for {what}")
-
-
-def _check_live(sources: list[str], live: bool | None, realtime: bool) -> None:
-    """Raise `StreamEmoError` when --live or --no-live means nothing here."""
-    if live is not None and sources != ["-"] and "://" not in sources[0]:
-        raise StreamEmoError("--live, --no-live: for standard input (-) and URLs only")
-    if live and realtime:
-        raise StreamEmoError("--realtime and --live exclude each other: a live pipe has its own pace")
-
-
 def _listen(
     sources: list[str],
     config: Config,
@@ -253,10 +232,11 @@ def _listen(
     """Run one session for each source; exits with the worst exit code of several."""
     if as_json and view:
         raise StreamEmoError("--json and --view exclude each other; --output FILE records beside the view")
+    from stream_emo.audio.network import NetworkReader, is_url
+
     with ExitStack() as stack:
         outputs = _outputs(stack, sources, as_json=as_json, view=view, output=output)
-        if sources[0] in ("mic", "-") or "://" in sources[0]:
-            from stream_emo.audio.network import NetworkReader, is_url
+        if sources[0] in ("mic", "-") or is_url(sources[0]):
             from stream_emo.cli.follow import follow
             from stream_emo.monitor import Monitor
 

@@ -1,6 +1,6 @@
 """Protocols for audio only, speaker-independent: nothing is trained on the speakers that are tested.
 
-The network is trained anew for every fold; the audio encoder is fine-tuned anew for every third of the folds,
+A network is trained for every fold; an audio encoder is fine-tuned for every third of the folds,
 as the shipped one is, but without their speakers.
 """
 

@@ -2,8 +2,8 @@
 
 Frozen, the same layers separate 8 emotions of unseen RAVDESS actors as well as encoders 40 times larger, but
 a classifier on them that was fitted on one corpus transfers badly to another: 4 emotions, from Polish and
-Indian to American speakers, 44 to 48 % UA. Fine-tuned on the former, with spectrograms augmented anew each
-time, they reach 55 %. So the first layers stay as they are, the last is fine-tuned, and all are read out.
+Indian to American speakers, 44 to 48 % UA. Fine-tuned on the former, with augmented spectrograms, they
+reach 55 %. So the first layers stay as they are, the last is fine-tuned, and all are read out.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A speaker keeps one setting per copy of a corpus, as a caller keeps a telephone; levels and cuts of noise vary
 from clip to clip. Every second noise and room is left to the evaluation of robustness.
 
-Not by audiomentations: its transforms draw anew for every clip from a global random state, whereas a setting
+Not by audiomentations: its transforms draw for every clip from a global random state, whereas a setting
 here belongs to a speaker and follows from a seed, whatever else is drawn; and the shipped weights were
 trained with these very distributions.
 """
@@ -100,7 +100,7 @@ class AugmentationChain:
         )
 
     def _apply(self, samples: Samples, setting: Setting) -> Samples:
-        """Return the clip in this setting; noise is cut and the level is varied anew each time."""
+        """Return the clip in this setting; noise is cut and the level is varied each time."""
         random = self._random
         if setting.speed != 1.0:
             samples = soxr.resample(samples, SAMPLE_RATE, round(SAMPLE_RATE * setting.speed))

@@ -1,4 +1,4 @@
-"""Augmentation of spectrograms: cheap enough to be drawn anew each time a clip is seen in fine-tuning.
+"""Augmentation of spectrograms: cheap enough to be drawn each time a clip is seen in fine-tuning.
 
 All steps work on log10 of mel band powers (see `perception.mel`), where audiomentations has only masks.
 They keep the emotion: a little faster, a little higher, from afar, through a telephone, beside a barking dog.

@@ -2,7 +2,7 @@
 
 The speech of a clip, from the first to the last utterance that the endpointer finds, is encoded as after 1 s
 and 2 s of speech and at its end. A cache file is named after the content of the inputs and weights and the
-versions of the code that made it, so that a change of any of these makes it anew.
+versions of the code that made it, so that a change of any of these makes it again.
 """
 
 from __future__ import annotations

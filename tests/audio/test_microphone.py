@@ -510,7 +510,7 @@ def test_the_default_does_when_the_device_stays_away(listed: bool) -> None:
     ]
 
 
-def test_portaudio_starts_anew_only_when_it_does_not_work_without() -> None:
+def test_portaudio_starts_again_only_when_it_does_not_work_without() -> None:
     portaudio = FakePortAudio(LAPTOP)
     reopened(portaudio, "", 0, [])
     assert portaudio.rescans == 0

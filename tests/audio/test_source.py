@@ -415,7 +415,7 @@ def test_stop_ends_a_paced_source_after_what_is_queued() -> None:
     assert threads() == []
 
 
-def test_whoever_stops_listening_leaves_no_thread() -> None:
+def test_an_iteration_that_is_left_leaves_no_thread() -> None:
     reader = EndlessReader(noise(0))
     items = iter(paced(reader))
     next(items)

@@ -93,7 +93,7 @@ def test_a_hop_hears_one_block_and_what_is_just_before_it() -> None:
     assert encoder.lengths == [BLOCK, *[BLOCK + LEFT_CONTEXT] * 3]
     stream.begin()
     stream.tokens(samples[:BLOCK], 0, 6 * SAMPLE_RATE)
-    assert encoder.lengths[4:] == [BLOCK], "a new utterance begins anew"
+    assert encoder.lengths[4:] == [BLOCK], "a new utterance begins with a whole block"
 
 
 def test_what_lies_before_the_window_is_not_heard() -> None:

@@ -312,7 +312,7 @@ def test_it_takes_the_alternate_screen_and_leaves_a_summary() -> None:
     assert "this is number 0." in after
 
 
-def test_a_resized_terminal_is_cleared_and_drawn_anew() -> None:
+def test_a_resized_terminal_is_cleared_and_drawn_again() -> None:
     console = terminal()
     clear = "\x1b[2J"
     with LiveView(stats, console) as view:

@@ -73,7 +73,7 @@ def test_only_the_columns_that_must_be_there(folder: Path) -> None:
         (b"path,emotion\nsub,sad\n", "line 2: 'sub': no such file"),
         (b'path,emotion\n"a\nb",sad\n', r"line 3: 'a\\nb': no such file"),
         (b"path,emotion\n,sad\n", "line 2: '': no such file"),
-        (b"path,emotion\nsilent.wav,sad\n", "line 2: 'silent.wav': is empty; record it anew"),
+        (b"path,emotion\nsilent.wav,sad\n", "line 2: 'silent.wav': is empty; record it again"),
         (b"path,emotion\nsub/b.wav,sad,Ann\n", "line 2: 3 fields, the header has 2; put a value"),
         (b"path,emotion\nsub/b.wav\n", "line 2: 1 fields, the header has 2"),
         (b'path,emotion\n"sub/b.wav,sad\n', r"line 2: not CSV \(.*\); check its quotes"),

@@ -12,8 +12,8 @@ _FLAC = b"fLaC\x00\x00\x00\x22"
 _BLOCK = 1 << 20
 _MAX_CHUNKS = 1000
 """Chunks of a WAV before its audio; more are damage."""
-_UNFINISHED = 0x7FFF0000
-"""A WAV header that promises at least so many bytes was written before the length was known."""
+UNFINISHED = 0x7FFF0000
+"""A header that promises at least so many bytes was written before the length was known."""
 
 
 class Section(io.RawIOBase):
@@ -93,7 +93,7 @@ def wav_share(file: io.FileIO, size: int) -> float:
         file.seek(at)
         mark, length = struct.unpack("<4sI", file.read(8))
         if mark == b"data":
-            known = 0 < length < _UNFINISHED
+            known = 0 < length < UNFINISHED
             return min(1.0, (size - at - 8) / length) if known else 1.0
         at += 8 + length + length % 2
     return 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stream_emo.audio.file.bytes import UNFINISHED
 from stream_emo.audio.file.decoded import MAX_CHANNELS, MAX_RATE, MIN_RATE, Damage, Decoded
 from stream_emo.audio.file.formats import EXACT_FORMATS, GAPLESS_FORMATS, LOCAL_FORMATS, TIMED_FORMATS
 from stream_emo.audio.file.frames import FrameConverter
@@ -14,8 +15,6 @@ _MAX_FAILURES = 16
 """So many failing reads in a row end the file."""
 _TIMEOUT_S = 10.0
 """So long the network may deliver nothing."""
-_UNFINISHED = 0x7FFF0000
-"""A header that promises so many bytes was written before the length was known."""
 _DISCONTINUOUS = 0x0200
 """FFmpeg's AVFMT_TS_DISCONT."""
 
@@ -83,7 +82,7 @@ class FfmpegDecoder:
         if not self._exact or self.jumps:
             return None
         length = None if stream.duration is None else float(stream.duration * stream.time_base)
-        if length is None or length <= 0 or length * (stream.codec_context.bit_rate or 0) / 8 >= _UNFINISHED:
+        if length is None or length <= 0 or length * (stream.codec_context.bit_rate or 0) / 8 >= UNFINISHED:
             return None
         return length
 

@@ -16,7 +16,7 @@ _TAPS = 4
 class SlowLook:
     """Shows Silero frames at two thirds of their speed, where a shout has a pitch that it knows.
 
-    Only what is wanted is looked at, and what follows it for 0.26 s; where the look begins anew, Silero has
+    Only what is wanted is looked at, and what follows it for 0.26 s; where it begins again, Silero has
     no past. Two samples become three by cubic interpolation, so a frame is one and a half of Silero's.
     """
 

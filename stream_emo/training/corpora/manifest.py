@@ -73,7 +73,7 @@ def _clip(folder: Path, values: Mapping[str, str], where: str) -> Clip:
     if not os.path.isfile(folder / name):
         raise SourceError(f"{where}: {name!r}: no such file; paths are relative to {folder}")
     if not os.path.getsize(folder / name):
-        raise SourceError(f"{where}: {name!r}: is empty; record it anew or leave the line out")
+        raise SourceError(f"{where}: {name!r}: is empty; record it again or leave the line out")
     split = values.get("split", "").lower()
     if split not in _SPLITS:
         raise SourceError(f"{where}: split {values['split']!r} is none of {', '.join(_SPLITS[1:])}")

@@ -26,7 +26,7 @@ def iemocap(folder: Path) -> list[Clip]:
     """Read IEMOCAP (Busso et al. 2008): `SessionN`, with labels, sentences and transcripts by dialogue.
 
     Excited counts as happy. Frustrated, other and turns on which the raters did not agree are left out.
-    A speaker is named by session and sex, as in Ses01F, whoever of the two wore the markers.
+    A speaker is named by session and sex, as in Ses01F, with or without the markers.
     """
     found = audio_by_name(folder, "Session*/sentences/wav/*/*")
     clips = []
