@@ -47,6 +47,8 @@ class Batch:
     text: PaddedTokens
     speaker_offsets: NDArray[np.float32] | None
     """[b, k]: estimated offsets of the speakers, see `baseline`; None: not estimated."""
+    line_bias: NDArray[np.float32] | None
+    """[b, e]: added to the logits of the audio modality, see `line`; None: zero."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +63,8 @@ class NetworkOutput:
     """[b, 2]: shares of audio and text in the decision; a missing modality has 0."""
     projections: NDArray[np.float64]
     """[b, k]: audio statistics along the speaker directions, the input of the baseline; 0 without audio."""
+    audio_logits: NDArray[np.float64]
+    """[b, e]: of the audio modality, without speaker offset and line bias; no meaning without audio."""
 
 
 def collate(
@@ -68,8 +72,9 @@ def collate(
     audio_features: int,
     text_features: int,
     speaker_offsets: NDArray[np.float64] | None = None,
+    line_bias: NDArray[np.float64] | None = None,
 ) -> Batch:
-    """Return the windows side by side; `speaker_offsets` [windows, k]: see `Batch`.
+    """Return the windows side by side; `speaker_offsets` [windows, k] and `line_bias` [e]: see `Batch`.
 
     Raises:
         ValueError: tokens have other widths than `audio_features` and `text_features`.
@@ -79,6 +84,7 @@ def collate(
         _pad([window.audio for window in windows], ends, audio_features),
         _pad([window.text for window in windows], ends, text_features),
         None if speaker_offsets is None else speaker_offsets.astype(np.float32),
+        None if line_bias is None else np.tile(line_bias.astype(np.float32), (len(windows), 1)),
     )
 
 

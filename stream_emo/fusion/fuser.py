@@ -36,6 +36,10 @@ class Network(Protocol):
     def ood_threshold(self) -> float:
         """The `Population.distance` beyond which audio is out of distribution."""
 
+    @property
+    def voice_temperature(self) -> float:
+        """The number that divides the audio logits where there is no text."""
+
     def predict(self, batch: Batch) -> NetworkOutput:
         """Return calibrated scores of each window."""
 

@@ -53,17 +53,20 @@ class TokenTensors:
     """bool [b, n]: False where padded; all False in a window without this modality."""
     speaker_offset: Tensor | None = None
     """float32 [b, k]: estimated offset of the speaker, see `baseline`; None: not estimated."""
+    line_bias: Tensor | None = None
+    """float32 [b, e]: added to the logits of this modality, see `line`; None: zero."""
 
 
 def to_tensors(batch: Batch) -> tuple[TokenTensors, TokenTensors]:
     """Return the tensors of audio and of text; they share memory with the arrays of `batch`."""
 
-    def convert(padded: PaddedTokens, offset: Tensor | None) -> TokenTensors:
+    def convert(padded: PaddedTokens, *of_audio: Tensor | None) -> TokenTensors:
         features, ages, present = map(torch.from_numpy, (padded.features, padded.ages, padded.present))
-        return TokenTensors(features, ages, present, offset)
+        return TokenTensors(features, ages, present, *of_audio)
 
     offset = None if batch.speaker_offsets is None else torch.from_numpy(batch.speaker_offsets)
-    return convert(batch.audio, offset), convert(batch.text, None)
+    bias = None if batch.line_bias is None else torch.from_numpy(batch.line_bias)
+    return convert(batch.audio, offset, bias), convert(batch.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class FusionNetwork(nn.Module):
         shift = None if audio.speaker_offset is None else self.speakers.shift(audio.speaker_offset)  # [b, f]
         relative = audio_statistics if shift is None else audio_statistics - shift  # [b, f]
         audio_logits, audio_affect = self.audio.scores(relative)  # [b, e], [b, 2]
+        if audio.line_bias is not None:
+            audio_logits = audio_logits + audio.line_bias  # [b, e]
         text_logits, text_affect = self.text.scores(text_statistics)  # [b, e], [b, 2]
 
         present = torch.stack([audio.present.any(1), text.present.any(1)], 1)  # [b, 2]
@@ -143,12 +148,13 @@ class FusionNetwork(nn.Module):
             audio_statistics=audio_statistics,
         )
 
-    def outputs(self, audio: TokenTensors, text: TokenTensors) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def outputs(self, audio: TokenTensors, text: TokenTensors) -> tuple[Tensor, ...]:
         """Return the tensors of `NetworkOutput`, float32, in its order."""
         scores: RawScores = self(audio, text)
         probabilities = (scores.logits / self.temperature).softmax(1)  # [b, e]
         projections = self.speakers.project(scores.audio_statistics)  # [b, k]
-        return probabilities, scores.affect, scores.modality_weights, projections
+        audio_logits, _ = self.audio.scores(scores.audio_statistics)  # [b, e]
+        return probabilities, scores.affect, scores.modality_weights, projections, audio_logits
 
     def predict(self, batch: Batch) -> NetworkOutput:
         """Return calibrated scores; see `fuser.Network`."""
@@ -165,6 +171,11 @@ class FusionNetwork(nn.Module):
     def ood_threshold(self) -> float:
         """The `Population.distance` beyond which audio is out of distribution."""
         return float(self.speakers.ood_threshold)
+
+    @property
+    def voice_temperature(self) -> float:
+        """The number that divides the audio logits where there is no text."""
+        return float(self.temperature * self.audio_only_temperature)
 
 
 class _Modality(nn.Module):

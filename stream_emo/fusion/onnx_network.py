@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +23,14 @@ _INPUTS = (
     "audio_ages",
     "audio_present",
     "speaker_offset",
+    "line_bias",
     "text",
     "text_ages",
     "text_present",
 )
-_OUTPUTS = ("probabilities", "affect", "modality_weights", "projections")
+_OUTPUTS = ("probabilities", "affect", "modality_weights", "projections", "audio_logits")
 _POPULATION = ("means", "speaker_variance", "speaker_emotion_variance", "residual_variance")
+_TEMPERATURES = ("temperature", "audio_only_temperature")
 _DIGEST = "weights"
 """Metadata key of the model: SHA-256 of the `model.safetensors` that it was exported from."""
 
@@ -47,6 +50,8 @@ class OnnxNetwork:
         tensors = load(content)
         self.config = config
         self.ood_threshold = float(tensors[f"{PREFIX}speakers.ood_threshold"])
+        temperatures = (float(tensors[PREFIX + name]) for name in _TEMPERATURES)
+        self.voice_temperature = math.prod(temperatures)
         self.population = Population(
             *(tensors[f"{PREFIX}speakers.{name}"].astype(np.float64) for name in _POPULATION)
         )
@@ -58,11 +63,14 @@ class OnnxNetwork:
     def predict(self, batch: Batch) -> NetworkOutput:
         """Return calibrated scores; see `fuser.Network`."""
         rows, directions = len(batch.audio.ages), self.population.means.shape[1]
-        offsets = batch.speaker_offsets
+        offsets, bias = batch.speaker_offsets, batch.line_bias
         if offsets is None:
             offsets = np.zeros((rows, directions), np.float32)
+        if bias is None:
+            bias = np.zeros((rows, len(self.config.emotions)), np.float32)
         audio, text = batch.audio, batch.text
-        arrays = (audio.features, audio.ages, audio.present, offsets, text.features, text.ages, text.present)
+        of_audio = (audio.features, audio.ages, audio.present, offsets, bias)
+        arrays = (*of_audio, text.features, text.ages, text.present)
         outputs = self._session.run(_OUTPUTS, dict(zip(_INPUTS, arrays, strict=True)))
         return NetworkOutput(*(np.asarray(array, np.float64) for array in outputs))
 
@@ -81,17 +89,19 @@ def export(fusion: FusionNetwork, weights: Path, path: Path) -> None:
             self.network = fusion
 
         def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-            features, ages, present, offset, *text = inputs
-            return self.network.outputs(TokenTensors(features, ages, present, offset), TokenTensors(*text))
+            return self.network.outputs(TokenTensors(*inputs[:5]), TokenTensors(*inputs[5:]))
 
-    dynamic = {name: {0: "windows"} for name in ("speaker_offset", *_OUTPUTS)}
+    dynamic = {name: {0: "windows"} for name in ("speaker_offset", "line_bias", *_OUTPUTS)}
     inputs: list[Tensor] = []
     # More than one of each, as the tracer may take a length of 1 for a constant.
     for name, width in (("audio", fusion.config.audio_features), ("text", fusion.config.text_features)):
         inputs += [torch.zeros(2, 3, width), torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool)]
         for part in (name, f"{name}_ages", f"{name}_present"):
             dynamic[part] = {0: "windows", 1: f"{name}_tokens"}
-    inputs.insert(3, torch.zeros(2, fusion.speakers.directions.shape[1]))
+    inputs[3:3] = [
+        torch.zeros(2, fusion.speakers.directions.shape[1]),
+        torch.zeros(2, len(fusion.config.emotions)),
+    ]
     with warnings.catch_warnings():
         # The newer exporter needs another package; both modalities are present, which is traced on purpose.
         warnings.simplefilter("ignore")

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_emo.fusion.batch import Window, collate
+from stream_emo.fusion.batch import NetworkOutput, Window, collate
 from stream_emo.fusion.hub import PretrainedFusion
 from stream_emo.fusion.network import FusionNetwork, RawScores, TokenTensors, to_tensors
 from stream_emo.fusion.network_config import NetworkConfig
@@ -112,6 +112,40 @@ def test_no_offset_is_as_an_unknown_one_and_an_offset_is_taken_away() -> None:
 
     np.testing.assert_array_equal(scored(np.zeros((1, AUDIO))), scored(None))
     assert not np.allclose(scored(np.ones((1, AUDIO))), scored(None), atol=1e-4)
+
+
+@pytest.mark.parametrize("words", [None, text(5)])
+def test_a_line_bias_moves_the_audio_logits_by_its_share(words: TextTokens | None) -> None:
+    network = small_network(emotions=("neutral", "happy", "angry"))
+    network.temperature.fill_(2.0)
+    bias = np.array([1.0, 0.0, -2.0])
+
+    def predicted(line_bias: np.ndarray | None) -> NetworkOutput:
+        return network.predict(collate([Window(audio(6), words, END)], AUDIO, TEXT, line_bias=line_bias))
+
+    plain, biased = predicted(None), predicted(bias)
+    np.testing.assert_array_equal(predicted(np.zeros(3)).probabilities, plain.probabilities)
+    np.testing.assert_array_equal(biased.audio_logits, plain.audio_logits)
+    moved = np.log(biased.probabilities[0] / plain.probabilities[0])
+    expected = np.diff(bias) * plain.modality_weights[0, 0] / 2.0
+    np.testing.assert_allclose(np.diff(moved), expected, atol=1e-4)
+
+
+def test_a_line_bias_has_no_effect_without_audio() -> None:
+    windows = [Window(None, text(5), END)]
+    plain, biased = (
+        NETWORK.predict(collate(windows, AUDIO, TEXT, line_bias=bias)) for bias in (None, np.ones(7) * 3.0)
+    )
+    np.testing.assert_array_equal(plain.probabilities, biased.probabilities)
+
+
+def test_audio_logits_give_the_voice_alone() -> None:
+    network = small_network()
+    network.temperature.fill_(2.0)
+    network.audio_only_temperature.fill_(1.5)
+    output = network.predict(collate([Window(audio(6), None, END)], AUDIO, TEXT))
+    raised = np.exp(output.audio_logits / network.voice_temperature)
+    np.testing.assert_allclose(output.probabilities, raised / raised.sum(), atol=1e-5)
 
 
 @settings(deadline=None, max_examples=20)

@@ -139,10 +139,12 @@ def test_torch_and_onnx_runtime_give_the_same_output(original: Path, packaged: b
     windows = [Window(audio, text, 30_000), Window(audio, None, 20_000), Window(None, text, 25_000)]
     offsets = random.normal(size=(3, network.population.means.shape[1]))
     for chosen, offset in ((windows, offsets), (windows[1:2], None), (windows[2:], offsets[:1])):
-        batch = collate(chosen, *widths, offset)
+        bias = None if offset is None else random.normal(size=len(network.config.emotions))
+        batch = collate(chosen, *widths, offset, bias)
         one, other = network.predict(batch), exported.predict(batch)
-        for name in ("probabilities", "affect", "modality_weights", "projections"):
+        for name in ("probabilities", "affect", "modality_weights", "projections", "audio_logits"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-3, err_msg=name)
+        assert network.voice_temperature == pytest.approx(exported.voice_temperature)
 
 
 def test_where_the_checkpoint_is_looked_for(original: Path) -> None:
