@@ -84,8 +84,11 @@ def tuned_text_adapter(
     hyperparameters: TextHyperparameters,
     seed: int = 0,
     progress: Progress = NO_PROGRESS,
+    start: Path | None = None,
 ) -> Path:
     """Return the file, in `cache`, of an adapter of MiniLM fitted to `sentences`; its head lies beside it.
+
+    `start`: file of the adapter to go on from, of the same rank; None: the published model.
 
     Raises:
         WeightsError: MiniLM is missing.
@@ -96,10 +99,11 @@ def tuned_text_adapter(
         f"text {TEXT_TUNING_VERSION}",
         repr(hyperparameters),
         f"seed {seed}",
+        "" if start is None else file_digest(start),
     ]
     path = cache / f"adapter-{digest(*made_by, *map(repr, sentences))}.safetensors"
     if not path.is_file():
-        model = text_encoder_tuning.fine_tune(folder, sentences, hyperparameters, seed, progress)
+        model = text_encoder_tuning.fine_tune(folder, sentences, hyperparameters, seed, progress, start)
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.safetensors")
         model.save(partial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,15 @@ def test_what_is_saved_is_what_the_monitor_reads(tmp_path: Path) -> None:
         # The changes are kept in half precision.
         np.testing.assert_allclose(read[:-2], logits[row], atol=5e-3)
         np.testing.assert_allclose(read[-2:].tanh(), affect[row], atol=5e-3)
+
+
+def test_it_goes_on_from_an_adapter(tmp_path: Path) -> None:
+    folder = find(MINILM, "")
+    start = tmp_path / "adapter.safetensors"
+    fine_tune(folder, SENTENCES, HYPERPARAMETERS, seed=1).save(start)
+    still = replace(HYPERPARAMETERS, learning_rate=0.0)
+    again = fine_tune(folder, SENTENCES, still, seed=2, start=start)
+    again.save(tmp_path / "again.safetensors")
+    before, after = load_file(start), load_file(tmp_path / "again.safetensors")
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert torch.equal(read_head(start)[0], again.head.weight)

@@ -40,3 +40,5 @@ class Sentence:
     """The utterances before it in the same dialogue, by any speaker, oldest first."""
     affect: tuple[float, float] | None = None
     """Rated valence and arousal, each -1 to 1."""
+    language: str = "en"
+    """ISO 639-1 code."""
