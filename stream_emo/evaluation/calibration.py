@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_emo.evaluation.audio_only import TRANSFER, held_out_corpus
+from stream_emo.evaluation.audio_only import TESTED, TRANSFER, held_out_corpus
 from stream_emo.evaluation.metrics import MetricValue, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
@@ -29,19 +29,18 @@ def calibration(source: Data) -> Result:
     accuracy among all. TurEV, which was never trained on, by the packaged checkpoint as it is shipped.
     """
     metrics: dict[str, MetricValue] = {}
-    for name in HELD_OUT_CORPORA:
-        corpus = held_out_corpus(source, name)
-        metrics |= _calibration(name, corpus.alone)
-        metrics[f"{name} ece before"] = corpus.uncalibrated.ece()
-    metrics |= _calibration("turev, shipped", _shipped(source, source.turev()))
+    for checkpoint, names in TESTED.items():
+        for name in names:
+            metrics |= _calibration(f"{checkpoint} {name}", held_out_corpus(source, name, checkpoint).alone)
+    metrics |= _calibration("turev, shipped", _shipped(source, source.clips("turev")))
     return Result.of(
         "calibration",
         together([held_out_corpus(source, name).alone for name in HELD_OUT_CORPORA]),
         metrics,
         [
-            "common metrics: RAVDESS and nEMO, each by a network trained on the other corpora; four labels",
+            "common metrics: `research`, each corpus by a network trained on the others; four labels",
             TRANSFER,
-            "turev: single Turkish words, any of seven labels; intervals over 4 speakers are rough",
+            "turev: single Turkish words, any of seven labels; intervals over its speakers are rough",
         ],
     )
 

@@ -27,13 +27,13 @@ from stream_emo.training import features
 from stream_emo.training.datasets import Data
 from stream_emo.training.labels import merged
 from stream_emo.training.sampler import NEUTRAL, spoken
-from stream_emo.training.train import HELD_OUT_SPEAKERS
+from stream_emo.training.splits import is_held_out
 from stream_emo.types import SAMPLE_RATE
 
 _EMOTIONAL = [column for column in range(len(EMOTIONS)) if column != NEUTRAL]
 _ROUNDS = 3  # Compositions per clip, each with another sentence.
 _COMPOSED = "each item is a composition: an acted clip with a written sentence that is not spoken in it"
-_CLIPS = f"clips: speakers {', '.join(HELD_OUT_SPEAKERS)}; held out of training but for the temperature"
+_CLIPS = "clips: the speakers of RAVDESS and nEMO that are held out of training but for the temperature"
 _SENTENCES = "sentences: MELD and GoEmotions test, those with one label; intervals over 3 speakers are rough"
 
 
@@ -148,8 +148,10 @@ def compose(
 
 
 def held_out(source: Data) -> Material:
-    """Return the clips of the speakers `HELD_OUT_SPEAKERS`, and the test sentences with exactly one label."""
-    clips = [clip for clip in (*source.ravdess(), *source.nemo()) if clip.speaker in HELD_OUT_SPEAKERS]
+    """Return the clips of the held-out speakers, and the test sentences with exactly one label."""
+    clips = [
+        clip for name in ("ravdess", "nemo") for clip in source.clips(name) if is_held_out(name, clip.speaker)
+    ]
     encoded = features.encode_clips(clips, source.audio_encoder, source.cache, progress=source.progress)
     pieces, emotions = [], []
     for sentences in (source.meld("test"), source.goemotions("test")):

@@ -22,7 +22,7 @@ def false_alarms(source: Data, scorer: ClipScorer | None = None) -> Result:
     With the default configuration: the final score of each utterance, where the program does not abstain.
     Only speakers with an odd number: training may use those with an even one.
     """
-    clips = [clip for clip in source.librispeech() if int(clip.speaker) % 2]
+    clips = [clip for clip in source.clips("librispeech") if int(clip.speaker) % 2]
     scorer = scorer or EngineScorer(Config())
     finals = [
         scorer.score(read(clip.path), None).finals for clip in track(clips, source.progress, "scoring clips")

@@ -18,7 +18,7 @@ from stream_emo.evaluation.metrics import Flags, MetricValue, Rows, bootstrap
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.synthetic_sounds import SOUNDS, segments
 from stream_emo.progress import Progress, track
-from stream_emo.training.corpora.registry import CORPORA, EMOGATOR, ESC_10, INDOWAVE, DataSet
+from stream_emo.training.corpora.registry import CORPORA, ESC_10, DataSet
 from stream_emo.training.datasets import Data
 from stream_emo.types import Chunk, Samples, SpeechStart
 
@@ -62,11 +62,11 @@ _RECORDINGS = (
     _STRONG,
     _Recordings("CREMA-D", CORPORA["crema_d"], group=r"^(\d+)_"),
     _Recordings("nEMO", CORPORA["nemo"], group=r"^(\w+?)_"),
-    _Recordings("IndoWaveSentiment", INDOWAVE, group=r"^(\d+)-"),
+    _Recordings("IndoWaveSentiment", CORPORA["indowave"], group=r"^(\d+)-"),
     _Recordings("TurEV-DB", CORPORA["turev"], group=r"^\d+_(\w+?)_", every=2),
     _Recordings("LibriSpeech", CORPORA["librispeech"], group=r"^(\d+)-", every=2),
     _Recordings("Indian EmoSpeech", CORPORA["indian_emospeech"], r"/(?!backg)[^/]*$", r"-(\w+)$", every=2),
-    _Recordings("EmoGator bursts", EMOGATOR, group=r"^(\d+)-", every=4),
+    _Recordings("EmoGator bursts", CORPORA["emogator"], group=r"^(\d+)-", every=4),
     _Recordings("ESC-10, human", ESC_10, "Baby cry|Person sneeze", r"-(\d+)-"),
     _Recordings("ESC-10, other", ESC_10, "^(?!.*(Baby cry|Person sneeze))", r"-(\d+)-"),
     _Recordings("Indian EmoSpeech, background", CORPORA["indian_emospeech"], r"/background[^/]*$", every=4),

@@ -116,6 +116,19 @@ def pearson(x: Array, y: Array) -> float:
     return float(np.corrcoef(x, y)[0, 1])
 
 
+def auc(scores: Array, positive: Flags) -> float:
+    """Return the area under the ROC curve: how often a positive item has a higher score than a negative one.
+
+    Computed from ranks (Mann and Whitney 1947), equal scores counting half; NaN with one class only.
+    """
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if not positives or not negatives:
+        return math.nan
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
 def bootstrap(statistic: Callable[[Rows], float], groups: Sequence[str]) -> MetricValue:
     """Return `statistic` of all rows, and its 95 % percentile interval over draws of whole groups.
 

@@ -30,7 +30,7 @@ def phantom_text(source: Data, scores: Scores | None = None) -> Result:
     Each clip is a session of its own, with the default configuration, whose recogniser knows English alone.
     In nEMO every tenth clip is taken, so that all speakers occur; in ESC-10 every clip.
     """
-    polish = source.nemo()
+    polish = source.clips("nemo")
     polish = polish[:: max(1, len(polish) // _NEMO_CLIPS)][:_NEMO_CLIPS]
     # A file's name is its fold, the recording it was cut from, and the take.
     noises = [(path, path.stem.split("-")[1]) for path in audio_files(ESC_10.within(source.folder), "*/*")]

@@ -16,10 +16,13 @@ from stream_emo.evaluation.metrics import (
     MetricValue,
     Rows,
     accuracy_at,
+    auc,
     bootstrap,
     confusion,
     expected_calibration_error,
 )
+
+_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +85,23 @@ class Predictions:
         def of(rows: Rows) -> float:
             rows = rows[scored[rows]]
             return expected_calibration_error(confidence[rows], correct[rows])
+
+        return self.bootstrap(of)
+
+    def auc(self, positive: Sequence[str], negative: Sequence[str]) -> MetricValue:
+        """Return the AUC of the labels `positive` against `negative`, by the sum of their probabilities.
+
+        Items with another label do not count.
+        """
+        columns = [self.labels.index(name) for name in positive]
+        others = [self.labels.index(name) for name in negative]
+        high, low = self.probabilities[:, columns].sum(1), self.probabilities[:, others].sum(1)
+        scores = np.nan_to_num(np.log(high + _TINY) - np.log(low + _TINY))
+        is_positive, counted = np.isin(self.truth, columns), np.isin(self.truth, [*columns, *others])
+
+        def of(rows: Rows) -> float:
+            rows = rows[counted[rows]]
+            return auc(scores[rows], is_positive[rows])
 
         return self.bootstrap(of)
 

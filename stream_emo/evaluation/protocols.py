@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from stream_emo.evaluation.audio_only import leave_one_corpus_out, nemo_loso, ravdess_6fold
+from stream_emo.evaluation.audio_only import crema_d_6fold, leave_one_corpus_out, nemo_loso, ravdess_6fold
 from stream_emo.evaluation.calibration import calibration
 from stream_emo.evaluation.compositions import composed, conflict
 from stream_emo.evaluation.fairness import fairness
@@ -19,6 +19,7 @@ from stream_emo.training.datasets import Data
 PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "ravdess-6fold": ravdess_6fold,
     "nemo-loso": nemo_loso,
+    "crema-d-6fold": crema_d_6fold,
     "leave-one-corpus-out": leave_one_corpus_out,
     "meld-text": meld_text,
     "goemotions-ekman": goemotions_ekman,

@@ -36,28 +36,23 @@ class Data:
     """File of the audio encoder that computes the features."""
     text_adapter: Path = field(default_factory=lambda: Checkpoint.open().text_adapter)
     """File of the text encoder's adapter that computes the features."""
+    commercial_only: bool = False
+    """Whether only corpora are trained on whose licence allows commercial use of the weights."""
     progress: Progress = field(default=NO_PROGRESS, compare=False)
     """Receiver of progress reports."""
 
-    def ravdess(self) -> list[Clip]:
-        """Return the clips of RAVDESS."""
-        return self._clips("ravdess")
+    def spoken(self) -> list[str]:
+        """Return the names of the emotion corpora that are there and that may be trained on, sorted."""
+        return [
+            name
+            for name, corpus in sorted(CORPORA.items())
+            if corpus.share and corpus.is_in(self.folder) and (corpus.commercial or not self.commercial_only)
+        ]
 
-    def nemo(self) -> list[Clip]:
-        """Return the clips of nEMO."""
-        return self._clips("nemo")
-
-    def indian_emospeech(self) -> list[Clip]:
-        """Return the clips of Indian EmoSpeech."""
-        return self._clips("indian_emospeech")
-
-    def turev(self) -> list[Clip]:
-        """Return the clips of TurEV-DB."""
-        return self._clips("turev")
-
-    def librispeech(self) -> list[Clip]:
-        """Return the clips of LibriSpeech, all labelled neutral."""
-        return self._clips("librispeech")
+    def clips(self, name: str) -> list[Clip]:
+        """Return the clips of a corpus of `corpora.registry.CORPORA`."""
+        corpus = CORPORA[name]
+        return corpus.read(corpus.within(self.folder))
 
     def meld(self, split: str) -> list[Sentence]:
         """Return the utterances of a split of MELD, with their context."""
@@ -91,7 +86,7 @@ class Data:
         pieces: dict[str | None, Pieces | None] = {None: None}
         if known:
             pieces |= zip(known, self._encode_sentences([Sentence(text, ()) for text in known]), strict=True)
-        targets = np.stack([target([clip.label], emotions) for clip in clips])
+        targets = np.stack([target(clip.shares, emotions) for clip in clips])
         encoded = encode_clips(clips, self.audio_encoder, self.cache, progress=self.progress)
         for seed in range(copies):
             chain = AugmentationChain(self.folder, seed)
@@ -107,10 +102,6 @@ class Data:
 
     def _encode_sentences(self, sentences: Sequence[Sentence]) -> list[Pieces]:
         return encode_sentences(sentences, self.text_adapter, self.cache, self.progress)
-
-    def _clips(self, name: str) -> list[Clip]:
-        corpus = CORPORA[name]
-        return corpus.read(corpus.within(self.folder))
 
     def _sentences(self, name: str, *split: str) -> list[Sentence]:
         corpus = TEXT_CORPORA[name]

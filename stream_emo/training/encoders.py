@@ -9,6 +9,8 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,7 @@ from stream_emo.training.augment_audio import noises
 from stream_emo.training.augment_spectrogram import SPECTROGRAM_VERSION, Mel
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.features import SPEECH_VERSIONS, Arrays, cached, digest, speech_span
-from stream_emo.training.labels import merged
+from stream_emo.training.labels import target
 from stream_emo.training.text_encoder_tuning import TEXT_TUNING_VERSION, TextHyperparameters
 from stream_emo.types import SAMPLE_RATE, Samples
 
@@ -44,8 +46,20 @@ _MEL_VERSIONS = f"{SPEECH_VERSIONS} mel {MEL_VERSION}"
 _TUNING_VERSIONS = f"{_MEL_VERSIONS} audio encoder {AUDIO_TUNING_VERSION} {SPECTROGRAM_VERSION}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CorpusPart:
+    """Clips of one corpus that an encoder is fine-tuned on."""
+
+    clips: Sequence[Clip]
+    """All clips of the corpus: their spectrograms are kept in one file."""
+    used: NDArray[np.bool_]
+    """[clips]: whether each is used."""
+    share: float
+    """Share of the epochs in which each clip is seen."""
+
+
 def tuned_audio_encoder(
-    corpora: Sequence[Sequence[Clip]],
+    corpora: Sequence[CorpusPart],
     emotions: Sequence[str],
     data: Path,
     cache: Path,
@@ -63,9 +77,10 @@ def tuned_audio_encoder(
     """
     whisper = find(WHISPER, "") / "model.bin"
     made_by = [_TUNING_VERSIONS, repr(hyperparameters), " ".join(emotions), f"seed {seed}"]
-    path = cache / f"encoder-{digest(*made_by, file_digest(whisper), *map(_listing, corpora))}.onnx"
+    made_by += [f"{_listing(list(compress(part.clips, part.used)))}\n{part.share}" for part in corpora]
+    path = cache / f"encoder-{digest(*made_by, file_digest(whisper))}.onnx"
     if not path.is_file():
-        samples = [sample for clips in corpora for sample in _mel_samples(clips, emotions, cache)]
+        samples = [sample for part in corpora for sample in _mel_samples(part, emotions, cache)]
         network = WhisperLayers.whisper(whisper, hyperparameters.layers)
         noise_mels = _noise_mels(data, cache)
         audio_encoder_tuning.fine_tune(
@@ -112,21 +127,21 @@ def tuned_text_adapter(
     return path
 
 
-def _mel_samples(clips: Sequence[Clip], emotions: Sequence[str], cache: Path) -> list[MelSample]:
-    labels = np.array([list(emotions).index(merged(clip.label, emotions)) for clip in clips])
-    sizes = np.bincount(labels, minlength=len(emotions))
-    weights = 1 / np.sqrt(sizes[labels])
-    weights /= weights.mean()
-    return [
-        MelSample(mel, int(label), float(weight))
-        for mel, label, weight in zip(_mels(clips, cache), labels, weights, strict=True)
-    ]
+def _mel_samples(part: CorpusPart, emotions: Sequence[str], cache: Path) -> list[MelSample]:
+    targets = np.stack([target(clip.shares, emotions)[:-2] for clip in part.clips])
+    labels = targets.argmax(1)
+    sizes = np.bincount(labels[part.used], minlength=len(emotions))
+    weights = 1 / np.sqrt(np.maximum(sizes, 1)[labels])
+    weights /= weights[part.used].mean()
+    rows = zip(_mels(part.clips, cache), targets, weights, part.used, strict=True)
+    return [MelSample(mel, row, float(weight), part.share) for mel, row, weight, used in rows if used]
 
 
 def _mels(clips: Sequence[Clip], cache: Path) -> list[NDArray[np.float16]]:
     """Return the spectrogram [80, 2 n] of each clip's speech."""
     config = GateConfig()
-    path = cache / f"mel-{digest(_MEL_VERSIONS, repr(config), _listing(clips))}.npz"
+    files = "\n".join(f"{clip.path} {clip.path.stat().st_size}" for clip in clips)
+    path = cache / f"mel-{digest(_MEL_VERSIONS, repr(config), files)}.npz"
 
     def spectrogram(clip: Clip) -> NDArray[np.float16]:
         samples = read(clip.path)
@@ -165,4 +180,4 @@ def _unpack(arrays: Arrays) -> list[NDArray[np.float16]]:
 
 
 def _listing(clips: Sequence[Clip]) -> str:
-    return "\n".join(f"{clip.path} {clip.path.stat().st_size} {clip.label}" for clip in clips)
+    return "\n".join(f"{clip.path} {clip.path.stat().st_size} {clip.shares}" for clip in clips)

@@ -6,77 +6,127 @@ microphone brings differs more: how confident to be there can be measured on who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream_emo.config import FusionConfig
+from stream_emo.errors import SourceError
 from stream_emo.events import EMOTIONS
+from stream_emo.fusion.batch import Window
 from stream_emo.fusion.calibration import fit_temperature
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.corpora import Clip
+from stream_emo.training.corpora.registry import CORPORA
 from stream_emo.training.datasets import Data
-from stream_emo.training.encoders import tuned_audio_encoder
+from stream_emo.training.encoders import CorpusPart, tuned_audio_encoder
 from stream_emo.training.features import final_windows
+from stream_emo.training.labels import merged
 from stream_emo.training.loop import Hyperparameters, fit, predict
-from stream_emo.training.sampler import AudioCorpus, Sampler
+from stream_emo.training.sampler import AudioCorpus, Sampler, subset
+from stream_emo.training.splits import is_held_out
 
-HELD_OUT_CORPORA = ("ravdess", "nemo")
+HELD_OUT_CORPORA = ("ravdess", "nemo", "crema_d")
 """The corpora that are held out in turn: those with many emotions of each speaker."""
 AUGMENTED_COPIES = 1
 """Number of augmented copies of each clip in training, besides the original."""
-_SHARES = {"ravdess": 1.0, "nemo": 1.0, "indian": 0.5}
-"""Weight of each corpus: the Indian one has single words of command, some with doubtful labels."""
 _MAX_CLIPS = 1000
 """Clips of each held-out corpus that the temperature is fitted to: a larger one does not count more."""
 
-
-def audio_corpora(source: Data) -> dict[str, Callable[[], list[Clip]]]:
-    """Return the functions that read the clips of each corpus that the audio part is trained on, by name."""
-    return {"ravdess": source.ravdess, "nemo": source.nemo, "indian": source.indian_emospeech}
+LeftOut = Mapping[str, Collection[str] | None]
+"""Speakers by corpus that nothing is trained on; None: the whole corpus."""
 
 
-def read_speech(source: Data) -> AudioCorpus:
-    """Return LibriSpeech's speakers with even numbers, for `recalibrate_neutral`; others are for tests."""
-    clips = [clip for clip in source.librispeech() if int(clip.speaker) % 2 == 0]
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """A corpus, and an audio-only network whose encoder and head were trained without it."""
+
+    name: str
+    clips: Sequence[Clip]
+    """All clips of the corpus."""
+    windows: Sequence[Window]
+    """Each clip as it is scored at its end."""
+    network: FusionNetwork
+    """Its audio-only temperature was fitted on the other held-out corpora."""
+    source: Data
+    """The data, with the audio encoder that was fine-tuned without the corpus."""
+
+
+def read_speech(source: Data) -> AudioCorpus | None:
+    """Return LibriSpeech's speakers with even numbers, for `recalibrate_neutral`; others are for tests.
+
+    None where LibriSpeech is not there.
+    """
+    if not CORPORA["librispeech"].is_in(source.folder):
+        return None
+    clips = [clip for clip in source.clips("librispeech") if int(clip.speaker) % 2 == 0]
     return source.audio_corpus(clips, copies=AUGMENTED_COPIES)
 
 
-def without(source: Data, corpus: str, speakers: Collection[str] | None = None) -> Data:
-    """Return `source` with an audio encoder that was fine-tuned without `corpus`.
-
-    With `speakers` only these of its speakers are left out.
-    """
-    tuned_on = []
-    for name, clips in audio_corpora(source).items():
-        if name != corpus:
-            tuned_on.append(clips())
-        elif speakers is not None:
-            tuned_on.append([clip for clip in clips() if clip.speaker not in speakers])
+def without(source: Data, left_out: LeftOut) -> Data:
+    """Return `source` with an audio encoder that was fine-tuned without these speakers and corpora."""
+    parts = []
+    for name in source.spoken():
+        speakers = left_out.get(name, ())
+        if speakers is None:
+            continue
+        clips = source.clips(name)
+        used = np.array([clip.speaker not in speakers for clip in clips])
+        parts.append(CorpusPart(clips, used, min(1.0, CORPORA[name].share)))
+    if not parts:
+        raise SourceError(f"{source.folder}: no corpus to train on; see the README for those that are known")
     encoder = tuned_audio_encoder(
-        tuned_on, EMOTIONS, source.folder, source.cache, AudioHyperparameters(), progress=source.progress
+        parts, EMOTIONS, source.folder, source.cache, AudioHyperparameters(), progress=source.progress
     )
     return replace(source, audio_encoder=encoder)
 
 
-def encoded_corpora(source: Data, held_out: str = "") -> list[AudioCorpus]:
-    """Return all corpora that the audio head is fitted to, but the one `held_out`."""
-    corpora = audio_corpora(source)
-    return [
-        source.audio_corpus(corpora[name](), share=share, copies=AUGMENTED_COPIES)
-        for name, share in _SHARES.items()
-        if name != held_out
-    ]
+def held_out_speakers(source: Data) -> dict[str, Collection[str] | None]:
+    """Return the speakers that no checkpoint is trained on."""
+    return {
+        name: {clip.speaker for clip in source.clips(name) if is_held_out(name, clip.speaker)}
+        for name in source.spoken()
+    }
 
 
-def train_without(source: Data, corpus: str) -> FusionNetwork:
-    """Return an audio-only network trained without `corpus`; `source`: as `without` returns it."""
-    corpora = encoded_corpora(source, held_out=corpus)
-    return train_audio_only(corpora, EMOTIONS, seed=0, read_speech=read_speech(source))
+def encoded_corpora(source: Data, left_out: LeftOut, *, only: bool = False) -> list[AudioCorpus]:
+    """Return the features of the corpora without these speakers and corpora; `only`: of these speakers."""
+    corpora = []
+    for name in source.spoken():
+        speakers = left_out.get(name, ())
+        if speakers is None or (only and not speakers):
+            continue
+        corpus = source.audio_corpus(source.clips(name), share=CORPORA[name].share, copies=AUGMENTED_COPIES)
+        used = [(speaker.rstrip("*") in speakers) == only for speaker in corpus.speakers]
+        corpora.append(subset(corpus, np.array(used)))
+    return corpora
+
+
+@cache
+def held_out(source: Data, name: str, checkpoint: str = "research") -> HeldOut:
+    """Return the corpus `name`, and a network trained like the packaged `checkpoint` but without it.
+
+    Raises:
+        SourceError: nothing else is there to train on, or no other corpus to fit the temperature on.
+    """
+    source = replace(source, commercial_only=checkpoint == "open")
+    alone = _trained_without(source, name)
+    logits, targets = [], []
+    for other in HELD_OUT_CORPORA:
+        if other != name and CORPORA[other].is_in(source.folder) and _others(source, other):
+            some_logits, some_targets = _sample(_trained_without(source, other))
+            logits.append(some_logits)
+            targets.append(some_targets)
+    if logits:
+        temperature, _ = fit_temperature(np.concatenate(logits), np.concatenate(targets))
+        alone.network.audio_only_temperature.fill_(temperature)
+    return alone
 
 
 def train_audio_only(
@@ -91,15 +141,38 @@ def train_audio_only(
     return fit(config, sampler, Hyperparameters(), seed, read_speech=read_speech)
 
 
-def fit_audio_only_temperature(source: Data) -> float:
-    """Return the temperature that calibrates the audio modality alone on corpora it was not trained on."""
-    logits, targets = [], []
-    for name in HELD_OUT_CORPORA:
-        there = without(source, name)
-        tested = there.audio_corpus(audio_corpora(there)[name](), copies=0)
-        predicted = predict(train_without(there, name), final_windows(tested.clips))
-        count = min(_MAX_CLIPS, len(predicted))
-        rows = np.random.default_rng(0).choice(len(predicted), count, replace=False)
-        logits.append(predicted[rows])
-        targets.append(tested.targets[rows, :-2].astype(np.float64))
-    return fit_temperature(np.concatenate(logits), np.concatenate(targets))[0]
+def fit_audio_only_temperature(source: Data) -> float | None:
+    """Return the temperature that calibrates the audio modality alone on corpora it was not trained on.
+
+    None where no corpus can be left out.
+    """
+    names = [name for name in HELD_OUT_CORPORA if name in source.spoken() and _others(source, name)]
+    if not names:
+        return None
+    samples = [_sample(_trained_without(source, name)) for name in names]
+    return fit_temperature(*(np.concatenate(column) for column in zip(*samples, strict=True)))[0]
+
+
+def _others(source: Data, name: str) -> list[str]:
+    """Return the corpora of speech that are left to train on without `name`."""
+    return [other for other in source.spoken() if other != name and CORPORA[other].share >= 1]
+
+
+@cache
+def _trained_without(source: Data, name: str) -> HeldOut:
+    left_out = held_out_speakers(source) | {name: None}
+    there = without(source, left_out)
+    network = train_audio_only(encoded_corpora(there, left_out), EMOTIONS, 0, read_speech(there))
+    clips = there.clips(name)
+    windows = final_windows(there.audio_corpus(clips, copies=0).clips)
+    return HeldOut(name, clips, windows, network, there)
+
+
+def _sample(held_out: HeldOut) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return logits and targets [n, emotions] of some clips, the same number of each corpus."""
+    count = min(_MAX_CLIPS, len(held_out.clips))
+    rows = np.random.default_rng(0).choice(len(held_out.clips), count, replace=False)
+    network = held_out.network
+    logits = predict(network, [held_out.windows[row] for row in rows])
+    labels = [EMOTIONS.index(merged(held_out.clips[row].label)) for row in rows]
+    return logits * float(network.audio_only_temperature), np.eye(len(EMOTIONS))[labels]

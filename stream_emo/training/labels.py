@@ -84,6 +84,25 @@ CODES: Mapping[str, Mapping[str, str | None]] = {
         "fearful": "fearful",
         "None": None,  # Some recordings of the background.
     },
+    "emogator": {
+        **{f"{number:02}": None for number in range(1, 31)},  # Its other categories.
+        "02": "happy",  # Amusement.
+        "03": "angry",
+        "10": "disgusted",
+        "13": "happy",  # Elation.
+        "15": "fearful",
+        "18": "neutral",
+        "24": "sad",
+        "27": "surprised",  # Unpleasantly.
+        "28": "surprised",  # Pleasantly.
+    },
+    "indowave": {
+        "01": "neutral",
+        "02": "happy",
+        "03": "surprised",
+        "04": "disgusted",
+        "05": "sad",  # Disappointed.
+    },
     "iemocap": {
         "neu": "neutral",
         "hap": "happy",
@@ -154,17 +173,21 @@ def merged(label: str, emotions: Sequence[str] = EMOTIONS) -> str:
 
 
 def target(
-    labels: Sequence[str], emotions: Sequence[str] = EMOTIONS, affect: tuple[float, float] | None = None
+    labels: Sequence[str] | Mapping[str, float],
+    emotions: Sequence[str] = EMOTIONS,
+    affect: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
     """Return the target float32 [emotions + 2]: a distribution over the emotions, then valence and arousal.
 
-    Several labels share the distribution equally; without labels it is all zeros. Valence and arousal are
-    `affect` where that was rated, else the mean of those of the labels.
+    `labels` with their shares, or several that share the distribution equally; without labels it is all
+    zeros. Valence and arousal are `affect` where that was rated, else the mean of those of the labels.
     """
+    if not isinstance(labels, Mapping):
+        labels = {label: labels.count(label) / len(labels) for label in labels}
     row = np.zeros(len(emotions) + 2, np.float32)
-    for label in labels:
-        row[emotions.index(merged(label, emotions))] += 1 / len(labels)
-        row[len(emotions) :] += np.array(AFFECT[label], np.float32) / len(labels)
+    for label, share in labels.items():
+        row[emotions.index(merged(label, emotions))] += share
+        row[len(emotions) :] += share * np.array(AFFECT[label], np.float32)
     if affect is not None:
         row[len(emotions) :] = affect
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,15 @@ from numpy.typing import NDArray
 
 from stream_emo.errors import SourceError
 from stream_emo.training.corpora import Clip
+
+_HELD_OUT = {"ravdess": re.compile("23|24"), "nemo": re.compile("EB0"), "crema_d": re.compile("10.1")}
+"""Speakers of each corpus that no checkpoint is trained on but its temperature."""
+
+
+def is_held_out(corpus: str, speaker: str) -> bool:
+    """Return whether a speaker, or an augmented copy of one, is held out of the training of checkpoints."""
+    pattern = _HELD_OUT.get(corpus)
+    return pattern is not None and pattern.fullmatch(speaker.rstrip("*")) is not None
 
 
 def speaker_folds(clips: Sequence[Clip], folds: int, seed: int) -> NDArray[np.int64]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from stream_emo.config import FusionConfig
 from stream_emo.errors import SourceError
-from stream_emo.events import EMOTIONS
 from stream_emo.fusion.calibration import cross_entropy, fit_temperature
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
@@ -18,21 +17,19 @@ from stream_emo.models.checkpoint import save
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.runtime.cache import default_cache, file_digest
-from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.datasets import Data
-from stream_emo.training.encoders import tuned_audio_encoder, tuned_text_adapter
+from stream_emo.training.encoders import tuned_text_adapter
 from stream_emo.training.held_out_corpora import (
-    audio_corpora,
     encoded_corpora,
     fit_audio_only_temperature,
+    held_out_speakers,
     read_speech,
+    without,
 )
 from stream_emo.training.loop import Hyperparameters, TextHead, fit, predict
-from stream_emo.training.sampler import Example, Sampler, subset
+from stream_emo.training.sampler import Example, Sampler
 from stream_emo.training.text_encoder_tuning import TextHyperparameters, read_head
 
-HELD_OUT_SPEAKERS = ("23", "24", "EB0")
-"""Speakers (RAVDESS, RAVDESS, nEMO) that nothing is trained on but the temperature."""
 _CALIBRATION_EXAMPLES = 4096
 
 
@@ -73,7 +70,7 @@ def train(
     except OSError as error:
         raise SourceError(f"--output {output}: {error.strerror or error}") from error
     source = tune_encoders(Data(data, cache or default_cache(), progress=progress), seed)
-    audio_only_temperature = fit_audio_only_temperature(source)  # First, because it takes the longest.
+    audio_only_temperature = fit_audio_only_temperature(source) or 1.0  # First, because it takes the longest.
     training, held_out = _samplers(source, seed)
     config = NetworkConfig(audio_encoder=file_digest(source.audio_encoder), audio_features=AUDIO_FEATURES)
     text_head = TextHead(*read_head(source.text_adapter))
@@ -87,12 +84,7 @@ def train(
 
 def tune_encoders(source: Data, seed: int) -> Data:
     """Return `source` with encoders that were fine-tuned on it without the held-out speakers."""
-    clips = [
-        [clip for clip in read() if not is_held_out(clip.speaker)] for read in audio_corpora(source).values()
-    ]
-    encoder = tuned_audio_encoder(
-        clips, EMOTIONS, source.folder, source.cache, AudioHyperparameters(), seed, source.progress
-    )
+    source = without(source, held_out_speakers(source))
     sentences = [
         *source.goemotions("train"),
         *source.meld("train"),
@@ -102,12 +94,7 @@ def tune_encoders(source: Data, seed: int) -> Data:
         *source.emobank("train"),
     ]
     adapter = tuned_text_adapter(sentences, source.cache, TextHyperparameters(), seed, source.progress)
-    return replace(source, audio_encoder=encoder, text_adapter=adapter)
-
-
-def is_held_out(speaker: str) -> bool:
-    """Return whether a speaker, or an augmented copy of one, is among `HELD_OUT_SPEAKERS`."""
-    return speaker.rstrip("*") in HELD_OUT_SPEAKERS
+    return replace(source, text_adapter=adapter)
 
 
 def calibrate(network: FusionNetwork, examples: Sequence[Example]) -> tuple[float, float]:
@@ -124,21 +111,19 @@ def calibrate(network: FusionNetwork, examples: Sequence[Example]) -> tuple[floa
 
 def _samplers(source: Data, seed: int) -> tuple[Sampler, Sampler]:
     """Return samplers of examples for training, and of held-out speakers and sentences."""
-    corpora = encoded_corpora(source)
-    held_out = [np.array([is_held_out(speaker) for speaker in corpus.speakers]) for corpus in corpora]
-    pairs = list(zip(corpora, held_out, strict=True))
+    left_out = held_out_speakers(source)
     # Not the sentences that the text encoder was fine-tuned on: on these it is overconfident.
     dev = [source.meld("dev"), source.goemotions("dev")]
     window_s = FusionConfig().window_s
     return (
         Sampler(
-            [subset(corpus, ~out) for corpus, out in pairs],
+            encoded_corpora(source, left_out),
             [source.text_corpus(sentences[::2]) for sentences in dev],
             window_s,
             np.random.default_rng(seed),
         ),
         Sampler(
-            [subset(corpus, out) for corpus, out in pairs if out.any()],
+            encoded_corpora(source, left_out, only=True),
             [source.text_corpus(sentences[1::2]) for sentences in dev],
             window_s,
             np.random.default_rng(seed),

@@ -30,7 +30,7 @@ from stream_emo.perception.whisper.transcriber import FINAL, Transcriber, transc
 from stream_emo.perception.whisper.trust import FITTED, WEIGHTS, Evidence, TrustWeights
 from stream_emo.training.corpora import Clip
 from stream_emo.training.corpora.layout import audio_files
-from stream_emo.training.corpora.registry import CORPORA, EMOGATOR, ESC_10, INDOWAVE, DataSet
+from stream_emo.training.corpora.registry import CORPORA, ESC_10, DataSet
 from stream_emo.types import SAMPLE_RATE, Chunk, Samples, SpeechEnd, SpeechStart
 
 _CLIPS = 200
@@ -97,9 +97,9 @@ def _groups(data: Path) -> list[_Group]:
         _Group(True, english, _SINGLE_WORDS),
         _Group(False, unnamed(clip for clip in polish if clip.speaker in fitted)),
         _Group(False, unnamed(hindi), _SINGLE_WORDS),
-        _Group(False, sounds(INDOWAVE)),
+        _Group(False, sounds(CORPORA["indowave"])),
         _Group(False, [noise for noise in sounds(ESC_10) if noise[0].stem[0] in "135"]),
-        _Group(False, sounds(EMOGATOR)),
+        _Group(False, sounds(CORPORA["emogator"])),
     ]
 
 

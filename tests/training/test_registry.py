@@ -33,6 +33,6 @@ def test_codes_belong_to_registered_corpora() -> None:
 def test_what_is_missing_is_named_with_its_source(tmp_path: Path) -> None:
     source = Data(tmp_path, tmp_path)
     with pytest.raises(SourceError, match=r"/ravdess: missing; --data names .* Zenodo 1188976$"):
-        source.ravdess()
+        source.clips("ravdess")
     with pytest.raises(SourceError, match=r"/text/meld: missing; --data names .* declare-lab/MELD$"):
         source.meld("test")

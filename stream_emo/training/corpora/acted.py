@@ -8,6 +8,7 @@ from pathlib import Path
 from stream_emo.errors import SourceError
 from stream_emo.training.corpora.clip import Clip
 from stream_emo.training.corpora.layout import Naming, audio_by_name, audio_files, coded, table
+from stream_emo.training.labels import CODES
 
 _RAVDESS = Naming(
     "ravdess",
@@ -39,6 +40,8 @@ _CREMA_D_SENTENCES = {
     "TSI": "The surface is slick.",
     "WSI": "We'll stop in a couple of minutes.",
 }
+
+_CREMA_D_VOTES = "votes.csv"
 
 _EMO_DB = Naming(
     "emo_db",
@@ -93,6 +96,20 @@ _INDIAN = Naming(
 _INDIAN_ENGLISH = ("go", "help", "no", "stop", "yes")
 _INDIAN_HINDI = "bacho"
 
+_EMOGATOR = Naming(
+    "emogator",
+    "an EmoGator",
+    re.compile(r"(?P<speaker>\d{6})-(?P<emotion>\d\d)-\d+"),
+    "contributor-category-take",
+)
+
+_INDOWAVE = Naming(
+    "indowave",
+    "an IndoWaveSentiment",
+    re.compile(r"(?P<actor>\d\d)-(?P<emotion>\d\d)-\d\d-\d\d"),
+    "actor-emotion-intensity-repetition",
+)
+
 _GENDERS = {"f": "female", "m": "male"}
 
 
@@ -112,9 +129,14 @@ def ravdess(folder: Path) -> list[Clip]:
 
 
 def crema_d(folder: Path) -> list[Clip]:
-    """Read CREMA-D (Cao et al. 2014): `AudioWAV/actor_sentence_emotion_level`, `VideoDemographics.csv`."""
+    """Read CREMA-D (Cao et al. 2014): `AudioWAV/actor_sentence_emotion_level`, `VideoDemographics.csv`.
+
+    `votes.csv` has what listeners who heard the clip without a picture chose, of the six emotions of the
+    corpus; without that file the clips have no votes.
+    """
     people = folder / "VideoDemographics.csv"
     actors = {row["ActorID"]: row for row in table(people, ("ActorID", "Age", "Sex"))}
+    votes = _crema_d_votes(folder / _CREMA_D_VOTES)
     clips = []
     for path in audio_files(folder, "AudioWAV/*"):
         label, part = _CREMA_D.read(path)
@@ -122,8 +144,9 @@ def crema_d(folder: Path) -> list[Clip]:
             raise SourceError(f"{path}: no such actor in {people.name}, or no such sentence")
         actor, words = actors[part["actor"]], _CREMA_D_SENTENCES[part["sentence"]]
         if label is not None:
-            age = _years(actor["Age"], people)
-            clips.append(Clip(path, part["actor"], label, words, "en", actor["Sex"].lower(), age))
+            age, gender = _years(actor["Age"], people), actor["Sex"].lower()
+            chosen = votes.get(path.stem, ())
+            clips.append(Clip(path, part["actor"], label, words, "en", gender, age, votes=chosen))
     return clips
 
 
@@ -216,6 +239,50 @@ def indian_emospeech(folder: Path) -> list[Clip]:
             language = "en" if words else "hi" if keyword == _INDIAN_HINDI else None
             clips.append(Clip(path, part["speaker"], label, words, language))
     return clips
+
+
+def emogator(folder: Path) -> list[Clip]:
+    """Read EmoGator (Buhl 2023): `data/mp3/contributor-category-take`, bursts without words.
+
+    Of its 30 categories, those that are one of `EMOTIONS`: amusement and elation are happy.
+    """
+    clips = []
+    for path in audio_files(folder, "data/mp3/*"):
+        label, part = _EMOGATOR.read(path)
+        if label is not None:
+            clips.append(Clip(path, part["speaker"], label))
+    return clips
+
+
+def indowave(folder: Path) -> list[Clip]:
+    """Read IndoWaveSentiment: `Actor_NN/actor-emotion-intensity-repetition`, one Indonesian sentence.
+
+    Actors with odd numbers are men. Disappointed counts as sad.
+    """
+    clips = []
+    for path in audio_files(folder, "Actor_*/*"):
+        label, part = _INDOWAVE.read(path)
+        if label is not None:
+            gender = "male" if int(part["actor"]) % 2 else "female"
+            clips.append(Clip(path, part["actor"], label, None, "id", gender))
+    return clips
+
+
+def _crema_d_votes(path: Path) -> dict[str, tuple[tuple[str, float], ...]]:
+    """Return the shares of the votes of each clip by the name of its file; empty without `path`."""
+    if not path.is_file():
+        return {}
+    codes = {code[0]: label for code, label in CODES["crema_d"].items() if label is not None}
+    votes = {}
+    for row in table(path, ("fileName", "modality", *codes)):
+        if row["modality"] != "voice":
+            continue
+        if not all(row[code].isdecimal() for code in codes):
+            raise SourceError(f"{path}, {row['fileName']}: votes are whole numbers")
+        total = sum(int(row[code]) for code in codes)
+        chosen = ((label, int(row[code]) / total) for code, label in codes.items() if int(row[code]))
+        votes[row["fileName"]] = tuple(chosen)
+    return votes
 
 
 def _years(age: str, source: Path) -> int:
