@@ -102,6 +102,10 @@ class FusionConfig:
     """Confidence below which the label is null."""
     baseline: bool = True
     """Whether scores are relative to the speaker baseline."""
+    line: str = ""
+    """File with the line calibration, made by `stream-emo calibrate`; empty: none."""
+    adapt_line: bool = False
+    """Whether the sessions of an engine refine the line calibration together, slowly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from weakref import WeakSet, finalize
 
 from stream_emo.config import Config
 from stream_emo.errors import ConfigError, PipelineError, StuckError
+from stream_emo.fusion.line_adaptation import Lines, SessionLine
 from stream_emo.models.loaded import Models
 from stream_emo.pipeline import Pipeline
 from stream_emo.publish.dispatcher import Dispatcher
@@ -36,6 +37,7 @@ class Engine:
 
         Raises:
             WeightsError: a model is missing, corrupt or does not fit the others.
+            ConfigError: `fusion.line` cannot be used.
         """
         self.config = config or Config()
         self.guard = ForkGuard()
@@ -43,6 +45,8 @@ class Engine:
         workers = available_cores()
         # One thread for each call: two passes side by side use two cores better than two threads in either.
         self.models = Models.load(self.config, workers)
+        self.lines = Lines(self.models.checkpoint.digest)
+        self.lines.calibration(self.config.fusion)
         self._scheduler = Scheduler(workers)
         self._pipelines: WeakSet[Pipeline] = WeakSet()
         self._closed = False
@@ -56,6 +60,7 @@ class Engine:
         name: str | None = None,
         channel: int = 0,
         role: str | None = None,
+        line: SessionLine | None = None,
     ) -> Session:
         """Open a session, to be fed with `Session.push` or through a `pipeline`.
 
@@ -64,9 +69,10 @@ class Engine:
             name: name of the session in its events; None: a generated one.
             channel: number of the channel in the conversation, from 0.
             role: role of the speaker on this channel, for example "customer".
+            line: the line of the session; None: that of the configuration.
 
         Raises:
-            ConfigError: the configuration contradicts the loaded models.
+            ConfigError: the configuration contradicts the loaded models, or `fusion.line` cannot be used.
             ForkError: the process was forked after the models were loaded.
             PipelineError: the engine is closed.
             WeightsError: the voice activity detector is missing.
@@ -88,6 +94,7 @@ class Engine:
             name=name or uuid.uuid4().hex[:12],
             channel=channel,
             role=role,
+            line=line or self.lines.session(config.fusion, channel),
             guard=self.guard,
         )
 

@@ -18,6 +18,7 @@ import stream_emo.events as events
 from stream_emo.config import Config
 from stream_emo.events import DECIMALS, Score
 from stream_emo.fusion.fuser import FusionSession
+from stream_emo.fusion.line_adaptation import SessionLine
 from stream_emo.models.loaded import Models
 from stream_emo.perception.text_encoder import LANGUAGES
 from stream_emo.perception.whisper.model import EncodedAudio
@@ -59,11 +60,19 @@ class Scorer:
     """Scores the utterances of one session, one after the other."""
 
     def __init__(
-        self, models: Models, config: Config, *, session: str, channel: int, owner: object, age: Age
+        self,
+        models: Models,
+        config: Config,
+        *,
+        line: SessionLine | None = None,
+        session: str,
+        channel: int,
+        owner: object,
+        age: Age,
     ) -> None:
         """Build a scorer; `owner` is the owner of its steps, see `runtime.scheduler`."""
         self._models = models
-        self._fusion: FusionSession = models.fuser.session(config.fusion)
+        self._fusion: FusionSession = models.fuser.session(config.fusion, line)
         self._transcriber = Transcriber(models.whisper) if models.whisper and config.speech.text else None
         self._session, self._channel = session, channel
         self._owner, self._age = owner, age

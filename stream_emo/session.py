@@ -27,6 +27,7 @@ from stream_emo.config import Config
 from stream_emo.errors import SourceError
 from stream_emo.events import DECIMALS, Event
 from stream_emo.fusion.baseline import BaselineState
+from stream_emo.fusion.line_adaptation import SessionLine
 from stream_emo.models.loaded import Models
 from stream_emo.perception.audio_tokens import TokenStream
 from stream_emo.runtime.process import ForkGuard
@@ -79,6 +80,7 @@ class Session:
         name: str,
         channel: int = 0,
         role: str | None = None,
+        line: SessionLine | None = None,
         guard: ForkGuard,
     ) -> None:
         self.config = config
@@ -91,7 +93,7 @@ class Session:
         self._window = round(config.fusion.window_s * SAMPLE_RATE)
         self._arrivals = ArrivalTimes()
         self._scorer = Scorer(
-            models, config, session=name, channel=channel, owner=self, age=self._arrivals.age_ms
+            models, config, line=line, session=name, channel=channel, owner=self, age=self._arrivals.age_ms
         )
         self._resampler: Resampler | None = None
         """What checks pushed arrays, from the first one on until an item with a position of its own comes."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from stream_emo.audio.samples import read
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import ConfigError, ForkError, PipelineError
-from stream_emo.events import Event, Score, Start, Stop
+from stream_emo.events import EMOTIONS, Event, Score, Start, Stop
+from stream_emo.fusion.line import LineCalibration, expected_mix
 from stream_emo.publish.publisher import Publisher
 from stream_emo.runtime.process import ForkGuard, available_cores
 from stream_emo.types import SAMPLE_RATE, Chunk, Samples
@@ -71,6 +73,51 @@ def test_text_in_a_language_the_text_encoder_does_not_know_is_published_but_not_
     final = next(event for event in events if isinstance(event, Score) and event.final)
     assert "czytać" in (final.text or "")
     assert (final.language, final.text_weight) == ("pl", 0.0)
+
+
+def calibration(engine: Engine, path: Path, checkpoint: str | None = None) -> str:
+    """Write the calibration of a line on which everything sounds angry; return the setting that names it."""
+    bias = dict.fromkeys(EMOTIONS, 0.2) | {"angry": -1.2}
+    digest = checkpoint or engine.models.checkpoint.digest
+    LineCalibration(bias, expected_mix({}), 200, 5, date(2026, 1, 2), digest).write(path)
+    return f"fusion.line={path}"
+
+
+def finals(engine: Engine, speech: Samples, *overrides: str) -> list[Score]:
+    session = engine.session(configured("speech.text=false", *overrides))
+    events = [*session.push(speech), *session.flush()]
+    return [event for event in events if isinstance(event, Score) and event.final]
+
+
+def test_a_line_calibration_is_applied_and_undone_by_deleting_it(
+    engine: Engine, speech: Samples, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    setting = calibration(engine, tmp_path / "line.toml")
+    plain, calibrated = finals(engine, speech), finals(engine, speech, setting)
+    assert calibrated
+    for before, after in zip(plain, calibrated, strict=True):
+        assert after.probabilities["angry"] < before.probabilities["angry"]
+    (tmp_path / "line.toml").unlink()
+    for _ in range(2):
+        undone = finals(engine, speech, setting)
+        assert [score.probabilities for score in undone] == [score.probabilities for score in plain]
+    (warning,) = caplog.messages
+    assert "line.toml does not exist: no line calibration is applied" in warning
+
+
+def test_a_line_of_another_checkpoint_is_refused(engine: Engine, tmp_path: Path) -> None:
+    setting = calibration(engine, tmp_path / "line.toml", "0" * 64)
+    with pytest.raises(ConfigError, match=r"line\.toml was learnt with the checkpoint 000000000000"):
+        engine.session(configured(setting))
+
+
+def test_sessions_with_adaptation_share_a_line_by_file_and_channel(engine: Engine) -> None:
+    config = configured("fusion.adapt_line=true").fusion
+    start = engine.lines.session(config, 0)
+    assert start is not None
+    assert start.bias is engine.lines.session(config, 0).bias  # type: ignore[union-attr]
+    assert start.bias is not engine.lines.session(config, 1).bias  # type: ignore[union-attr]
+    assert engine.lines.session(configured().fusion, 0) is None
 
 
 def test_a_hundred_idle_sessions_need_no_threads(engine: Engine) -> None:

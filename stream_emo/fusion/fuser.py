@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from stream_emo.config import FusionConfig
 from stream_emo.events import Rolling
 from stream_emo.fusion.baseline import BaselineState, Population, SpeakerBaseline
 from stream_emo.fusion.batch import Batch, NetworkOutput, Window, collate
+from stream_emo.fusion.line_adaptation import SessionLine
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.fusion.rolling import Mean, RollingState
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Estimate, TextTokens
@@ -44,6 +45,17 @@ class Network(Protocol):
         """Return calibrated scores of each window."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredWindow:
+    """An estimate, and what the speaker baseline and the line learn from; None without audio."""
+
+    estimate: Estimate
+    projection: NDArray[np.float64] | None = None
+    """[k]: audio statistics along the speaker directions."""
+    log_odds: NDArray[np.float64] | None = None
+    """[emotions]: of the audio alone, calibrated up to a constant; without baseline and line bias."""
+
+
 class Fuser:
     """A fusion network that scores windows. Stateless: one serves any number of sessions and threads."""
 
@@ -51,9 +63,9 @@ class Fuser:
         self._network = network
         self.population = network.population
 
-    def session(self, config: FusionConfig) -> FusionSession:
-        """Return the state of a new session, with an empty speaker baseline."""
-        return FusionSession(self, config, SpeakerBaseline(self.population))
+    def session(self, config: FusionConfig, line: SessionLine | None = None) -> FusionSession:
+        """Return the state of a new session on `line` (None: no bias), with an empty speaker baseline."""
+        return FusionSession(self, config, SpeakerBaseline(self.population), line)
 
     def in_distribution(self, projection: NDArray[np.float64]) -> bool:
         """Return whether audio with these projections [k] is in distribution."""
@@ -62,15 +74,18 @@ class Fuser:
     def estimate(
         self, windows: Sequence[Window], speaker_offsets: NDArray[np.float64] | None = None
     ) -> list[Estimate]:
-        """Return the calibrated estimates of `estimate_with_projections` alone."""
-        return [estimate for estimate, _ in self.estimate_with_projections(windows, speaker_offsets)]
+        """Return the calibrated estimates of `score` alone."""
+        return [scored.estimate for scored in self.score(windows, speaker_offsets)]
 
-    def estimate_with_projections(
-        self, windows: Sequence[Window], speaker_offsets: NDArray[np.float64] | None = None
-    ) -> list[tuple[Estimate, NDArray[np.float64] | None]]:
-        """Return, of each whole window, calibrated scores and its audio statistics [k]; None without audio.
+    def score(
+        self,
+        windows: Sequence[Window],
+        speaker_offsets: NDArray[np.float64] | None = None,
+        line_bias: NDArray[np.float64] | None = None,
+    ) -> list[ScoredWindow]:
+        """Return the calibrated scores of each whole window.
 
-        The speaker baseline is updated with these statistics. `speaker_offsets` [windows, k]: see `Batch`.
+        `speaker_offsets` [windows, k]: see `Batch`; `line_bias` [emotions]: in nats, see `line`.
 
         Raises:
             ValueError: a window without any tokens, or tokens of another width than the network's.
@@ -78,8 +93,10 @@ class Fuser:
         if any(window.audio is None and window.text is None for window in windows):
             raise ValueError("a window with neither audio nor text cannot be scored")
         config = self._network.config
+        temperature = self._network.voice_temperature
+        bias = None if line_bias is None else line_bias * temperature
         output = self._network.predict(
-            collate(windows, config.audio_features, config.text_features, speaker_offsets)
+            collate(windows, config.audio_features, config.text_features, speaker_offsets, bias)
         )
         rows = zip(
             output.probabilities.tolist(),
@@ -91,9 +108,10 @@ class Fuser:
             Estimate(dict(zip(config.emotions, row, strict=True)), *affect, *weights)
             for row, affect, weights in rows
         ]
+        arrays = zip(output.projections, output.audio_logits / temperature, strict=True)
         return [
-            (estimate, None if window.audio is None else projection)
-            for window, estimate, projection in zip(windows, estimates, output.projections, strict=True)
+            ScoredWindow(estimate) if window.audio is None else ScoredWindow(estimate, projection, log_odds)
+            for window, estimate, (projection, log_odds) in zip(windows, estimates, arrays, strict=True)
         ]
 
 
@@ -103,14 +121,16 @@ class FusionSession:
     Positions are samples since the start of the session.
     """
 
-    def __init__(self, fuser: Fuser, config: FusionConfig, baseline: SpeakerBaseline) -> None:
+    def __init__(
+        self, fuser: Fuser, config: FusionConfig, baseline: SpeakerBaseline, line: SessionLine | None
+    ) -> None:
         self._fuser = fuser
         self._config = config
-        self._baseline = baseline
+        self._baseline, self._line = baseline, line
         self._rolling = RollingState(config.half_life_s)
         self._window = round(config.window_s * SAMPLE_RATE)
-        self._latest: tuple[NDArray[np.float64] | None, Estimate] | None = None
-        """Projections [k] (None without audio) and estimate of the current utterance."""
+        self._latest: tuple[ScoredWindow, float] | None = None
+        """The current utterance, and the seconds of audio in its window."""
 
     def fuse(self, audio: AudioTokens | None, text: TextTokens | None, end: int) -> Estimate:
         """Return the estimate from the tokens in the `window_s` before `end`.
@@ -120,12 +140,16 @@ class FusionSession:
         """
         window = Window(audio, text, end).last(self._window)
         offsets = self._baseline.offset[None] if self._config.baseline else None
-        ((estimate, projection),) = self._fuser.estimate_with_projections([window], offsets)
-        if window.audio is not None and projection is not None:
+        bias = None if self._line is None else self._line.bias
+        (scored,) = self._fuser.score([window], offsets, bias)
+        audio_s = 0.0
+        if window.audio is not None and scored.projection is not None:
             enough = len(window.audio.positions) >= _MIN_AUDIO_TOKENS or window.text is not None
-            estimate = replace(estimate, in_distribution=enough and self._fuser.in_distribution(projection))
-        self._latest = projection, estimate
-        return estimate
+            usual = enough and self._fuser.in_distribution(scored.projection)
+            scored = replace(scored, estimate=replace(scored.estimate, in_distribution=usual))
+            audio_s = (end - int(window.audio.positions[0])) / SAMPLE_RATE
+        self._latest = scored, audio_s
+        return scored.estimate
 
     def roll(self, utterance: int, estimate: Estimate, start: int, end: int) -> Rolling:
         """Return the rolling state as of `end`; `estimate` is the latest of the utterance at [start, end)."""
@@ -140,12 +164,16 @@ class FusionSession:
         return None if mean is None else self._published(mean)
 
     def update(self) -> None:
-        """End the utterance: update the speaker baseline with what was fused last, if in distribution."""
-        if self._latest is not None:
-            projection, estimate = self._latest
-            if projection is not None and estimate.in_distribution:
-                self._baseline.update(projection, np.array(list(estimate.probabilities.values())))
-            self._latest = None
+        """End the utterance: baseline and line learn from what was fused last, if it is in distribution."""
+        if self._latest is None:
+            return
+        scored, audio_s = self._latest
+        self._latest = None
+        if scored.projection is None or scored.log_odds is None or not scored.estimate.in_distribution:
+            return
+        self._baseline.update(scored.projection, np.array(list(scored.estimate.probabilities.values())))
+        if self._line is not None:
+            self._line.add(scored.log_odds, audio_s)
 
     def label(self, estimate: Estimate) -> str | None:
         """Return the likeliest emotion; None below `abstain_below`, or out of distribution."""

@@ -81,6 +81,11 @@ class Checkpoint:
         return self.folder / _AUDIO_ENCODER
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of the fusion network's weights, hexadecimal; a line calibration belongs to one."""
+        return file_digest(self.folder / _WEIGHTS)
+
+    @property
     def text_adapter(self) -> Path:
         """The low-rank adaptation of the text encoder."""
         return self.folder / _TEXT_ADAPTER

@@ -34,6 +34,7 @@ class Models:
 
     config: Config
     """Configuration that the models were loaded with."""
+    checkpoint: Checkpoint
     audio_encoder: AudioEncoder
     fuser: Fuser
     whisper: Whisper | None
@@ -58,10 +59,11 @@ class Models:
         audio_encoder = AudioEncoder(checkpoint.audio_encoder, speech.device)
         _check_width("fusion.checkpoint", checkpoint.audio_encoder, audio_encoder.width, STATES)
         if folders is None:
-            return cls(config, audio_encoder, fuser, None, None)
+            return cls(config, checkpoint, audio_encoder, fuser, None, None)
         whisper, minilm = folders
         return cls(
             config,
+            checkpoint,
             audio_encoder,
             fuser,
             Whisper(whisper, speech.language, speech.device, speech.compute_type, workers),

@@ -11,6 +11,7 @@ from stream_emo.events import EMOTIONS
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import Fuser, FusionSession
+from stream_emo.fusion.line_adaptation import FixedLine, SessionLine
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Estimate, TextTokens
@@ -33,8 +34,8 @@ def make_fuser(temperature: float = 1.0, ood_threshold: float = math.inf) -> Fus
 FUSER = make_fuser()
 
 
-def session(fuser: Fuser = FUSER, **settings: object) -> FusionSession:
-    return fuser.session(FusionConfig(**settings))
+def session(fuser: Fuser = FUSER, line: SessionLine | None = None, **settings: object) -> FusionSession:
+    return fuser.session(FusionConfig(**settings), line)
 
 
 def audio(seconds: float = 4.0, seed: int = 1) -> AudioTokens:
@@ -171,3 +172,43 @@ def test_sessions_of_one_fuser_share_nothing() -> None:
     one.fuse(audio(seed=5), None, END)
     one.update()
     assert other.fuse(audio(), None, END) == fresh
+
+
+def test_the_bias_of_the_line_is_in_nats_of_the_voice_alone() -> None:
+    bias = np.linspace(-1, 1, len(EMOTIONS))
+    fuser = make_fuser(temperature=2.0)
+    none, line = session(fuser), session(fuser, FixedLine(bias))
+    plain, biased = none.fuse(audio(), None, END), line.fuse(audio(), None, END)
+    moved = [np.log(biased.probabilities[name] / plain.probabilities[name]) for name in EMOTIONS]
+    np.testing.assert_allclose(np.diff(moved), np.diff(bias), atol=1e-4)
+    assert line.fuse(None, text(), END) == none.fuse(None, text(), END)
+
+
+class Heard:
+    """A line that keeps what it is told."""
+
+    bias = np.linspace(-1, 1, len(EMOTIONS))
+
+    def __init__(self) -> None:
+        self.utterances: list[tuple[np.ndarray, float]] = []
+
+    def add(self, log_odds: np.ndarray, seconds: float) -> None:
+        self.utterances.append((log_odds, seconds))
+
+
+def test_the_line_hears_each_finished_utterance_without_its_bias_and_the_baseline() -> None:
+    line = Heard()
+    one = session(line=line)
+    one.baseline = varied_past()
+    plain = session(baseline=False).fuse(audio(), None, END)
+    for words in (None, text()):
+        one.fuse(audio(2.0), None, END)
+        one.fuse(audio(), words, END)
+        one.update()
+    one.fuse(None, text(), END)
+    one.update()
+    assert len(line.utterances) == 2
+    for log_odds, seconds in line.utterances:
+        raised = np.exp(log_odds - log_odds.max())
+        np.testing.assert_allclose(raised / raised.sum(), list(plain.probabilities.values()), atol=1e-4)
+        assert seconds == pytest.approx(4.0, abs=0.2)
