@@ -92,8 +92,8 @@ class SpeechConfig:
 class FusionConfig:
     """Settings of the fusion network and the rolling state."""
 
-    checkpoint: str = ""
-    """Folder that `stream-emo train` wrote; empty: the one in the package."""
+    checkpoint: str = "research"
+    """Checkpoint in the package, open or research, or a folder that `stream-emo train` wrote."""
     window_s: float = _number(6.0, 1.0, 12.0)
     """Speech that one score covers, s."""
     half_life_s: float = _number(10.0, 0.5, 3600.0)

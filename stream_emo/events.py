@@ -64,6 +64,8 @@ class Start(Envelope, frozen=True, kw_only=True, tag="start"):
     """Who speaks on this channel, for example "customer"; null: not stated."""
     live: bool = False
     """True: the audio arrives in real time, and what cannot be taken in time is lost; false: it waits."""
+    licence: str = "not stated"
+    """Licence of the weights that score: an SPDX identifier, or its terms in a few words."""
     labels: tuple[str, ...] = EMOTIONS
     schema: int = SCHEMA_VERSION
 

@@ -307,6 +307,7 @@ class Session:
             language=speech.language if speech.text else None,
             role=self.role,
             live=live,
+            licence=self._models.checkpoint.config.licence,
         )
 
     def error_event(self, message: str, *, fatal: bool) -> events.Error:

@@ -13,6 +13,7 @@ import typer
 
 from stream_emo.cli.common import ConfigFile, Overrides, named, progress, say
 from stream_emo.cli.interrupts import interruptible
+from stream_emo.config import FusionConfig
 from stream_emo.errors import StreamEmoError
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ def train(
         raise StreamEmoError("--init needs a manifest to tune to: stream-emo train my.csv --init default")
     with _training_extra(), interruptible(), progress("training") as shown:
         if manifest is not None and init is not None:
-            from stream_emo.models.checkpoint import PACKAGED
+            from stream_emo.models.checkpoint import CHECKPOINTS, checkpoint_folder
             from stream_emo.training.corpora import manifest as read
             from stream_emo.training.finetune import finetune
 
-            start = PACKAGED if init == "default" else Path(init)
+            start = checkpoint_folder(CHECKPOINTS[0] if init == "default" else init)
             report = asdict(finetune(read(manifest), start, output, seed, progress=shown))
         elif data is not None:
             from stream_emo.training.train import train as fit
@@ -82,8 +83,9 @@ def evaluate(
         str,
         typer.Argument(
             metavar="PROTOCOL|MANIFEST",
-            help="ravdess-6fold, nemo-loso, leave-one-corpus-out, meld-text, goemotions-ekman, emobank, "
-            "composed, conflict, robustness, calibration, fairness, false-alarms, gate or phantom-text; or a "
+            help="ravdess-6fold, nemo-loso, crema-d-6fold, leave-one-corpus-out, meld-text, "
+            "goemotions-ekman, emobank, composed, conflict, robustness, calibration, fairness, "
+            "false-alarms, gate or phantom-text; or a "
             "CSV file with the columns path, emotion and perhaps speaker, text, language, split.",
         ),
     ],
@@ -97,6 +99,9 @@ def evaluate(
     codec: Annotated[
         str | None, typer.Option("--codec", help="Manifest: code and decode with 8k-mulaw or opus-16k.")
     ] = None,
+    checkpoint: Annotated[
+        str, typer.Option("--checkpoint", help="Protocol: what is measured: open, research or a folder.")
+    ] = FusionConfig().checkpoint,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -108,6 +113,7 @@ def evaluate(
     \b
     Examples:
       stream-emo eval ravdess-6fold --data DATA
+      stream-emo eval false-alarms --data DATA --checkpoint research
       stream-emo eval my.csv --shuffle --baseline
       stream-emo eval my.csv --codec 8k-mulaw --json
     """
@@ -125,7 +131,9 @@ def evaluate(
                 "--config": config,
                 "--set": overrides,
             }
-            result = _by_protocol(what, data, [option for option, value in given.items() if value])
+            result = _by_protocol(
+                what, data, checkpoint, [option for option, value in given.items() if value]
+            )
     print(json.dumps(result.json()) if as_json else result.table())
 
 
@@ -199,7 +207,7 @@ def _on_manifest(path: Path, config: Config, *, shuffle: bool, baseline: bool, c
         )
 
 
-def _by_protocol(name: str, data: Path | None, manifest_only: list[str]) -> Result:
+def _by_protocol(name: str, data: Path | None, checkpoint: str, manifest_only: list[str]) -> Result:
     from stream_emo.evaluation.protocols import PROTOCOLS
     from stream_emo.runtime.cache import default_cache
     from stream_emo.training.datasets import Data
@@ -211,7 +219,7 @@ def _by_protocol(name: str, data: Path | None, manifest_only: list[str]) -> Resu
     if data is None:
         raise StreamEmoError(f"{name} needs --data, the folder of the data sets; {_where_from()}")
     with progress(name) as shown:
-        return PROTOCOLS[name](Data(data, default_cache(), progress=shown))
+        return PROTOCOLS[name](Data.of(data, default_cache(), checkpoint, shown))
 
 
 def _where_from() -> str:

@@ -149,7 +149,7 @@ def models(
         bool, typer.Option("--download", help="Fetch what is missing from the Hugging Face hub.")
     ] = False,
 ) -> None:
-    """Say where each model was found and how to get a missing one.
+    """Say where each model was found, under which licence, and how to get a missing one.
 
     The exit code is 2 when one is missing.
 
@@ -164,7 +164,8 @@ def models(
         registry.download(settings)
     found = registry.status(settings)
     for model in found:
-        print(f"{model.name:16}  {model.found or 'missing: ' + model.remedy}")
+        licence = f"  (licence: {model.licence})" if model.licence else ""
+        print(f"{model.name:16}  {model.found or 'missing: ' + model.remedy}{licence}")
     if any(model.found is None for model in found):
         raise typer.Exit(2)
 

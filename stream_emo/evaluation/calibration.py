@@ -12,7 +12,6 @@ from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.text_only import estimates_of
 from stream_emo.events import EMOTIONS
-from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
 from stream_emo.training.features import encode_clips, final_windows
@@ -48,7 +47,7 @@ def calibration(source: Data) -> Result:
 def _shipped(source: Data, clips: Sequence[Clip]) -> Predictions:
     """Return the predictions of the packaged checkpoint from the audio at the end of each clip."""
     windows = final_windows(encode_clips(clips, source.audio_encoder, source.cache, progress=source.progress))
-    estimates = estimates_of(Checkpoint.open().fuser(), windows)
+    estimates = estimates_of(source.fuser(), windows)
     return Predictions(
         EMOTIONS,
         np.array([EMOTIONS.index(merged(clip.label)) for clip in clips]),

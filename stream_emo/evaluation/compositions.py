@@ -20,7 +20,6 @@ from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.text_only import estimates_of
 from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
-from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.perception.text_encoder import Pieces
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.training import features
@@ -41,6 +40,8 @@ _SENTENCES = "sentences: MELD and GoEmotions test, those with one label; interva
 class Material:
     """Held-out clips and sentences, each with its emotion as an index of `EMOTIONS`."""
 
+    source: Data
+    """The data, with the checkpoint that scores them."""
     clips: Sequence[Window]
     """The audio of each clip as it is scored at its end."""
     clip_emotions: NDArray[np.int64]
@@ -126,7 +127,7 @@ def compose(
     """Return predictions for the clips `rows` [n], each with a random sentence of `sentence_emotions` [n]
     and scored against `truth` [n].
     """
-    fuser = Checkpoint.open().fuser()
+    fuser = material.source.fuser()
     length = round(FusionConfig().window_s * SAMPLE_RATE)
     windows = []
     for row, emotion in zip(rows, sentence_emotions, strict=True):
@@ -160,6 +161,7 @@ def held_out(source: Data) -> Material:
                 pieces.append(piece)
                 emotions.append(EMOTIONS.index(sentence.labels[0]))
     return Material(
+        source,
         [passes[-1] for passes in encoded],
         np.array([EMOTIONS.index(merged(clip.label)) for clip in clips]),
         np.array([clip.speaker for clip in clips]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stream_emo.audio.samples import read
-from stream_emo.config import Config
+from stream_emo.config import Config, FusionConfig
 from stream_emo.evaluation.clip_scoring import ClipScorer, EngineScorer
 from stream_emo.evaluation.metrics import MetricValue, Rows, bootstrap
 from stream_emo.evaluation.result import Result
@@ -23,7 +23,7 @@ def false_alarms(source: Data, scorer: ClipScorer | None = None) -> Result:
     Only speakers with an odd number: training may use those with an even one.
     """
     clips = [clip for clip in source.clips("librispeech") if int(clip.speaker) % 2]
-    scorer = scorer or EngineScorer(Config())
+    scorer = scorer or EngineScorer(Config(fusion=FusionConfig(checkpoint=source.checkpoint)))
     finals = [
         scorer.score(read(clip.path), None).finals for clip in track(clips, source.progress, "scoring clips")
     ]

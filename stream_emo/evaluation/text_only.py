@@ -23,7 +23,6 @@ from stream_emo.evaluation.result import Result
 from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import Fuser
-from stream_emo.models.checkpoint import Checkpoint
 from stream_emo.progress import NO_PROGRESS, Progress, track
 from stream_emo.training.corpora import Sentence
 from stream_emo.training.datasets import Data, written
@@ -122,7 +121,7 @@ def estimates_of(fuser: Fuser, windows: Sequence[Window], progress: Progress = N
 
 
 def _estimates(source: Data, sentences: Sequence[Sentence]) -> list[Estimate]:
-    return estimates_of(Checkpoint.open().fuser(), written(source.text_corpus(sentences)), source.progress)
+    return estimates_of(source.fuser(), written(source.text_corpus(sentences)), source.progress)
 
 
 def _predictions(truth: NDArray[np.int64], likely: Array) -> Predictions:

@@ -26,6 +26,8 @@ class NetworkConfig:
     """SHA-256 of the audio encoder's file, hexadecimal."""
     text_encoder: str = TEXT_ENCODER
     features: int = FEATURES
+    licence: str = "not stated"
+    """SPDX identifier of the licence of the weights, or its terms in a few words."""
     audio_features: int = 2348
     """Width of an audio token."""
     text_features: int = 384

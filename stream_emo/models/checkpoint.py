@@ -28,8 +28,10 @@ from stream_emo.runtime.cache import file_digest
 if TYPE_CHECKING:
     from stream_emo.fusion.network import FusionNetwork
 
-PACKAGED = Path(__file__).parents[1] / "fusion/weights"
-"""The checkpoint that the package carries."""
+CHECKPOINTS = ("research", "open")
+"""The checkpoints that the package carries, the default first: `open` was trained only on data whose licence
+allows commercial use, `research` on all."""
+_WEIGHTS_FOLDER = Path(__file__).parents[1] / "fusion/weights"
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _NETWORK = "fusion.onnx"
@@ -37,7 +39,10 @@ _AUDIO_ENCODER = "audio_encoder.onnx"
 _TEXT_ADAPTER = "text_adapter.safetensors"
 _REPORT = "training.json"
 _REQUIRED = (_CONFIG, _WEIGHTS, _NETWORK, _AUDIO_ENCODER, _TEXT_ADAPTER)
-_REMEDY = "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
+_REMEDY = (
+    "reinstall stream_emo, or set fusion.checkpoint to open, research or a folder that "
+    "`stream-emo train` made"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +53,14 @@ class Checkpoint:
     config: NetworkConfig
 
     @classmethod
-    def open(cls, folder: Path = PACKAGED) -> Checkpoint:
-        """Check the files in `folder` without loading the networks.
+    def open(cls, folder: Path | None = None) -> Checkpoint:
+        """Check the files in `folder`, by default the first of `CHECKPOINTS`, without loading the networks.
 
         Raises:
             WeightsError: a file is missing, corrupt, does not belong to the others, or is made for other
                 labels, encoders or features than this version's.
         """
+        folder = folder or packaged(CHECKPOINTS[0])
         missing = [name for name in _REQUIRED if not (folder / name).is_file()]
         if missing:
             raise WeightsError(f"{folder}: not a checkpoint (no {', '.join(missing)}); {_REMEDY}")
@@ -72,8 +78,8 @@ class Checkpoint:
 
     @classmethod
     def configured(cls, config: FusionConfig) -> Checkpoint:
-        """Open the folder that `fusion.checkpoint` names, the packaged one if empty; raises like `open`."""
-        return cls.open(Path(config.checkpoint).expanduser() if config.checkpoint else PACKAGED)
+        """Open what `fusion.checkpoint` names, one of `CHECKPOINTS` or a folder; raises like `open`."""
+        return cls.open(checkpoint_folder(config.checkpoint))
 
     @property
     def audio_encoder(self) -> Path:
@@ -116,6 +122,16 @@ class Checkpoint:
             return FusionNetwork.load(self.folder / _WEIGHTS, self.config)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise _corrupt(self.folder, error) from error
+
+
+def packaged(name: str) -> Path:
+    """Return the folder of one of `CHECKPOINTS`."""
+    return _WEIGHTS_FOLDER if name == "research" else _WEIGHTS_FOLDER / name
+
+
+def checkpoint_folder(name: str) -> Path:
+    """Return the folder of one of `CHECKPOINTS`, or any other folder by its path."""
+    return packaged(name) if name in CHECKPOINTS else Path(name).expanduser()
 
 
 def save(

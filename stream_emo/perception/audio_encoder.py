@@ -46,7 +46,7 @@ class AudioEncoder:
             reason = " ".join(str(error).split())[:200]
             raise WeightsError(
                 f"{path}: the audio encoder cannot be loaded ({reason}); "
-                "reinstall stream_emo, or set fusion.checkpoint to a folder that `stream-emo train` made"
+                "reinstall stream_emo, or set fusion.checkpoint to open, research or your own folder"
             ) from error
 
     def encode(self, samples: Samples) -> NDArray[np.float32]:

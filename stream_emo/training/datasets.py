@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
+from stream_emo.config import FusionConfig
 from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
-from stream_emo.models.checkpoint import Checkpoint
+from stream_emo.fusion.fuser import Fuser
+from stream_emo.models.checkpoint import CHECKPOINTS, Checkpoint
 from stream_emo.perception.text_encoder import Pieces
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.training.augment_audio import AugmentationChain
@@ -32,6 +35,8 @@ class Data:
     """The data folder."""
     cache: Path
     """Cache folder of features."""
+    checkpoint: str = CHECKPOINTS[0]
+    """The checkpoint that is measured, as in `fusion.checkpoint`."""
     audio_encoder: Path = field(default_factory=lambda: Checkpoint.open().audio_encoder)
     """File of the audio encoder that computes the features."""
     text_adapter: Path = field(default_factory=lambda: Checkpoint.open().text_adapter)
@@ -40,6 +45,21 @@ class Data:
     """Whether only corpora are trained on whose licence allows commercial use of the weights."""
     progress: Progress = field(default=NO_PROGRESS, compare=False)
     """Receiver of progress reports."""
+
+    @classmethod
+    def of(cls, folder: Path, cache: Path, checkpoint: str, progress: Progress = NO_PROGRESS) -> Self:
+        """Return the data in `folder`, with the encoders of a checkpoint, whose scores are measured.
+
+        Raises:
+            WeightsError: there is no such checkpoint.
+        """
+        opened = Checkpoint.configured(FusionConfig(checkpoint=checkpoint))
+        encoders = opened.audio_encoder, opened.text_adapter
+        return cls(folder, cache, checkpoint, *encoders, progress=progress)
+
+    def fuser(self) -> Fuser:
+        """Return the fusion network of the checkpoint."""
+        return Checkpoint.configured(FusionConfig(checkpoint=self.checkpoint)).fuser()
 
     def spoken(self) -> list[str]:
         """Return the names of the emotion corpora that are there and that may be trained on, sorted."""

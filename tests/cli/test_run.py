@@ -211,11 +211,13 @@ def test_what_is_not_audio_is_named(content: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.weights
 def test_a_corrupt_checkpoint_is_named(tmp_path: Path) -> None:
-    from stream_emo.models.checkpoint import PACKAGED
+    from stream_emo.models.checkpoint import CHECKPOINTS, packaged
 
-    for path in PACKAGED.iterdir():
+    for path in packaged(CHECKPOINTS[0]).iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "model.safetensors").write_bytes((PACKAGED / "model.safetensors").read_bytes()[:1000])
+    (tmp_path / "model.safetensors").write_bytes(
+        (packaged(CHECKPOINTS[0]) / "model.safetensors").read_bytes()[:1000]
+    )
     result = stream_emo("run", str(CLIP), "--set", f"fusion.checkpoint={tmp_path}")
     assert result.returncode == 2
     assert "corrupt" in one_line(result)

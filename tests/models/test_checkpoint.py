@@ -15,7 +15,7 @@ from stream_emo.fusion.batch import Window, collate
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.fusion.onnx_network import OnnxNetwork
-from stream_emo.models.checkpoint import PACKAGED, Checkpoint, save
+from stream_emo.models.checkpoint import CHECKPOINTS, Checkpoint, packaged, save
 from stream_emo.runtime.cache import file_digest
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 
@@ -63,7 +63,7 @@ def refused(folder: Path, message: str) -> None:
     text = str(caught.value)
     assert text.startswith(f"{folder}: ")
     assert message in text
-    assert text.endswith("set fusion.checkpoint to a folder that `stream-emo train` made")
+    assert text.endswith("or a folder that `stream-emo train` made")
     assert "\n" not in text
 
 
@@ -122,9 +122,9 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", "no config.json, model.safetensors")
 
 
-@pytest.mark.parametrize("packaged", [False, True])
-def test_torch_and_onnx_runtime_give_the_same_output(original: Path, packaged: bool) -> None:
-    folder = PACKAGED if packaged else original
+@pytest.mark.parametrize("shipped", [False, True])
+def test_torch_and_onnx_runtime_give_the_same_output(original: Path, shipped: bool) -> None:
+    folder = packaged(CHECKPOINTS[0]) if shipped else original
     checkpoint = Checkpoint.open(folder)
     network = checkpoint.torch_network().eval()
     exported = OnnxNetwork(folder / "fusion.onnx", folder / "model.safetensors", checkpoint.config)
@@ -149,7 +149,7 @@ def test_torch_and_onnx_runtime_give_the_same_output(original: Path, packaged: b
 
 def test_where_the_checkpoint_is_looked_for(original: Path) -> None:
     assert Checkpoint.configured(FusionConfig(checkpoint=str(original))).folder == original
-    assert Checkpoint.configured(FusionConfig()).folder == PACKAGED
+    assert Checkpoint.configured(FusionConfig()).folder == packaged(CHECKPOINTS[0])
 
 
 def test_the_packaged_checkpoint_fits_the_audio_tokens_of_this_version() -> None:

@@ -11,7 +11,7 @@ import soundfile
 
 from stream_emo.demo import CLIP
 from stream_emo.errors import SourceError
-from stream_emo.models.checkpoint import PACKAGED, Checkpoint
+from stream_emo.models.checkpoint import CHECKPOINTS, Checkpoint, packaged
 from stream_emo.training.corpora import Clip
 from stream_emo.training.finetune import finetune
 
@@ -31,7 +31,7 @@ def recordings(folder: Path, speakers: int) -> list[Clip]:
 
 def test_it_moves_towards_the_recordings_and_loads_again(tmp_path: Path) -> None:
     clips = recordings(tmp_path, speakers=4)
-    report = finetune(clips, PACKAGED, tmp_path / "tuned", cache=tmp_path / "cache")
+    report = finetune(clips, packaged(CHECKPOINTS[0]), tmp_path / "tuned", cache=tmp_path / "cache")
     assert report.clips == 6
     assert len(report.held_out) == 1
     assert report.before is not None
@@ -40,7 +40,8 @@ def test_it_moves_towards_the_recordings_and_loads_again(tmp_path: Path) -> None
     Checkpoint.open(tmp_path / "tuned").fuser()
     assert json.loads((tmp_path / "tuned/training.json").read_text())["speakers"] == 3
     before, after = (
-        Checkpoint.open(folder).torch_network().state_dict() for folder in (PACKAGED, tmp_path / "tuned")
+        Checkpoint.open(folder).torch_network().state_dict()
+        for folder in (packaged(CHECKPOINTS[0]), tmp_path / "tuned")
     )
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed <= {"audio.head.weight", "audio.head.bias", "audio_only_temperature"}
@@ -48,7 +49,9 @@ def test_it_moves_towards_the_recordings_and_loads_again(tmp_path: Path) -> None
 
 
 def test_with_few_speakers_nobody_is_held_out(tmp_path: Path) -> None:
-    report = finetune(recordings(tmp_path, 1), PACKAGED, tmp_path / "tuned", cache=tmp_path / "cache")
+    report = finetune(
+        recordings(tmp_path, 1), packaged(CHECKPOINTS[0]), tmp_path / "tuned", cache=tmp_path / "cache"
+    )
     assert report.held_out == ()
     assert report.before is report.after is None
 
@@ -56,4 +59,4 @@ def test_with_few_speakers_nobody_is_held_out(tmp_path: Path) -> None:
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     clips = [Clip(Path("a.wav"), "1", "sad", split="test")]
     with pytest.raises(SourceError, match="no clips to learn from"):
-        finetune(clips, PACKAGED, tmp_path)
+        finetune(clips, packaged(CHECKPOINTS[0]), tmp_path)
