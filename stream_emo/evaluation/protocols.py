@@ -10,6 +10,7 @@ from stream_emo.evaluation.compositions import composed, conflict
 from stream_emo.evaluation.fairness import fairness
 from stream_emo.evaluation.false_alarms import false_alarms
 from stream_emo.evaluation.gate import gate
+from stream_emo.evaluation.negation import negation
 from stream_emo.evaluation.phantom_text import phantom_text
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.robustness import robustness
@@ -24,6 +25,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "meld-text": meld_text,
     "goemotions-ekman": goemotions_ekman,
     "emobank": emobank,
+    "negation": negation,
     "composed": composed,
     "conflict": conflict,
     "robustness": robustness,

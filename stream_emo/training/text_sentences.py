@@ -1,0 +1,77 @@
+"""What the text encoder is fine-tuned on: every written corpus that is found and allowed, and service talk.
+
+Corpora whose licence allows commercial use come first. Where others are trained on as well, they are learnt
+in a second, shorter stage that goes on from the first: both checkpoints cost little more than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from stream_emo.training.corpora import Sentence
+from stream_emo.training.corpora.registry import TEXT_CORPORA
+from stream_emo.training.corpora.service_talk import service_talk
+from stream_emo.training.datasets import Data
+from stream_emo.training.encoders import tuned_text_adapter
+from stream_emo.training.text_encoder_tuning import TextHyperparameters
+
+_SPLITS: Mapping[str, Sequence[tuple[str, ...]]] = {
+    "brighter": (("train",), ("dev",)),  # Its test set was published without labels.
+    "emobank": (("train",),),
+    "goemotions": (("train",),),
+    "meld": (("train",),),
+    "xed": ((),),
+}
+"""The splits of each corpus that are trained on."""
+_ADDED_PASSES = 3
+"""Passes of the second stage over the corpora that the first did not have."""
+_REPLAYED = 3
+"""One in so many sentences of the first stage is repeated in the second, so that it is not forgotten."""
+
+
+def text_corpora(source: Data, *, commercial_only: bool) -> list[str]:
+    """Return the names of the written corpora that are found and that may be trained on, sorted."""
+    return [
+        name
+        for name, corpus in sorted(TEXT_CORPORA.items())
+        if name in _SPLITS and corpus.is_in(source.folder) and (corpus.commercial or not commercial_only)
+    ]
+
+
+def text_sentences(source: Data, *, commercial_only: bool) -> list[Sentence]:
+    """Return the sentences of `text_corpora`, corpus by corpus in its order, and then the service talk.
+
+    Raises:
+        SourceError: a corpus is in another layout than it was published in.
+    """
+    return [*_read(source, text_corpora(source, commercial_only=commercial_only)), *service_talk()]
+
+
+def fine_tuned_text(source: Data, seed: int = 0, *, commercial_only: bool) -> Path:
+    """Return the adapter file, in the cache of `source`, that was fine-tuned on `text_sentences`.
+
+    Raises:
+        SourceError: a corpus is in another layout than it was published in.
+        WeightsError: MiniLM is missing.
+    """
+    hyperparameters = TextHyperparameters()
+    free = text_corpora(source, commercial_only=True)
+    first = [*_read(source, free), *service_talk()]
+    adapter = tuned_text_adapter(first, source.cache, hyperparameters, seed, source.progress)
+    added = [name for name in text_corpora(source, commercial_only=commercial_only) if name not in free]
+    if not added:
+        return adapter
+    second = _ADDED_PASSES * _read(source, added) + first[::_REPLAYED]
+    once = replace(hyperparameters, epochs=1)
+    return tuned_text_adapter(second, source.cache, once, seed, source.progress, start=adapter)
+
+
+def _read(source: Data, names: Sequence[str]) -> list[Sentence]:
+    return [
+        sentence
+        for name in names
+        for split in _SPLITS[name]
+        for sentence in TEXT_CORPORA[name].read(TEXT_CORPORA[name].within(source.folder), *split)
+    ]
