@@ -25,6 +25,8 @@ _SPLITS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "xed": ((),),
 }
 """The splits of each corpus that are trained on."""
+_WITH_DEV = ("goemotions", "meld")
+"""Corpora of emotions with a dev split that is not trained on."""
 _ADDED_PASSES = 3
 """Passes of the second stage over the corpora that the first did not have."""
 _REPLAYED = 3
@@ -46,7 +48,17 @@ def text_sentences(source: Data, *, commercial_only: bool) -> list[Sentence]:
     Raises:
         SourceError: a corpus is in another layout than it was published in.
     """
-    return [*_read(source, text_corpora(source, commercial_only=commercial_only)), *service_talk()]
+    return [*_training(source, text_corpora(source, commercial_only=commercial_only)), *service_talk()]
+
+
+def unseen_sentences(source: Data, *, commercial_only: bool) -> list[list[Sentence]]:
+    """Return the dev splits, by corpus: on sentences that it was fine-tuned on the encoder is overconfident.
+
+    Raises:
+        SourceError: a corpus is in another layout than it was published in.
+    """
+    names = text_corpora(source, commercial_only=commercial_only)
+    return [_read(name, source, ("dev",)) for name in names if name in _WITH_DEV]
 
 
 def fine_tuned_text(source: Data, seed: int = 0, *, commercial_only: bool) -> Path:
@@ -58,20 +70,20 @@ def fine_tuned_text(source: Data, seed: int = 0, *, commercial_only: bool) -> Pa
     """
     hyperparameters = TextHyperparameters()
     free = text_corpora(source, commercial_only=True)
-    first = [*_read(source, free), *service_talk()]
+    first = [*_training(source, free), *service_talk()]
     adapter = tuned_text_adapter(first, source.cache, hyperparameters, seed, source.progress)
     added = [name for name in text_corpora(source, commercial_only=commercial_only) if name not in free]
     if not added:
         return adapter
-    second = _ADDED_PASSES * _read(source, added) + first[::_REPLAYED]
+    second = _ADDED_PASSES * _training(source, added) + first[::_REPLAYED]
     once = replace(hyperparameters, epochs=1)
     return tuned_text_adapter(second, source.cache, once, seed, source.progress, start=adapter)
 
 
-def _read(source: Data, names: Sequence[str]) -> list[Sentence]:
-    return [
-        sentence
-        for name in names
-        for split in _SPLITS[name]
-        for sentence in TEXT_CORPORA[name].read(TEXT_CORPORA[name].within(source.folder), *split)
-    ]
+def _training(source: Data, names: Sequence[str]) -> list[Sentence]:
+    return [sentence for name in names for split in _SPLITS[name] for sentence in _read(name, source, split)]
+
+
+def _read(name: str, source: Data, split: tuple[str, ...]) -> list[Sentence]:
+    corpus = TEXT_CORPORA[name]
+    return corpus.read(corpus.within(source.folder), *split)

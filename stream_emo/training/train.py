@@ -18,7 +18,6 @@ from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.runtime.cache import default_cache, file_digest
 from stream_emo.training.datasets import Data
-from stream_emo.training.encoders import tuned_text_adapter
 from stream_emo.training.held_out_corpora import (
     encoded_corpora,
     fit_audio_only_temperature,
@@ -28,7 +27,8 @@ from stream_emo.training.held_out_corpora import (
 )
 from stream_emo.training.loop import Hyperparameters, TextHead, fit, predict
 from stream_emo.training.sampler import Example, Sampler
-from stream_emo.training.text_encoder_tuning import TextHyperparameters, read_head
+from stream_emo.training.text_encoder_tuning import read_head
+from stream_emo.training.text_sentences import fine_tuned_text, unseen_sentences
 
 _CALIBRATION_EXAMPLES = 4096
 
@@ -85,15 +85,7 @@ def train(
 def tune_encoders(source: Data, seed: int) -> Data:
     """Return `source` with encoders that were fine-tuned on it without the held-out speakers."""
     source = without(source, held_out_speakers(source))
-    sentences = [
-        *source.goemotions("train"),
-        *source.meld("train"),
-        *source.xed(),
-        *source.brighter("train"),
-        *source.brighter("dev"),
-        *source.emobank("train"),
-    ]
-    adapter = tuned_text_adapter(sentences, source.cache, TextHyperparameters(), seed, source.progress)
+    adapter = fine_tuned_text(source, seed, commercial_only=source.commercial_only)
     return replace(source, text_adapter=adapter)
 
 
@@ -112,8 +104,7 @@ def calibrate(network: FusionNetwork, examples: Sequence[Example]) -> tuple[floa
 def _samplers(source: Data, seed: int) -> tuple[Sampler, Sampler]:
     """Return samplers of examples for training, and of held-out speakers and sentences."""
     left_out = held_out_speakers(source)
-    # Not the sentences that the text encoder was fine-tuned on: on these it is overconfident.
-    dev = [source.meld("dev"), source.goemotions("dev")]
+    dev = unseen_sentences(source, commercial_only=source.commercial_only)
     window_s = FusionConfig().window_s
     return (
         Sampler(
