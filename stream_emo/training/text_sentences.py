@@ -27,9 +27,9 @@ _SPLITS: Mapping[str, Sequence[tuple[str, ...]]] = {
 """The splits of each corpus that are trained on."""
 _WITH_DEV = ("goemotions", "meld")
 """Corpora of emotions with a dev split that is not trained on."""
-_ADDED_PASSES = 3
+_ADDED_PASSES = 2
 """Passes of the second stage over the corpora that the first did not have."""
-_REPLAYED = 3
+_REPLAYED = 4
 """One in so many sentences of the first stage is repeated in the second, so that it is not forgotten."""
 
 

@@ -87,6 +87,26 @@ def test_xed_in_another_layout(tmp_path: Path, line: str) -> None:
         corpora.xed(tmp_path)
 
 
+def test_xed_in_a_language_that_labels_were_carried_over_to(tmp_path: Path) -> None:
+    touch(
+        tmp_path / "Projections/br-projections.tsv",
+        "Que bom!\t{'5'}\n\"Ele disse \"\"não\"\".\"\t{'1', '8'}\nTalvez.\t{'2'}\n",
+    )
+    assert corpora.xed(tmp_path, "br") == [
+        Sentence("Que bom!", ("happy",), language="pt"),
+        Sentence('Ele disse "não".', ("angry",), language="pt"),
+    ]
+
+
+def test_xed_in_finnish_was_annotated(tmp_path: Path) -> None:
+    touch(tmp_path / "AnnotatedData/fi-annotated.tsv", "Pelottaa .\t4\n")
+    touch(tmp_path / "AnnotatedData/neu_fi.txt", "9\tKello on kaksi.\n")
+    assert corpora.xed(tmp_path, "fi") == [
+        Sentence("Pelottaa.", ("fearful",), language="fi"),
+        Sentence("Kello on kaksi.", ("neutral",), language="fi"),
+    ]
+
+
 def test_brighter(tmp_path: Path) -> None:
     touch(
         tmp_path / "eng_dev.csv",
@@ -96,6 +116,19 @@ def test_brighter(tmp_path: Path) -> None:
         Sentence("Run!", ("angry", "fearful")),
         Sentence("A lake.", ("neutral",)),
     ]
+
+
+def test_brighter_in_another_language_with_its_own_columns(tmp_path: Path) -> None:
+    touch(
+        tmp_path / "deu_train.csv",
+        "id,text,anger,disgust,fear,joy,sadness,surprise\na,Igitt!,0,1,0,0,0,0\nb,Ein See.,0,0,0,0,0,0\n",
+    )
+    touch(tmp_path / "afr_train.csv", "id,text,anger,disgust,fear,joy,sadness\na,Mooi!,0,0,0,1,0\n")
+    assert corpora.brighter(tmp_path, "train", "deu") == [
+        Sentence("Igitt!", ("disgusted",), language="de"),
+        Sentence("Ein See.", ("neutral",), language="de"),
+    ]
+    assert corpora.brighter(tmp_path, "train", "afr") == [Sentence("Mooi!", ("happy",), language="af")]
 
 
 def test_brighter_with_a_foreign_label(tmp_path: Path) -> None:

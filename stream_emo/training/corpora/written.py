@@ -1,4 +1,7 @@
-"""Adapters of corpora of written or transcribed English, one sentence or comment at a time."""
+"""Adapters of corpora of written or transcribed text, one sentence or comment at a time.
+
+XED and BRIGHTER have other languages than English; the text encoder that ships reads only English.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,16 @@ _PUNCTUATION = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "�
 _DAMAGE = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
 
 _CONTEXT = 8  # Utterances.
-_BRIGHTER = ("anger", "fear", "joy", "sadness", "surprise")
+_BRIGHTER = ("anger", "fear", "joy", "sadness")
+_BRIGHTER_OPTIONAL = ("disgust", "surprise")  # English has no disgust, Afrikaans no surprise.
+_BRIGHTER_LANGUAGES = {
+    "afr": "af", "amh": "am", "chn": "zh", "deu": "de", "eng": "en", "esp": "es", "hau": "ha", "hin": "hi",
+    "ibo": "ig", "ind": "id", "jav": "jv", "kin": "rw", "mar": "mr", "orm": "om", "ptbr": "pt",
+    "ptmz": "pt", "ron": "ro", "rus": "ru", "som": "so", "sun": "su", "swa": "sw", "swe": "sv", "tat": "tt",
+    "tir": "ti", "ukr": "uk", "xho": "xh", "yor": "yo", "zul": "zu",
+}  # fmt: skip
+_XED_LANGUAGES = {"br": "pt", "cn": "zh", "tw": "zh"}
+_XED_ANNOTATED = ("en", "fi")
 _BEFORE_PUNCTUATION = re.compile(r" +(?=[.,?!:;)%])|(?<=[($]) +")
 _SPLIT_WORD = re.compile(r"\b(gon|wan|got) (?=(?:na|ta)\b)", re.IGNORECASE)
 _SPLIT_ENDING = re.compile(r" ?' ?(?=(?:s|m|d|t|re|ve|ll)\b)")
@@ -73,45 +85,65 @@ def emobank(folder: Path, split: str) -> list[Sentence]:
     ]
 
 
-def xed(folder: Path) -> list[Sentence]:
-    """Read XED (Öhman et al. 2020), English: `en-annotated.tsv`, and neutral lines in `neu_en.txt`.
+def xed(folder: Path, language: str = "en") -> list[Sentence]:
+    """Read XED (Öhman et al. 2020); `language` is the code in the file names, such as en, fi, de or br.
 
-    Plutchik's anticipation and trust are left out, and so are lines that have nothing else. Names are
-    replaced by [PERSON] and the like.
+    English and Finnish were annotated (`en-annotated.tsv`, and neutral lines in `neu_en.txt`), and their
+    labels carried over to other languages (`de-projections.tsv`), which have no neutral lines. The files may
+    lie in the published folders AnnotatedData and Projections. Plutchik's anticipation and trust are left
+    out, and so are lines that have nothing else. Names are replaced by [PERSON] and the like.
     """
+    if language in _XED_ANNOTATED:
+        parts = [
+            (folder, "AnnotatedData", f"{language}-annotated.tsv", "xed", 0),
+            (folder, "AnnotatedData", f"neu_{language}.txt", "xed_neutral", 1),
+        ]
+    else:
+        parts = [(folder, "Projections", f"{language}-projections.tsv", "xed", 0)]
     sentences = []
-    for name, corpus, first in (("en-annotated.tsv", "xed", 0), ("neu_en.txt", "xed_neutral", 1)):
-        source = folder / name
-        for number, line in enumerate(text(source).splitlines(), 1):
-            if not line.strip():
-                continue
-            fields = line.rstrip("\t").split("\t")
-            if len(fields) != 2:
-                raise SourceError(f"{source}, line {number}: not a sentence and its codes")
-            codes = [code.strip() for code in fields[1 - first].split(",")]
-            labels = _labels(corpus, codes, f"{source}, line {number}")
-            words = _joined(fields[first])
-            if labels and words:
-                sentences.append(Sentence(words, labels))
+    for above, published, name, corpus, first in parts:
+        source = above / published / name if (above / published).is_dir() else above / name
+        sentences += _xed_lines(source, corpus, first, _XED_LANGUAGES.get(language, language))
     return sentences
 
 
-def brighter(folder: Path, split: str) -> list[Sentence]:
-    """Read BRIGHTER (Muhammad et al. 2025), English: `eng_{train,dev,test}.csv`; neutral without emotions.
+def brighter(folder: Path, split: str, language: str = "eng") -> list[Sentence]:
+    """Read BRIGHTER (Muhammad et al. 2025): `{eng,deu,...}_{train,dev,test}.csv`; neutral without emotions.
 
-    Rows without labels are left out: those of the test set were not published with it.
+    `language` is the code in the file name. Rows without labels are left out: those of the English test set
+    were not published with it.
     """
-    source = folder / f"eng_{split}.csv"
+    source = folder / f"{language}_{split}.csv"
+    header = text(source).partition("\n")[0].strip().split(",")
+    emotions = (*_BRIGHTER, *(name for name in _BRIGHTER_OPTIONAL if name in header))
     sentences = []
-    for row in table(source, ("id", "text", *_BRIGHTER)):
-        marks = {name: row[name] for name in _BRIGHTER}
+    for row in table(source, ("id", "text", *emotions)):
+        marks = {name: row[name] for name in emotions}
         if not any(marks.values()):
             continue
         if not set(marks.values()) <= {"0", "1"}:
             raise SourceError(f"{source}, {row['id']}: labels other than 0 and 1")
         codes = [name for name, mark in marks.items() if mark == "1"] or ["neutral"]
         labels = _labels("ekman", codes, f"{source}, {row['id']}")
-        sentences.append(Sentence(row["text"].translate(_PUNCTUATION), labels))
+        words = row["text"].translate(_PUNCTUATION)
+        sentences.append(Sentence(words, labels, language=_BRIGHTER_LANGUAGES.get(language, language)))
+    return sentences
+
+
+def _xed_lines(source: Path, corpus: str, first: int, language: str) -> list[Sentence]:
+    """Read lines of a sentence and its codes, the sentence in column `first`, the codes in the other."""
+    sentences = []
+    for number, line in enumerate(text(source).splitlines(), 1):
+        if not line.strip():
+            continue
+        fields = line.rstrip("\t").split("\t")
+        if len(fields) != 2:
+            raise SourceError(f"{source}, line {number}: not a sentence and its codes")
+        codes = [code.strip(" '") for code in fields[1 - first].strip("{}").split(",")]
+        labels = _labels(corpus, codes, f"{source}, line {number}")
+        words = _joined(_unquoted(fields[first]))
+        if labels and words:
+            sentences.append(Sentence(words, labels, language=language))
     return sentences
 
 
@@ -129,6 +161,12 @@ def _rating(value: str, source: Path, row: str) -> float:
     if not 1 <= rating <= 5:
         raise SourceError(f"{source}, {row}: {value!r} is no rating from 1 to 5")
     return (rating - 3) / 2
+
+
+def _unquoted(words: str) -> str:
+    """Return a field that was written with quotation marks around it, and those within it doubled."""
+    quoted = len(words) > 2 and words[0] == words[-1] == '"' and '"' not in words[1:-1].replace('""', "")
+    return words[1:-1].replace('""', '"') if quoted else words
 
 
 def _joined(words: str) -> str:
