@@ -6,7 +6,7 @@ here. Training takes every corpus that is found, unless its licence forbids it o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -136,3 +136,15 @@ SPEECHBRAIN = DataSet(
     True,
 )
 """Recorded room impulse responses and noises."""
+
+
+def licence_of_weights(used: Iterable[DataSet]) -> str:
+    """Return the licence of weights that are trained on these data sets.
+
+    Attribution is what is left where all may be used commercially; otherwise the weights are as restricted
+    as the most restricted set.
+    """
+    restricted = {data_set.licence for data_set in used if not data_set.commercial}
+    if not restricted:
+        return _BY
+    return _NC_SA if _NC_SA in restricted and restricted <= {_NC_SA, _BY_SA, "GPL-3.0"} else _RESEARCH
