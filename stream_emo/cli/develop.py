@@ -42,15 +42,21 @@ def train(
     ] = None,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the checkpoint into.")],
+    commercial_only: Annotated[
+        bool,
+        typer.Option("--commercial-only", help="Use only data whose licence allows commercial use."),
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same weights.")] = 0,
 ) -> None:
-    """Train the checkpoint, or fine-tune it to your recordings.
+    """Train a checkpoint, or fine-tune one to your recordings.
 
-    Without a manifest it makes the shipped checkpoint from the corpora that the model card lists.
+    Without a manifest it uses every known corpus that is in the data folder, and says which these are and
+    what the licence of the result is; the shipped checkpoints are made so.
 
     \b
     Examples:
       stream-emo train --data DATA --output my-weights
+      stream-emo train --data DATA --commercial-only --output my-open-weights
       stream-emo train my.csv --init default --output my-weights
       stream-emo run --set fusion.checkpoint=my-weights
     """
@@ -69,7 +75,7 @@ def train(
         elif data is not None:
             from stream_emo.training.train import train as fit
 
-            report = asdict(fit(data, output, seed, progress=shown))
+            report = asdict(fit(data, output, seed, commercial_only=commercial_only, progress=shown))
         else:
             raise StreamEmoError(
                 "name the folder of the data sets with --data, or a manifest and --init default; "

@@ -20,16 +20,16 @@ import soxr
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.samples import read
 from stream_emo.errors import SourceError
-from stream_emo.training.corpora.registry import CORPORA, ESC_10, SPEECHBRAIN
+from stream_emo.training.corpora.registry import CORPORA, ESC_10, SPEECHBRAIN, DataSet
 from stream_emo.types import SAMPLE_RATE, Samples
 
 AUGMENT_VERSION = 1
 """Raise it when the same seed gives other samples than before: features kept on disk are named after it."""
 
-_NOISES = (
-    f"{ESC_10.folder}/**/*.*",
-    f"{SPEECHBRAIN.folder}/noise/*.wav",
-    f"{CORPORA['indian_emospeech'].folder}/**/background*.opus",
+_NOISES: tuple[tuple[DataSet, str], ...] = (
+    (ESC_10, "**/*.*"),
+    (SPEECHBRAIN, "noise/*.wav"),
+    (CORPORA["indian_emospeech"], "**/background*.opus"),
 )
 _ROOMS = f"{SPEECHBRAIN.folder}/RIRs/*.wav"
 _SYNTHETIC_ROOMS = 20
@@ -67,12 +67,17 @@ class AugmentationChain:
     The same seed and the same clips in the same order give the same samples.
     """
 
-    def __init__(self, data: Path, seed: int) -> None:
-        """Load noises and rooms from the folder `data`. Raises `SourceError` if it has no noises."""
+    def __init__(self, data: Path, seed: int, *, commercial_only: bool = False) -> None:
+        """Load noises and rooms from the folder `data`; `commercial_only`: see `noises`.
+
+        Raises:
+            SourceError: there are no noises.
+        """
         self._random = np.random.default_rng(seed)
-        drawn_from = [path for pattern in (*_NOISES, _ROOMS) for path in sorted(data.glob(pattern))[::2]]
+        patterns = (*_noise_patterns(commercial_only), _ROOMS)
+        drawn_from = [path for pattern in patterns for path in sorted(data.glob(pattern))[::2]]
         self.made_by = [f"augment {AUGMENT_VERSION}", *map(str, drawn_from)]
-        self._noises = noises(data)
+        self._noises = noises(data, commercial_only=commercial_only)
         rooms = [_direct(room) for room in _load(data, _ROOMS)]
         self._rooms = rooms + [self._synthetic_room() for _ in range(_SYNTHETIC_ROOMS)]
         self._settings: dict[str, Setting] = {}
@@ -142,16 +147,23 @@ class AugmentationChain:
         return tail.astype(np.float32)
 
 
-def noises(data: Path) -> list[Samples]:
+def noises(data: Path, *, commercial_only: bool = False) -> list[Samples]:
     """Return every second recorded noise in the folder `data`; the others are left to evaluation.
+
+    `commercial_only`: only those whose licence allows commercial use.
 
     Raises:
         SourceError: there are none.
     """
-    found = [noise for pattern in _NOISES for noise in _load(data, pattern)]
+    found = [noise for pattern in _noise_patterns(commercial_only) for noise in _load(data, pattern)]
     if not found:
         raise ESC_10.missing(data)
     return found
+
+
+def _noise_patterns(commercial_only: bool) -> list[str]:
+    used = ((data_set, files) for data_set, files in _NOISES if data_set.commercial or not commercial_only)
+    return [f"{data_set.folder}/{files}" for data_set, files in used]
 
 
 def with_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:

@@ -109,7 +109,7 @@ class Data:
         targets = np.stack([target(clip.shares, emotions) for clip in clips])
         encoded = encode_clips(clips, self.audio_encoder, self.cache, progress=self.progress)
         for seed in range(copies):
-            chain = AugmentationChain(self.folder, seed)
+            chain = AugmentationChain(self.folder, seed, commercial_only=self.commercial_only)
             encoded += encode_clips(clips, self.audio_encoder, self.cache, chain, seed, self.progress)
         speakers = [f"{clip.speaker}{'*' * copy}" for copy in range(1 + copies) for clip in clips]
         transcripts = [pieces[clip.text] for clip in clips] * (1 + copies)

@@ -31,7 +31,6 @@ from stream_emo.training.audio_encoder_tuning import (
     WhisperLayers,
     export,
 )
-from stream_emo.training.augment_audio import noises
 from stream_emo.training.augment_spectrogram import SPECTROGRAM_VERSION, Mel
 from stream_emo.training.corpora import Clip, Sentence
 from stream_emo.training.features import SPEECH_VERSIONS, Arrays, cached, digest, speech_span
@@ -61,13 +60,15 @@ class CorpusPart:
 def tuned_audio_encoder(
     corpora: Sequence[CorpusPart],
     emotions: Sequence[str],
-    data: Path,
+    recorded: Sequence[Samples],
     cache: Path,
     hyperparameters: AudioHyperparameters,
     seed: int = 0,
     progress: Progress = NO_PROGRESS,
 ) -> Path:
-    """Return the ONNX file, in `cache`, of an audio encoder fine-tuned on `corpora`; `data` has the noises.
+    """Return the ONNX file, in `cache`, of an audio encoder fine-tuned on `corpora`.
+
+    `recorded`: noises, each [n] at 16 kHz, that are mixed in.
 
     Within a corpus an emotion counts by the square root of its number of clips.
 
@@ -77,12 +78,13 @@ def tuned_audio_encoder(
     """
     whisper = find(WHISPER, "") / "model.bin"
     made_by = [_TUNING_VERSIONS, repr(hyperparameters), " ".join(emotions), f"seed {seed}"]
+    made_by.append(_content(recorded))
     made_by += [f"{_listing(list(compress(part.clips, part.used)))}\n{part.share}" for part in corpora]
     path = cache / f"encoder-{digest(*made_by, file_digest(whisper))}.onnx"
     if not path.is_file():
         samples = [sample for part in corpora for sample in _mel_samples(part, emotions, cache)]
         network = WhisperLayers.whisper(whisper, hyperparameters.layers)
-        noise_mels = _noise_mels(data, cache)
+        noise_mels = _noise_mels(recorded, cache)
         audio_encoder_tuning.fine_tune(
             network, samples, len(emotions), noise_mels, hyperparameters, seed, progress
         )
@@ -155,10 +157,12 @@ def _mels(clips: Sequence[Clip], cache: Path) -> list[NDArray[np.float16]]:
     return _unpack(cached(path, f"spectrograms of {len(clips)} clips", make))
 
 
-def _noise_mels(data: Path, cache: Path) -> list[Mel]:
-    recorded = noises(data)
-    content = hashlib.sha256(b"".join(noise.tobytes() for noise in recorded)).hexdigest()
-    path = cache / f"mel-{digest(f'mel {MEL_VERSION}', content)}.npz"
+def _content(recorded: Sequence[Samples]) -> str:
+    return hashlib.sha256(b"".join(noise.tobytes() for noise in recorded)).hexdigest()
+
+
+def _noise_mels(recorded: Sequence[Samples], cache: Path) -> list[Mel]:
+    path = cache / f"mel-{digest(f'mel {MEL_VERSION}', _content(recorded))}.npz"
     what = f"spectrograms of {len(recorded)} noises"
     arrays = cached(path, what, lambda: _pack(list(map(_whole_frames, recorded))))
     return [mel.astype(np.float32) for mel in _unpack(arrays)]

@@ -22,6 +22,7 @@ from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
+from stream_emo.training.augment_audio import noises
 from stream_emo.training.corpora import Clip
 from stream_emo.training.corpora.registry import CORPORA
 from stream_emo.training.datasets import Data
@@ -81,8 +82,9 @@ def without(source: Data, left_out: LeftOut) -> Data:
         parts.append(CorpusPart(clips, used, min(1.0, CORPORA[name].share)))
     if not parts:
         raise SourceError(f"{source.folder}: no corpus to train on; see the README for those that are known")
+    recorded = noises(source.folder, commercial_only=source.commercial_only)
     encoder = tuned_audio_encoder(
-        parts, EMOTIONS, source.folder, source.cache, AudioHyperparameters(), progress=source.progress
+        parts, EMOTIONS, recorded, source.cache, AudioHyperparameters(), progress=source.progress
     )
     return replace(source, audio_encoder=encoder)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,14 @@ from stream_emo.models.checkpoint import save
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.runtime.cache import default_cache, file_digest
+from stream_emo.training.corpora.registry import (
+    CORPORA,
+    ESC_10,
+    SPEECHBRAIN,
+    TEXT_CORPORA,
+    DataSet,
+    licence_of_weights,
+)
 from stream_emo.training.datasets import Data
 from stream_emo.training.held_out_corpora import (
     encoded_corpora,
@@ -28,7 +36,7 @@ from stream_emo.training.held_out_corpora import (
 from stream_emo.training.loop import Hyperparameters, TextHead, fit, predict
 from stream_emo.training.sampler import Example, Sampler
 from stream_emo.training.text_encoder_tuning import read_head
-from stream_emo.training.text_sentences import fine_tuned_text, unseen_sentences
+from stream_emo.training.text_sentences import fine_tuned_text, text_corpora, unseen_sentences
 
 _CALIBRATION_EXAMPLES = 4096
 
@@ -39,6 +47,10 @@ class Report:
 
     seed: int
     hyperparameters: Hyperparameters
+    data: Mapping[str, str]
+    """Licence of each data set that was trained on, by its title."""
+    licence: str
+    """Licence of the weights, which follows from those of the data sets."""
     audio_only_temperature: float
     """Temperature of windows without text, fitted on held-out corpora: see `held_out_corpora`."""
     temperature: float
@@ -51,14 +63,17 @@ def train(
     data: Path,
     output: Path,
     seed: int = 0,
+    *,
+    commercial_only: bool = False,
     cache: Path | None = None,
     hyperparameters: Hyperparameters | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Report:
     """Train on the corpora in `data` (see `Data`), and write the checkpoint into `output`.
 
-    Features are kept in `cache`, by default `cache.default_cache()`. The same seed on the same machine gives
-    the same weights.
+    Every corpus below `data` is used that is known and may be trained on; `commercial_only`: and whose
+    licence allows commercial use. At least one of speech and one of text are needed. Features are kept in
+    `cache`, by default `cache.default_cache()`. The same seed on the same machine gives the same weights.
 
     Raises:
         SourceError: a corpus is missing or not in its published layout, or `output` cannot be written.
@@ -69,17 +84,42 @@ def train(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SourceError(f"--output {output}: {error.strerror or error}") from error
-    source = tune_encoders(Data(data, cache or default_cache(), progress=progress), seed)
+    source = Data(data, cache or default_cache(), commercial_only=commercial_only, progress=progress)
+    used = data_sets(source)
+    source = tune_encoders(source, seed)
     audio_only_temperature = fit_audio_only_temperature(source) or 1.0  # First, because it takes the longest.
     training, held_out = _samplers(source, seed)
-    config = NetworkConfig(audio_encoder=file_digest(source.audio_encoder), audio_features=AUDIO_FEATURES)
+    config = NetworkConfig(
+        audio_encoder=file_digest(source.audio_encoder),
+        audio_features=AUDIO_FEATURES,
+        licence=licence_of_weights(used),
+    )
     text_head = TextHead(*read_head(source.text_adapter))
     network = fit(config, training, hyperparameters, seed, text_head, read_speech(source))
     network.audio_only_temperature.fill_(audio_only_temperature)
     temperature, loss = calibrate(network, held_out.draw(_CALIBRATION_EXAMPLES))
-    report = Report(seed, hyperparameters, audio_only_temperature, temperature, loss)
+    licences = {data_set.title: data_set.licence for data_set in used}
+    report = Report(
+        seed, hyperparameters, licences, config.licence, audio_only_temperature, temperature, loss
+    )
     save(network, output, source.audio_encoder, source.text_adapter, asdict(report))
     return report
+
+
+def data_sets(source: Data) -> list[DataSet]:
+    """Return the data sets that training uses.
+
+    Raises:
+        SourceError: there is no corpus of emotional speech, or none of text.
+    """
+    spoken = [CORPORA[name] for name in source.spoken()]
+    written = [TEXT_CORPORA[name] for name in text_corpora(source, commercial_only=source.commercial_only)]
+    for kind, found, known in (("speech", spoken, CORPORA), ("text", written, TEXT_CORPORA)):
+        if not found:
+            folders = ", ".join(sorted(corpus.folder for corpus in known.values() if corpus.share))
+            raise SourceError(f"{source.folder}: no corpus of {kind} to train on; known: {folders}")
+    beside = (CORPORA["librispeech"], ESC_10, SPEECHBRAIN)
+    return [*spoken, *written, *(data_set for data_set in beside if data_set.is_in(source.folder))]
 
 
 def tune_encoders(source: Data, seed: int) -> Data:

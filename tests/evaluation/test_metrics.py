@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score, roc_auc_score
 
 from stream_emo.evaluation.metrics import (
     Rows,
     accuracy,
     accuracy_at,
+    auc,
     bootstrap,
     confusion,
     expected_calibration_error,
@@ -114,6 +115,16 @@ def test_risk_coverage_by_hand() -> None:
 def test_at_full_coverage_everything_counts(items: list[tuple[float, bool]]) -> None:
     confidence, right = np.array([item[0] for item in items]), np.array([item[1] for item in items])
     assert accuracy_at(1.0, confidence, right) == pytest.approx(right.mean())
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
+def test_auc_is_what_scikit_learn_computes(items: list[tuple[int, bool]]) -> None:
+    scores = np.array([float(score) for score, _ in items])
+    positive = np.array([flag for _, flag in items])
+    if positive.all() or not positive.any():
+        assert math.isnan(auc(scores, positive))
+    else:
+        assert auc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
 
 
 def test_correlation() -> None:

@@ -34,7 +34,7 @@ def samples() -> list[MelSample]:
     for row in range(8):
         mel = random.normal(-4, 0.3, (BANDS, 40 + 2 * row)).astype(np.float16)
         mel[10 + 40 * (row % 2) : 20 + 40 * (row % 2)] += 4
-        made.append(MelSample(mel, row % 2, 1.0))
+        made.append(MelSample(mel, np.eye(2, dtype=np.float32)[row % 2], 1.0))
     return made
 
 

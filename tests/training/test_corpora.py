@@ -52,6 +52,43 @@ def test_crema_d(tmp_path: Path) -> None:
     angry, neutral = corpora.crema_d(tmp_path)
     assert angry == Clip(angry.path, "1001", "angry", "Don't forget a jacket.", "en", "male", 51)
     assert neutral.label == "neutral"
+    assert angry.votes == neutral.votes == ()
+    assert angry.shares == {"angry": 1.0}
+
+
+def test_crema_d_with_votes(tmp_path: Path) -> None:
+    touch(tmp_path / "VideoDemographics.csv", "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,-\n")
+    touch(tmp_path / "AudioWAV" / "1001_DFA_ANG_XX.wav")
+    rows = "fileName,modality,A,D,F,H,N,S\n1001_DFA_ANG_XX,{},{},1,0,0,6,0\n"
+    touch(tmp_path / "votes.csv", rows.format("av", 9) + rows.format("voice", 3).partition("\n")[2])
+    (clip,) = corpora.crema_d(tmp_path)
+    assert dict(clip.votes) == {"angry": 0.3, "disgusted": 0.1, "neutral": 0.6}
+    assert sum(clip.shares.values()) == pytest.approx(1)
+    assert max(clip.shares, key=clip.shares.__getitem__) == "angry"  # As acted, although six of ten disagree.
+    touch(tmp_path / "votes.csv", rows.format("voice", "x"))
+    with pytest.raises(SourceError, match="1001_DFA_ANG_XX: votes are whole numbers"):
+        corpora.crema_d(tmp_path)
+
+
+def test_emogator(tmp_path: Path) -> None:
+    touch(tmp_path / "data/mp3/000001-03-1.mp3")
+    touch(tmp_path / "data/mp3/000001-13-2.mp3")
+    touch(tmp_path / "data/mp3/000001-11-1.mp3")  # Distress.
+    angry, happy = corpora.emogator(tmp_path)
+    assert angry == Clip(angry.path, "000001", "angry")
+    assert happy.label == "happy"
+    touch(tmp_path / "data/mp3/000001-31-1.mp3")
+    with pytest.raises(SourceError, match="not an EmoGator file name"):
+        corpora.emogator(tmp_path)
+
+
+def test_indowave(tmp_path: Path) -> None:
+    touch(tmp_path / "Actor_02/02-05-01-03.wav")
+    (disappointed,) = corpora.indowave(tmp_path)
+    assert disappointed == Clip(disappointed.path, "02", "sad", None, "id", "female")
+    touch(tmp_path / "Actor_02/02-06-01-03.wav")
+    with pytest.raises(SourceError, match="not an IndoWaveSentiment file name"):
+        corpora.indowave(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["1002_DFA_ANG_XX.wav", "1001_ZZZ_ANG_XX.wav", "1001_DFA_SUR_XX.wav"])

@@ -13,7 +13,7 @@ from stream_emo.events import EMOTIONS
 from stream_emo.perception.audio_encoder import AudioEncoder
 from stream_emo.training.audio_encoder_tuning import AudioHyperparameters
 from stream_emo.training.corpora import Clip, Sentence
-from stream_emo.training.encoders import tuned_audio_encoder, tuned_text_adapter
+from stream_emo.training.encoders import CorpusPart, tuned_audio_encoder, tuned_text_adapter
 from stream_emo.training.text_encoder_tuning import TextHyperparameters
 from stream_emo.types import SAMPLE_RATE
 
@@ -21,13 +21,7 @@ pytestmark = pytest.mark.weights
 SHORT = AudioHyperparameters(layers=2, epochs=1, batch=2)
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A folder with one noise."""
-    noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE)
-    (tmp_path / "data/esc10/rain").mkdir(parents=True)
-    soundfile.write(tmp_path / "data/esc10/rain/1.flac", noise, SAMPLE_RATE)
-    return tmp_path / "data"
+NOISES = [np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)]
 
 
 def clips(folder: Path) -> list[Clip]:
@@ -40,14 +34,19 @@ def clips(folder: Path) -> list[Clip]:
     return made
 
 
-def test_an_audio_encoder_is_fine_tuned_once(tmp_path: Path, data: Path) -> None:
-    cache = tmp_path / "cache"
-    path = tuned_audio_encoder([clips(tmp_path)], EMOTIONS, data, cache, SHORT)
+def test_an_audio_encoder_is_fine_tuned_once(tmp_path: Path) -> None:
+    cache, found = tmp_path / "cache", clips(tmp_path)
+    every, three = (np.arange(4) < count for count in (4, 3))
+    path = tuned_audio_encoder([CorpusPart(found, every, 1.0)], EMOTIONS, NOISES, cache, SHORT)
     written = path.stat().st_mtime_ns
     assert AudioEncoder(path).encode(np.zeros(SAMPLE_RATE, np.float32)).shape == (50, 768)
-    assert tuned_audio_encoder([clips(tmp_path)], EMOTIONS, data, cache, SHORT) == path
+    assert tuned_audio_encoder([CorpusPart(found, every, 1.0)], EMOTIONS, NOISES, cache, SHORT) == path
     assert path.stat().st_mtime_ns == written
-    assert tuned_audio_encoder([clips(tmp_path)[:3]], EMOTIONS, data, cache, SHORT) != path
+    for changed in (CorpusPart(found, three, 1.0), CorpusPart(found, every, 0.5)):
+        assert tuned_audio_encoder([changed], EMOTIONS, NOISES, cache, SHORT) != path
+    louder = [2 * noise for noise in NOISES]
+    assert tuned_audio_encoder([CorpusPart(found, every, 1.0)], EMOTIONS, louder, cache, SHORT) != path
+    assert len(list(cache.glob("mel-*"))) == 3  # Of the corpus, whatever is used of it, and of the noises.
 
 
 def test_a_text_adapter_is_fitted_once(tmp_path: Path) -> None:

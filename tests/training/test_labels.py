@@ -43,6 +43,13 @@ def test_a_rating_takes_the_place_of_what_the_labels_imply() -> None:
     assert target(["happy"], affect=(0.0, -1.0))[-2:].tolist() == [0.0, -1.0]
 
 
+def test_labels_may_have_shares() -> None:
+    row = target({"angry": 0.75, "neutral": 0.25})
+    assert row[EMOTIONS.index("angry")] == 0.75
+    assert row[:-2].sum() == 1
+    np.testing.assert_allclose(row[-2:], 0.75 * np.array(AFFECT["angry"]), rtol=1e-6)
+
+
 def test_several_labels_share_alike() -> None:
     row = target(["happy", "surprised"])
     assert row[EMOTIONS.index("happy")] == row[EMOTIONS.index("surprised")] == 0.5

@@ -7,7 +7,7 @@ import pytest
 
 from stream_emo.errors import SourceError
 from stream_emo.training.corpora import Clip, indian_emospeech, nemo, ravdess
-from stream_emo.training.splits import check_leaks, speaker_folds
+from stream_emo.training.splits import check_leaks, is_held_out, speaker_folds
 from tests.training.published import touch
 
 
@@ -20,6 +20,14 @@ def test_all_clips_of_a_speaker_are_in_one_fold_and_folds_are_alike() -> None:
     folds = speaker_folds(clips(10), 4, seed=0)
     np.testing.assert_array_equal(folds[:10], folds[10:])
     assert sorted(np.bincount(folds[:10])) == [2, 2, 3, 3]
+
+
+def test_held_out_speakers_are_of_one_corpus_each_and_with_their_copies() -> None:
+    assert is_held_out("ravdess", "23")
+    assert is_held_out("ravdess", "23*")
+    assert is_held_out("crema_d", "1051")
+    assert not is_held_out("nemo", "23")
+    assert not is_held_out("crema_d", "1015")
 
 
 def test_the_seed_decides() -> None:
