@@ -98,8 +98,8 @@ class FusionConfig:
     """Speech that one score covers, s."""
     half_life_s: float = _number(10.0, 0.5, 3600.0)
     """Time after which an estimate counts half in the rolling state, s."""
-    abstain_below: float = _number(0.6, 0.0, 1.0)
-    """Confidence below which the label is null."""
+    false_alarms_per_hour: float = _number(6.0, 0.1, 1000.0)
+    """How often neutral speech may get another label, per hour; lower: fewer labels, more of them right."""
     baseline: bool = True
     """Whether scores are relative to the speaker baseline."""
     line: str = ""

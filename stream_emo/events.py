@@ -16,7 +16,7 @@ import msgspec
 
 from stream_emo.errors import EventError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the published schema; raised when a field changes its meaning or goes away."""
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
@@ -103,8 +103,12 @@ class Rolling(msgspec.Struct, frozen=True):
     """-1 (unpleasant) to 1 (pleasant)."""
     arousal: float
     """-1 (calm) to 1 (excited)."""
+    valence_std: float
+    """Standard deviation of the valence."""
+    arousal_std: float
+    """Standard deviation of the arousal."""
     label: str | None
-    """The likeliest emotion; null below `fusion.abstain_below`."""
+    """The emotion of the conversation, with hysteresis; null: unclear, or nobody has spoken for long."""
     weight_s: float
     """Seconds of speech that the mean rests on, each decayed by its age: falls towards 0 in silence."""
 
@@ -122,15 +126,20 @@ class Score(Envelope, frozen=True, kw_only=True, tag="score"):
     end: float
     """s"""
     label: str | None
-    """The likeliest emotion; null when the model abstains."""
+    """The emotion with evidence beyond its operating point for `fusion.false_alarms_per_hour`; neutral where
+    there is no evidence of any; null: some but not enough, too little audio, or out of distribution."""
     confidence: float
-    """Calibrated probability of the likeliest emotion, 0 to 1."""
+    """Calibrated probability of the label, 0 to 1; where it is null, of the likeliest emotion."""
     probabilities: dict[str, float]
     """Over the label set; sum 1."""
     valence: float
     """-1 (unpleasant) to 1 (pleasant)."""
     arousal: float
     """-1 (calm) to 1 (excited)."""
+    valence_std: float
+    """Standard deviation of the valence: 68 % of the truths are within one."""
+    arousal_std: float
+    """Standard deviation of the arousal."""
     rolling: Rolling
     text: str | None
     """Transcript of the utterance so far; null when no words are known or trusted."""

@@ -198,7 +198,9 @@ class Scorer:
         due = item.due
         estimate = self._fusion.fuse(item.audio, self._text, due.end)
         rolling = self._fusion.roll(due.utterance, estimate, due.start, due.end)
-        transcript = self._transcript
+        label, transcript = self._fusion.label(estimate), self._transcript
+        confidence = estimate.probabilities[label] if label else max(estimate.probabilities.values())
+        valence_std, arousal_std = self._fusion.affect_std(estimate)
         self._latest = Score(
             session=self._session,
             channel=self._channel,
@@ -208,11 +210,13 @@ class Scorer:
             final=False,
             start=_s(due.start),
             end=_s(due.end),
-            label=self._fusion.label(estimate),
-            confidence=round(max(estimate.probabilities.values()), DECIMALS),
+            label=label,
+            confidence=round(confidence, DECIMALS),
             probabilities=_distribution(estimate.probabilities),
             valence=round(estimate.valence, DECIMALS),
             arousal=round(estimate.arousal, DECIMALS),
+            valence_std=round(valence_std, DECIMALS),
+            arousal_std=round(arousal_std, DECIMALS),
             rolling=rounded_rolling(rolling),
             text=transcript.text if transcript else None,
             words=tuple(map(_published, transcript.words)) if transcript else (),
@@ -233,6 +237,8 @@ def rounded_rolling(rolling: events.Rolling) -> events.Rolling:
         _distribution(rolling.probabilities),
         round(rolling.valence, DECIMALS),
         round(rolling.arousal, DECIMALS),
+        round(rolling.valence_std, DECIMALS),
+        round(rolling.arousal_std, DECIMALS),
         rolling.label,
         round(rolling.weight_s, DECIMALS),
     )

@@ -179,6 +179,9 @@ class TextTokens:
 
 # -- fusion -> publication ----------------------------------------------------------------------------
 
+Modalities = Literal["audio", "text", "both"]
+"""What an estimate rests on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -193,5 +196,14 @@ class Estimate:
     audio_weight: float
     text_weight: float
     """Share of each modality in the decision; they sum to 1, a missing modality has 0."""
+    seconds: float
+    """From the first token in the window to its end, s: how much speech the estimate rests on."""
     in_distribution: bool = True
     """False: too little audio, or audio that is out of distribution; then there is no label."""
+
+    @property
+    def modalities(self) -> Modalities:
+        """The modalities that were there."""
+        if self.text_weight == 0:
+            return "audio"
+        return "text" if self.audio_weight == 0 else "both"

@@ -71,7 +71,7 @@ def test_fields_of_a_later_version_are_ignored() -> None:
     "line", ["", "{}", "[]", "nonsense", '{"type": "weather"}', '{"type": "speech"}', b"\xff\xfe", b'"\xff"']
 )
 def test_what_is_no_event_is_one_clear_error(line: str | bytes) -> None:
-    with pytest.raises(EventError, match="not an event of schema 2") as error:
+    with pytest.raises(EventError, match="not an event of schema 3") as error:
         decode(line)
     assert "\n" not in str(error.value)
 

@@ -97,8 +97,13 @@ def test_what_does_not_continue_is_an_error(engine: Engine, speech: Samples) -> 
 
 
 def test_a_configuration_belongs_to_its_session(engine: Engine, speech: Samples) -> None:
-    """Hop, text, abstention, gate and statistics of one session, on an engine with other settings."""
-    settings = ["speech.text=false", "speech.hop_s=0.5", "fusion.abstain_below=0", "publish.stats_s=1"]
+    """Hop, text, false alarms, gate and statistics of one session, on an engine with other settings."""
+    settings = [
+        "speech.text=false",
+        "speech.hop_s=0.5",
+        "fusion.false_alarms_per_hour=1000",
+        "publish.stats_s=1",
+    ]
     own = Config.load(environment={}, overrides=[*settings, "gate.max_utterance_s=20"])
     found = pushed(engine, speech, 512, own)
     scores = [event for event in found if isinstance(event, Score)]

@@ -64,17 +64,17 @@ def evaluate_manifest(
         np.array(speakers),
     )
     silent = len(clips) - int(predictions.scored.sum())
-    abstain_below = config.fusion.abstain_below
+    labels = np.array([clip_label(each.finals) or "" for each in scored])
     notes += [
         _about_baseline(shuffle) if baseline else "no speaker baseline",
         f"no speech was found in {silent} of {len(clips)} clips; these count as errors, but not in the ECE",
         f"number of speakers: {len(set(speakers))}; a clip without one counts as its own",
-        f"coverage: clips whose most probable label has {abstain_below:g} or more; "
+        "coverage: clips whose longest utterance has a label; "
         "the other metrics count every clip by its most probable label",
     ]
     if codec is not None:
         notes.append(f"every clip coded and decoded with {codec}")
-    return Result.of(path.name, predictions, notes=notes, abstain_below=abstain_below)
+    return Result.of(path.name, predictions, notes=notes, labelled=labels != "")
 
 
 def clip_probabilities(finals: Sequence[Score]) -> list[float]:
@@ -87,6 +87,12 @@ def clip_probabilities(finals: Sequence[Score]) -> list[float]:
         return sum(score.probabilities[name] * (score.end - score.start) for score in finals) / total
 
     return [mean(name) for name in EMOTIONS]
+
+
+def clip_label(finals: Sequence[Score]) -> str | None:
+    """Return the label of the longest utterance; None without one."""
+    longest = max(finals, key=lambda score: score.end - score.start, default=None)
+    return None if longest is None else longest.label
 
 
 def _scored(

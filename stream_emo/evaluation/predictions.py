@@ -105,11 +105,6 @@ class Predictions:
 
         return self.bootstrap(of)
 
-    def coverage(self, abstain_below: float) -> MetricValue:
-        """Return the share of items with a confidence of `abstain_below` or more, which get a label."""
-        given = self.confidence >= abstain_below
-        return self.bootstrap(lambda rows: float(given[rows].mean()))
-
     def selective_gain(self, coverage: float) -> MetricValue:
         """Return the accuracy among the most confident `coverage` of the items minus that among all."""
         confidence, correct = self.confidence, self.predicted == self.truth

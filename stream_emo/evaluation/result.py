@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stream_emo.config import FusionConfig
-from stream_emo.evaluation.metrics import MetricValue, accuracy, macro_f1, unweighted_accuracy
+from stream_emo.evaluation.metrics import Flags, MetricValue, accuracy, macro_f1, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions
 
 _COMMON = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1", "ece": "ECE", "coverage": "coverage"}
@@ -35,7 +34,7 @@ class Result:
     ece: MetricValue | None = None
     """Expected calibration error."""
     coverage: MetricValue | None = None
-    """Share of items on which the program does not abstain; the other metrics count all items."""
+    """Share of items that get a label; the other metrics count all items by their most probable label."""
     confusion: tuple[tuple[int, ...], ...] | None = None
     """Counts [truth, prediction] over `labels`."""
     other: tuple[int, ...] | None = None
@@ -52,9 +51,12 @@ class Result:
         predictions: Predictions,
         metrics: Mapping[str, MetricValue] | None = None,
         notes: Sequence[str] = (),
-        abstain_below: float = FusionConfig().abstain_below,
+        labelled: Flags | None = None,
     ) -> Result:
-        """Return the common metrics of a classification over the labels that occur, and these `metrics`."""
+        """Return the common metrics of a classification over the labels that occur, and these `metrics`.
+
+        `labelled` [n]: which items get a label; None: that is not measured.
+        """
         matrix = predictions.matrix
         occurring = np.flatnonzero(matrix.sum(1) > 0)
         square = matrix[np.ix_(occurring, occurring)]
@@ -72,7 +74,9 @@ class Result:
             wa=predictions.measure(accuracy),
             macro_f1=predictions.measure(macro_f1),
             ece=predictions.ece(),
-            coverage=predictions.coverage(abstain_below),
+            coverage=None
+            if labelled is None
+            else predictions.bootstrap(lambda rows: float(labelled[rows].mean())),
             confusion=tuple(tuple(map(int, row)) for row in square),
             other=tuple(map(int, other)),
             metrics=dict(metrics or {}),

@@ -22,6 +22,13 @@ class Window:
     text: TextTokens | None
     end: int
 
+    @property
+    def seconds(self) -> float:
+        """From the first token to the end, s; 0 without tokens."""
+        tokens = [part.positions for part in (self.audio, self.text) if part is not None]
+        first = min((int(positions.min()) for positions in tokens if len(positions)), default=self.end)
+        return max(0.0, (self.end - first) / SAMPLE_RATE)
+
     def last(self, length: int) -> Window:
         """Return the part of the window in the `length` samples before its end."""
         return Window(_since(self.audio, self.end - length), _since(self.text, self.end - length), self.end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,9 +13,10 @@ from stream_emo.config import FusionConfig
 from stream_emo.events import Rolling
 from stream_emo.fusion.baseline import BaselineState, Population, SpeakerBaseline
 from stream_emo.fusion.batch import Batch, NetworkOutput, Window, collate
+from stream_emo.fusion.decision import Decision, Rule
 from stream_emo.fusion.line_adaptation import SessionLine
 from stream_emo.fusion.network_config import NetworkConfig
-from stream_emo.fusion.rolling import Mean, RollingState
+from stream_emo.fusion.rolling import RollingState
 from stream_emo.types import SAMPLE_RATE, AudioTokens, Estimate, TextTokens
 
 _MIN_AUDIO_TOKENS = 2
@@ -59,8 +60,10 @@ class ScoredWindow:
 class Fuser:
     """A fusion network that scores windows. Stateless: one serves any number of sessions and threads."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, decision: Decision | None = None) -> None:
+        """Take a network and the decision that was fitted to it; None: not fitted, for estimates alone."""
         self._network = network
+        self.decision = decision or Decision.unfitted()
         self.population = network.population
 
     def session(self, config: FusionConfig, line: SessionLine | None = None) -> FusionSession:
@@ -105,8 +108,10 @@ class Fuser:
             strict=True,
         )
         estimates = [
-            Estimate(dict(zip(config.emotions, row, strict=True)), *affect, *weights)
-            for row, affect, weights in rows
+            Estimate(
+                dict(zip(config.emotions, row, strict=True)), valence, arousal, audio, text, window.seconds
+            )
+            for window, (row, (valence, arousal), (audio, text)) in zip(windows, rows, strict=True)
         ]
         arrays = zip(output.projections, output.audio_logits / temperature, strict=True)
         return [
@@ -127,7 +132,8 @@ class FusionSession:
         self._fuser = fuser
         self._config = config
         self._baseline, self._line = baseline, line
-        self._rolling = RollingState(config.half_life_s)
+        self._rule = Rule(fuser.decision, config.false_alarms_per_hour)
+        self._rolling = RollingState(config.half_life_s, self._rule)
         self._window = round(config.window_s * SAMPLE_RATE)
         self._latest: tuple[ScoredWindow, float] | None = None
         """The current utterance, and the seconds of audio in its window."""
@@ -153,15 +159,14 @@ class FusionSession:
 
     def roll(self, utterance: int, estimate: Estimate, start: int, end: int) -> Rolling:
         """Return the rolling state as of `end`; `estimate` is the latest of the utterance at [start, end)."""
-        return self._published(self._rolling.update(utterance, estimate, start, end))
+        return self._rolling.update(utterance, estimate, start, end)
 
     def rolling_at(self, position: int) -> Rolling | None:
         """Return the rolling state as of a later position: the same means with less weight.
 
         None before the first estimate. May be called from any thread.
         """
-        mean = self._rolling.at(position)
-        return None if mean is None else self._published(mean)
+        return self._rolling.at(position)
 
     def update(self) -> None:
         """End the utterance: baseline and line learn from what was fused last, if it is in distribution."""
@@ -176,8 +181,12 @@ class FusionSession:
             self._line.add(scored.log_odds, audio_s)
 
     def label(self, estimate: Estimate) -> str | None:
-        """Return the likeliest emotion; None below `abstain_below`, or out of distribution."""
-        return self._label(estimate.probabilities) if estimate.in_distribution else None
+        """Return the label of an estimate, see `Rule.label`."""
+        return self._rule.label(estimate)
+
+    def affect_std(self, estimate: Estimate) -> tuple[float, float]:
+        """Return the standard deviation of the estimated valence and of the arousal."""
+        return self._rule.affect_std(estimate)
 
     @property
     def baseline(self) -> BaselineState:
@@ -187,11 +196,3 @@ class FusionSession:
     @baseline.setter
     def baseline(self, state: BaselineState) -> None:
         self._baseline.state = state
-
-    def _published(self, mean: Mean) -> Rolling:
-        label = self._label(mean.probabilities)
-        return Rolling(mean.probabilities, mean.valence, mean.arousal, label, mean.weight_s)
-
-    def _label(self, probabilities: Mapping[str, float]) -> str | None:
-        best = max(probabilities, key=lambda name: probabilities[name])
-        return best if probabilities[best] >= self._config.abstain_below else None

@@ -5,6 +5,7 @@ model.safetensors         weights of the fusion network, for training
 fusion.onnx               the same network for ONNX Runtime; holds the digest of model.safetensors
 audio_encoder.onnx        the audio encoder; config.json holds its digest
 text_adapter.safetensors  low-rank adaptation of the text encoder
+decision.json             operating points and deviations (`fusion.decision`), written after the networks
 training.json             how all of this was trained (for people; not read)
 """
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from stream_emo.config import FusionConfig
 from stream_emo.errors import WeightsError
 from stream_emo.events import EMOTIONS
+from stream_emo.fusion.decision import Decision
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.fusion.network_config import FEATURES, TEXT_ENCODER, NetworkConfig
 from stream_emo.fusion.onnx_network import OnnxNetwork, export
@@ -37,8 +39,9 @@ _WEIGHTS = "model.safetensors"
 _NETWORK = "fusion.onnx"
 _AUDIO_ENCODER = "audio_encoder.onnx"
 _TEXT_ADAPTER = "text_adapter.safetensors"
+_DECISION = "decision.json"
 _REPORT = "training.json"
-_REQUIRED = (_CONFIG, _WEIGHTS, _NETWORK, _AUDIO_ENCODER, _TEXT_ADAPTER)
+_REQUIRED = (_CONFIG, _WEIGHTS, _NETWORK, _AUDIO_ENCODER, _TEXT_ADAPTER, _DECISION)
 _REMEDY = (
     "reinstall stream_emo, or set fusion.checkpoint to open, research or a folder that "
     "`stream-emo train` made"
@@ -106,7 +109,22 @@ class Checkpoint:
             network = OnnxNetwork(self.folder / _NETWORK, self.folder / _WEIGHTS, self.config)
         except Exception as error:  # ONNX Runtime's own errors share no base class; re-raised as ours.
             raise _corrupt(self.folder, error) from error
-        return Fuser(network)
+        return Fuser(network, self.decision())
+
+    def decision(self) -> Decision:
+        """Read the operating points.
+
+        Raises:
+            WeightsError: they are corrupt.
+        """
+        try:
+            return Decision.read(self.folder / _DECISION)
+        except (OSError, ValueError) as error:
+            raise _corrupt(self.folder, error) from error
+
+    def save_decision(self, decision: Decision) -> None:
+        """Write the operating points that were fitted to this checkpoint."""
+        decision.write(self.folder / _DECISION)
 
     def torch_network(self) -> FusionNetwork:
         """Load the fusion network for training; imports torch.
@@ -140,7 +158,7 @@ def save(
     """Write a whole checkpoint into `folder`, which exists; imports torch and transformers.
 
     `audio_encoder` and `text_adapter` are the files that `network` was trained with; they are copied.
-    `report` becomes training.json.
+    `report` becomes training.json. The decision is written unfitted, see `training.operating_points`.
     """
     from stream_emo.fusion.hub import PretrainedFusion
 
@@ -149,6 +167,7 @@ def save(
     export(network, folder / _WEIGHTS, folder / _NETWORK)
     shutil.copy(audio_encoder, folder / _AUDIO_ENCODER)
     shutil.copy(text_adapter, folder / _TEXT_ADAPTER)
+    Decision.unfitted().write(folder / _DECISION)
     (folder / _REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
@@ -164,4 +183,4 @@ def _check_compatible(folder: Path, config: NetworkConfig) -> None:
 
 def _corrupt(folder: Path, error: Exception) -> WeightsError:
     reason = " ".join(str(error).split())[:200]
-    return WeightsError(f"{folder}: the fusion network is corrupt ({reason}); {_REMEDY}")
+    return WeightsError(f"{folder}: the checkpoint is corrupt ({reason}); {_REMEDY}")

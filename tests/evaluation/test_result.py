@@ -12,7 +12,7 @@ from stream_emo.evaluation.result import Result
 
 LABELS = ("neutral", "happy", "sad")
 NAN = [float("nan")] * 3
-# Neutral, correct; neutral, taken for sad; happy, correct but below the threshold; happy, no speech found.
+# Neutral, correct; neutral, taken for sad; happy, correct but without a label; happy, no speech found.
 # Nothing is sad.
 PREDICTIONS = Predictions(
     LABELS,
@@ -24,7 +24,7 @@ KEYS = ["protocol", "n", "labels", "ua", "wa", "macro_f1", "ece", "coverage", "c
 
 
 def test_no_prediction_and_labels_that_do_not_occur_are_errors() -> None:
-    result = Result.of("mine.csv", PREDICTIONS)
+    result = Result.of("mine.csv", PREDICTIONS, labelled=np.array([True, True, False, False]))
     assert result.labels == ("neutral", "happy")
     assert result.confusion == ((1, 0), (0, 1))
     assert result.other == (1, 1)
@@ -33,7 +33,7 @@ def test_no_prediction_and_labels_that_do_not_occur_are_errors() -> None:
     assert result.ece is not None
     assert result.ece.value == pytest.approx((0.2 + 0.6 + 0.65) / 3), "over the items with a prediction"
     assert result.coverage is not None
-    assert result.coverage.value == 0.5, "one is below the threshold, one has no speech"
+    assert result.coverage.value == 0.5
     assert "no sad" in result.notes[0]
 
 
@@ -42,7 +42,8 @@ def test_json() -> None:
     out = json.loads(json.dumps(Result.of("mine.csv", PREDICTIONS, metrics, ["a note"]).json()))
     assert list(out) == [*KEYS, "metrics", "notes"]
     assert (out["protocol"], out["n"], out["labels"]) == ("mine.csv", 4, ["neutral", "happy"])
-    for key in ("ua", "wa", "macro_f1", "ece", "coverage"):
+    assert out["coverage"] is None, "it was not said which items get a label"
+    for key in ("ua", "wa", "macro_f1", "ece"):
         low, high = out[key]["ci95"]
         assert low <= out[key]["value"] <= high
     assert sum(map(sum, out["confusion"])) + sum(out["other"]) == out["n"]

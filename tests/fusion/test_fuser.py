@@ -10,11 +10,12 @@ from stream_emo.config import FusionConfig
 from stream_emo.events import EMOTIONS
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.fusion.batch import Window
+from stream_emo.fusion.decision import Rule
 from stream_emo.fusion.fuser import Fuser, FusionSession
 from stream_emo.fusion.line_adaptation import FixedLine, SessionLine
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
-from stream_emo.types import SAMPLE_RATE, AudioTokens, Estimate, TextTokens
+from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 
 AUDIO, TEXT = 12, 8
 END = 4 * SAMPLE_RATE
@@ -56,6 +57,8 @@ def test_an_estimate_is_a_distribution_and_names_its_sources() -> None:
     assert estimate.audio_weight + estimate.text_weight == pytest.approx(1)
     assert -1 <= estimate.valence <= 1
     assert -1 <= estimate.arousal <= 1
+    assert estimate.modalities == "both"
+    assert estimate.seconds == pytest.approx(3.9), "from the centre of the first token"
 
 
 def test_what_lies_before_the_window_does_not_count() -> None:
@@ -87,16 +90,15 @@ def test_nothing_to_score_is_an_error() -> None:
         session().fuse(None, None, END)
 
 
-def test_label_abstains_below_its_limit() -> None:
-    one = session(abstain_below=0.4)
-    likely = dict.fromkeys(EMOTIONS, 0.1)
-    for probability, label in ((0.4, "sad"), (0.39, None)):
-        assert one.label(Estimate(likely | {"sad": probability}, 0, 0, 1, 0)) == label
-    assert one.label(Estimate(likely | {"sad": 0.9}, 0, 0, 1, 0, in_distribution=False)) is None
+def test_the_label_follows_the_decision() -> None:
+    estimate = session().fuse(audio(), None, END)
+    one = session(false_alarms_per_hour=6.0)
+    assert one.label(estimate) == Rule(FUSER.decision, 6.0).label(estimate)
+    assert one.affect_std(estimate) == (0.5, 0.5)
 
 
 def test_audio_out_of_distribution_has_no_label() -> None:
-    one = session(make_fuser(ood_threshold=5.0), abstain_below=0.0)
+    one = session(make_fuser(ood_threshold=5.0))
     usual, distant = audio(), AudioTokens(audio().features * 50, audio().positions)
     assert one.fuse(usual, None, END).in_distribution
     assert not one.fuse(distant, None, END).in_distribution
@@ -111,11 +113,10 @@ def test_a_single_audio_token_has_no_label_without_text() -> None:
 
 
 def test_rolling_state_follows_the_estimates() -> None:
-    one = session(abstain_below=0.0)
+    one = session()
     estimate = one.fuse(audio(), None, END)
     rolling = one.roll(0, estimate, 0, END)
     assert rolling.probabilities == dict(estimate.probabilities)
-    assert rolling.label == one.label(estimate)
     assert 0 < rolling.weight_s < END / SAMPLE_RATE
 
 

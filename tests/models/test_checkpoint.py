@@ -91,7 +91,7 @@ def test_a_checkpoint_for_something_else_is_refused(
     refused(copy, message)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "fusion.onnx"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "fusion.onnx", "decision.json"])
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00 not weights"])
 def test_a_broken_file_is_refused(copy: Path, name: str, content: bytes) -> None:
     (copy / name).write_bytes(content)
@@ -100,7 +100,14 @@ def test_a_broken_file_is_refused(copy: Path, name: str, content: bytes) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["config.json", "model.safetensors", "fusion.onnx", "audio_encoder.onnx", "text_adapter.safetensors"],
+    [
+        "config.json",
+        "model.safetensors",
+        "fusion.onnx",
+        "audio_encoder.onnx",
+        "text_adapter.safetensors",
+        "decision.json",
+    ],
 )
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()

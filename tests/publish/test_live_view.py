@@ -40,7 +40,7 @@ def start(source: str = "call.wav", **changes: Any) -> Start:
 
 
 def rolling(weight_s: float = 8.0, **changes: Any) -> Rolling:
-    return msgspec.structs.replace(Rolling(PROBABILITIES, -0.4, 0.5, "angry", weight_s), **changes)
+    return msgspec.structs.replace(Rolling(PROBABILITIES, -0.4, 0.5, 0.3, 0.3, "angry", weight_s), **changes)
 
 
 def score(utterance: int = 0, **changes: Any) -> Score:
