@@ -6,12 +6,15 @@ For training and for users of transformers; the live path uses `onnx_network`.
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from stream_emo.fusion.network import FusionNetwork, RawScores, TokenTensors
+from stream_emo.fusion.attention import TokenTensors
+from stream_emo.fusion.network import FusionNetwork, RawScores
 from stream_emo.fusion.network_config import PREFIX, NetworkConfig
 
 
@@ -56,3 +59,18 @@ class PretrainedFusion(PreTrainedModel):  # type: ignore[misc]
         """Return what the network returns."""
         scores: RawScores = self.network(audio, text)
         return scores
+
+
+def save_half(network: FusionNetwork, folder: Path) -> None:
+    """Write config.json and model.safetensors into `folder`, matrices in half precision.
+
+    The matrices of `network` are rounded in place, so that what is saved, what is loaded and what is exported
+    later agree exactly. Computing goes on in single precision.
+    """
+    tensors = network.state_dict()
+    halves = {name: tensor.half() for name, tensor in tensors.items() if tensor.ndim > 1}
+    with torch.no_grad():
+        for name, half in halves.items():
+            tensors[name].copy_(half)
+    state = {PREFIX + name: tensor for name, tensor in (tensors | halves).items()}
+    PretrainedFusion.wrap(network).save_pretrained(folder, state_dict=state)

@@ -1,60 +1,39 @@
-"""The fusion network: per-modality logits, cross-attention between audio and text, and a modality gate.
+"""The fusion network: logits of each modality, and their combination, which attends from each to the other.
 
-    audio tokens ─┬─▶ statistics over the window ─┬─▶ linear head ─▶ logits, affect ──┐
-                  │                               └──────────────────────────┐        │
-                  └─▶ project ─▶ self-attention ─▶ cross-attention ─▶ pool ─▶ gate ─▶ weighted sum ─▶ scores
-                                              ╳                              │        │
-                  ┌─▶ project ─▶ self-attention ─▶ cross-attention ─▶ pool ─▶ gate ──▶│
-                  │                               ┌──────────────────────────┘        │
-    text tokens ──┴─▶ statistics over the window ─┴─▶ linear head ─▶ logits, affect ──┘
+    audio tokens ─┬─▶ mean and deviation ─▶ linear head ─▶ logits ──────────────────────┐
+                  └─▶ self-attention ─▶ cross-attention ─▶ pool ─┐                      │
+                                               ╳                 ├─▶ gate ─▶ shares ─▶ combination ─▶ scores
+                  ┌─▶ self-attention ─▶ cross-attention ─▶ pool ─┘                      │
+    text tokens ──┴─▶ mean ─▶ linear head ─▶ logits ────────────────────────────────────┘
 
 Logits and affect (valence, arousal) of each modality are linear in statistics of its tokens over the window.
-The attention layers decide only the modality gate: the share that each modality has in the sum, so a window
-with one modality does without them. Time enters as differences in seconds: a window that is shifted on the
-clock scores the same.
+The attention layers decide only the shares of the modalities, so a window with one modality does without
+them. Time enters as differences in seconds: a window that is shifted on the clock scores the same.
 
-Sources: Vaswani et al. (2017), "Attention Is All You Need"; Tsai et al. (2019), "Multimodal Transformer for
-Unaligned Multimodal Language Sequences" (cross-attention between modalities); Press et al. (2022), "Train
-Short, Test Long" (ALiBi: attention biased by distance); Arevalo et al. (2017), "Gated Multimodal Units";
-Guo et al. (2017), "On Calibration of Modern Neural Networks" (temperature).
+Sources: see `combination`, `attention`; Guo et al. (2017), "On Calibration of Modern Neural Networks"
+(temperature).
 
-Shapes: b windows, n tokens (m of the other modality), f features of a token, k speaker directions, w width
-inside the attention layers, h heads, e emotions.
+Shapes: b windows, n tokens (m of the other modality), f features of a token, k speaker directions,
+e emotions.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 
+from stream_emo.fusion.attention import TokenTensors, mean_over_tokens, weighted_sum
 from stream_emo.fusion.baseline import Population
 from stream_emo.fusion.batch import Batch, NetworkOutput, PaddedTokens
+from stream_emo.fusion.combination import Combination, ModalityGate
 from stream_emo.fusion.network_config import PREFIX, NetworkConfig
 from stream_emo.fusion.speakers import Speakers
 
 _CLIP = 6.0  # Normalised statistics are clipped to this many standard deviations.
-
-
-@dataclass(frozen=True, slots=True)
-class TokenTensors:
-    """The tokens of one modality in a batch of windows, padded at the end."""
-
-    features: Tensor
-    """float32 [b, n, f]"""
-    ages: Tensor
-    """float32 [b, n]: seconds from the token to the end of its window."""
-    present: Tensor
-    """bool [b, n]: False where padded; all False in a window without this modality."""
-    speaker_offset: Tensor | None = None
-    """float32 [b, k]: estimated offset of the speaker, see `baseline`; None: not estimated."""
-    line_bias: Tensor | None = None
-    """float32 [b, e]: added to the logits of this modality, see `line`; None: zero."""
 
 
 def to_tensors(batch: Batch) -> tuple[TokenTensors, TokenTensors]:
@@ -78,7 +57,7 @@ class RawScores:
     affect: Tensor
     """float32 [b, 2]: valence and arousal, -1 to 1."""
     modality_weights: Tensor
-    """float32 [b, 2]: shares of audio and text in the sum; a missing modality has 0."""
+    """float32 [b, 2]: shares of audio and text in the decision; a missing modality has 0."""
     audio_statistics: Tensor
     """float32 [b, f]: normalised, the speaker's offset still in them; zero without audio."""
 
@@ -98,8 +77,8 @@ class FusionNetwork(nn.Module):
         # Both temperatures are fitted after training: one on held-out speakers, one on held-out corpora.
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("audio_only_temperature", torch.ones(()))
-        # The logarithm of a factor for each modality where both are present, trained with the gate.
-        self.logit_scale = nn.Parameter(torch.zeros(2))
+        self.gate = ModalityGate(config)
+        self.combination = Combination(len(config.emotions), config.emotions.index("neutral"))
 
     @classmethod
     def load(cls, weights: Path, config: NetworkConfig) -> FusionNetwork:
@@ -125,26 +104,20 @@ class FusionNetwork(nn.Module):
         text_logits, text_affect = self.text.scores(text_statistics)  # [b, e], [b, 2]
 
         present = torch.stack([audio.present.any(1), text.present.any(1)], 1)  # [b, 2]
-        gate = torch.zeros_like(present, dtype=torch.float32)  # [b, 2]
-        if present.all(1).any():
-            audio_tokens = self.audio.encode(audio, shift)  # [b, n, w]
-            text_tokens = self.text.encode(text, None)  # [b, m, w]
-            gate = torch.stack(
-                [
-                    self.audio.gate_score(audio, audio_tokens, text, text_tokens, relative),
-                    self.text.gate_score(text, text_tokens, audio, audio_tokens, text_statistics),
-                ],
-                1,
+        shares, both = present.float(), present.all(1, keepdim=True)  # [b, 2], [b, 1]
+        alone = torch.where(present[:, :1], audio_logits / self.audio_only_temperature, text_logits)  # [b, e]
+        logits = alone
+        if both.any():
+            scaled = self.combination.scaled(audio_logits, text_logits)  # [b, e] each
+            gate = self.gate(
+                audio, self.audio.tokens(audio, shift), scaled[0], text, self.text.tokens(text), scaled[1]
             )  # [b, 2]
-        weights = gate.masked_fill(~present, -math.inf).softmax(1)  # [b, 2]
-        alone = torch.stack(
-            [1 / self.audio_only_temperature, torch.ones_like(self.audio_only_temperature)]
-        )  # [2]
-        scale = torch.where(present.all(1, keepdim=True), self.logit_scale.exp(), alone)  # [b, 2]
+            shares = torch.where(both, gate, shares)  # [b, 2]
+            logits = torch.where(both, self.combination(*scaled, gate), alone)  # [b, e]
         return RawScores(
-            logits=_weighted_sum(torch.stack([audio_logits, text_logits], 1), weights * scale),  # [b, e]
-            affect=_weighted_sum(torch.stack([audio_affect, text_affect], 1), weights).tanh(),  # [b, 2]
-            modality_weights=weights,
+            logits=logits,
+            affect=weighted_sum(torch.stack([audio_affect, text_affect], 1), shares).tanh(),  # [b, 2]
+            modality_weights=shares,
             audio_statistics=audio_statistics,
         )
 
@@ -179,48 +152,22 @@ class FusionNetwork(nn.Module):
 
 
 class _Modality(nn.Module):
-    """The layers of one modality: logits from statistics, and a gate score from tokens."""
+    """The normalisation and the linear head of one modality."""
 
     def __init__(self, config: NetworkConfig, features: int, moments: int) -> None:
         super().__init__()
         self.normalise = _Normalise(features, moments)
-        self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(features, config.width))
-        self.self_attention = _AttentionLayer(config)
-        self.cross_attention = _AttentionLayer(config)
-        self.pool = _AttentionPool(config.width)
         self.head = nn.Linear(features, len(config.emotions) + 2)
-        self.gate_hidden = nn.Linear(features, config.hidden)
-        self.gate = nn.Linear(config.hidden + config.width, 1)
-        self.dropout = nn.Dropout(config.dropout)
 
     def scores(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [b, e] and affect before the tanh [b, 2] of normalised statistics [b, f]."""
         both = self.head(statistics)  # [b, e + 2]
         return both[:, :-2], both[:, -2:]
 
-    def encode(self, tokens: TokenTensors, shift: Tensor | None) -> Tensor:
-        """Return the tokens after self-attention [b, n, w]; `shift` [b, f]: see `Speakers.shift`."""
-        x = self.normalise.tokens(tokens)  # [b, n, f]
-        if shift is not None:
-            x = x - self.normalise.token_shift(shift)[:, None]  # [b, n, f]
-        x = self.project(x)  # [b, n, w]
-        encoded: Tensor = self.self_attention(x, tokens, x, tokens)  # [b, n, w]
-        return encoded
-
-    def gate_score(
-        self,
-        own: TokenTensors,
-        encoded: Tensor,
-        other: TokenTensors,
-        other_encoded: Tensor,
-        statistics: Tensor,
-    ) -> Tensor:
-        """Return the gate score [b] from encoded tokens of both modalities and own `statistics` [b, f]."""
-        attended = self.cross_attention(encoded, own, other_encoded, other)  # [b, n, w]
-        pooled = self.pool(attended, own)  # [b, w]
-        hidden = functional.gelu(self.gate_hidden(self.dropout(statistics)))  # [b, hidden]
-        score: Tensor = self.gate(self.dropout(torch.cat([hidden, pooled], 1)))  # [b, 1]
-        return score.squeeze(1)
+    def tokens(self, tokens: TokenTensors, shift: Tensor | None = None) -> Tensor:
+        """Return standardised features [b, n, f]; `shift` [b, f]: see `Speakers.shift`."""
+        features = self.normalise.tokens(tokens)  # [b, n, f]
+        return features if shift is None else features - self.normalise.token_shift(shift)[:, None]
 
 
 class _Normalise(nn.Module):
@@ -248,17 +195,19 @@ class _Normalise(nn.Module):
 
     def raw_tokens(self, tokens: TokenTensors) -> Tensor:
         """Return features [b, n, f] before standardisation, relative ones without their mean."""
-        mean = _mean(tokens.features, tokens.present)  # [b, f]
+        mean = mean_over_tokens(tokens.features, tokens.present)  # [b, f]
         return tokens.features - torch.where(self.relative, mean, 0.0)[:, None]  # [b, n, f]
 
     def raw_window(self, tokens: TokenTensors) -> Tensor:
         """Return statistics [b, f] before standardisation."""
         features = self.raw_tokens(tokens)  # [b, n, f]
         if self.moments == 1:
-            return _mean(features, tokens.present)  # [b, f]
+            return mean_over_tokens(features, tokens.present)  # [b, f]
         means, deviations = features.chunk(2, -1)  # [b, n, f / 2] each
-        mean = _mean(means, tokens.present)  # [b, f / 2]
-        variance = _mean(deviations**2 + (means - mean[:, None]) ** 2, tokens.present)  # [b, f / 2]
+        mean = mean_over_tokens(means, tokens.present)  # [b, f / 2]
+        variance = mean_over_tokens(
+            deviations**2 + (means - mean[:, None]) ** 2, tokens.present
+        )  # [b, f / 2]
         return torch.cat([mean, variance.clamp_min(1e-12).sqrt()], -1)  # [b, f]
 
     def tokens(self, tokens: TokenTensors) -> Tensor:
@@ -276,75 +225,3 @@ class _Normalise(nn.Module):
         window = (self.raw_window(tokens) - self.window_mean) * self.window_scale  # [b, f]
         window = window.clamp(-_CLIP, _CLIP)  # [b, f]
         return window * tokens.present.any(1, keepdim=True)  # [b, f]
-
-
-class _AttentionLayer(nn.Module):
-    """A pre-norm transformer layer: multi-head attention, then a feed-forward network, each with a residual.
-
-    The score of head i falls by slope_i per second between the two tokens (ALiBi with continuous time). A
-    null key whose value is zero can always be attended to, so a missing modality adds exactly nothing.
-    """
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        width = config.width
-        self.heads = config.heads
-        self.norm_query, self.norm_context, self.norm_feed_forward = (nn.LayerNorm(width) for _ in range(3))
-        self.query = nn.Linear(width, width, bias=False)
-        self.key_value = nn.Linear(width, 2 * width, bias=False)
-        self.null_key = nn.Parameter(torch.zeros(config.heads, width // config.heads))
-        self.slope = nn.Parameter(torch.linspace(-4.0, 1.0, config.heads))
-        self.out = nn.Linear(width, width, bias=False)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(0.2), nn.Linear(2 * width, width)
-        )
-        self.dropout = nn.Dropout(0.2)
-
-    def forward(self, x: Tensor, own: TokenTensors, context: Tensor, other: TokenTensors) -> Tensor:
-        """Return tokens [b, n, w] that have attended to `context` [b, m, w]."""
-        query = self._split_heads(self.query(self.norm_query(x)))  # [b, h, n, w / h]
-        key, value = map(self._split_heads, self.key_value(self.norm_context(context)).chunk(2, -1))
-        apart = (own.ages[:, :, None] - other.ages[:, None, :]).abs()  # [b, n, m], s
-        bias = -functional.softplus(self.slope)[:, None, None] * apart[:, None]  # [b, h, n, m]
-        scale = query.shape[-1] ** -0.5
-        scores = query @ key.transpose(2, 3) * scale + bias  # [b, h, n, m]
-        scores = scores.masked_fill(~other.present[:, None, None, :], -math.inf)  # [b, h, n, m]
-        null = query @ self.null_key[..., None] * scale  # [b, h, n, 1]
-        attention = torch.cat([scores, null], -1).softmax(-1)[..., :-1]  # [b, h, n, m]
-        attended = (attention @ value).transpose(1, 2).flatten(2)  # [b, n, w]
-        x = x + self.dropout(self.out(attended))  # [b, n, w]
-        added: Tensor = self.dropout(self.feed_forward(self.norm_feed_forward(x)))  # [b, n, w]
-        return x + added
-
-    def _split_heads(self, x: Tensor) -> Tensor:
-        b, n, w = x.shape
-        return x.view(b, n, self.heads, w // self.heads).transpose(1, 2)  # [b, h, n, w / h]
-
-
-class _AttentionPool(nn.Module):
-    """Attention pooling over time with a bias towards the end of the window."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.score = nn.Linear(width, 1)
-        self.slope = nn.Parameter(torch.tensor(-3.0))
-
-    def forward(self, x: Tensor, tokens: TokenTensors) -> Tensor:
-        """Return the pooled tokens [b, w] of [b, n, w]."""
-        x = self.norm(x)  # [b, n, w]
-        scores = self.score(x).squeeze(2) - functional.softplus(self.slope) * tokens.ages  # [b, n]
-        # The lowest finite value, not -inf: a missing modality must not divide zero by zero.
-        attention = scores.masked_fill(~tokens.present, torch.finfo(scores.dtype).min).softmax(1)  # [b, n]
-        return _weighted_sum(x, attention * tokens.present)  # [b, w]
-
-
-def _mean(features: Tensor, present: Tensor) -> Tensor:
-    """Return the mean [b, f] of [b, n, f] over the tokens that are present [b, n]."""
-    count = present.sum(1, keepdim=True).clamp_min(1)  # [b, 1]
-    return _weighted_sum(features, present.to(features.dtype)) / count
-
-
-def _weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
-    """Return the sum [b, f] of [b, n, f] with weights [b, n]; ONNX Runtime is slow at `einsum`."""
-    return (weights[:, None] @ features).squeeze(1)

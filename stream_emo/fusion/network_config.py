@@ -32,10 +32,10 @@ class NetworkConfig:
     """Width of an audio token."""
     text_features: int = 384
     """Width of a text token."""
-    width: int = 96
+    width: int = 48
     """Width inside the attention layers."""
     heads: int = 4
-    hidden: int = 256
+    hidden: int = 32
     """Width of the gate's hidden layer."""
     dropout: float = 0.5
     directions: int = 200

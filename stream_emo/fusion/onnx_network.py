@@ -81,7 +81,7 @@ def export(fusion: FusionNetwork, weights: Path, path: Path) -> None:
     import torch
     from torch import Tensor, nn
 
-    from stream_emo.fusion.network import TokenTensors
+    from stream_emo.fusion.attention import TokenTensors
 
     class Outputs(nn.Module):
         def __init__(self) -> None:

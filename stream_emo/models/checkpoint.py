@@ -160,10 +160,10 @@ def save(
     `audio_encoder` and `text_adapter` are the files that `network` was trained with; they are copied.
     `report` becomes training.json. The decision is written unfitted, see `training.operating_points`.
     """
-    from stream_emo.fusion.hub import PretrainedFusion
+    from stream_emo.fusion.hub import save_half
 
     network.eval()
-    PretrainedFusion.wrap(network).save_pretrained(folder)  # config.json and model.safetensors.
+    save_half(network, folder)  # config.json and model.safetensors.
     export(network, folder / _WEIGHTS, folder / _NETWORK)
     shutil.copy(audio_encoder, folder / _AUDIO_ENCODER)
     shutil.copy(text_adapter, folder / _TEXT_ADAPTER)

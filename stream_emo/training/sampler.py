@@ -1,12 +1,13 @@
 """Training examples: windows like those of a live run, balanced over emotions, corpora and modalities.
 
-Audio and text come from different corpora. So a window with both pairs a clip with its own transcript where
-that is known, with a sentence of the same emotion, with a neutral sentence, or with a contradicting one.
+Audio and text come from different corpora. So a window with both pairs a clip with its own transcript, which
+in acted corpora has no emotion, or with a written sentence. Either both have the same emotion, or one or both
+are neutral; emotions that contradict each other are not trained on: nobody knows what is right there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,10 +64,13 @@ class Mix:
     text_only: float = 0.2
     audio_only: float = 0.45
     """The remaining examples have both modalities; of these:"""
-    own_transcript: float = 0.3
-    same_emotion: float = 0.35
-    neutral_text: float = 0.2
-    """The remaining texts are of any emotion. Clips without a transcript are shared out among the others."""
+    same_emotion: float = 0.25
+    emotional_voice: float = 0.35
+    """Neutral words in an emotional voice."""
+    emotional_words: float = 0.25
+    """Emotional words in a neutral voice. In the remaining examples both are neutral."""
+    own_transcript: float = 0.5
+    """Share of clips whose neutral words are their own transcript, where that is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +115,7 @@ class Sampler:
             [(corpus.share, corpus.targets) for corpus in audio], 0.0, generator
         )
         self._draw_text = _StratifiedDraw([(corpus.share, corpus.targets) for corpus in text], 0.5, generator)
+        self._emotional = [column for column in range(audio[0].targets.shape[1] - 2) if column != NEUTRAL]
         self._window = round(window_s * SAMPLE_RATE)
         self._random = generator
         self._mix = mix
@@ -120,23 +125,20 @@ class Sampler:
         return [self._example() for _ in range(count)]
 
     def _example(self) -> Example:
-        if not self.text:
-            return self._audio_example()[0]
-        kind = self._random.random()
-        if kind < self._mix.text_only:
-            return self._text_example()
-        audio, own = self._audio_example()
-        return audio if kind < self._mix.text_only + self._mix.audio_only else self._paired(audio, own)
+        kind = self._random.random() if self.text else 1.0
+        mix = self._mix
+        if not self.text or mix.text_only <= kind < mix.text_only + mix.audio_only:
+            return self._audio_example()
+        return self._text_example() if kind < mix.text_only else self._paired()
 
-    def _audio_example(self) -> tuple[Example, Pieces | None]:
-        """Return an example with audio only, and the transcript of its clip, if known."""
-        number, row = self._draw_clip()
+    def _audio_example(self, emotions: Collection[int] | None = None) -> Example:
+        """Return an example with audio only, of one of `emotions`."""
+        number, row = self._draw_clip(emotions)
         corpus = self.audio[number]
         windows = corpus.clips[row]
         whole = self._random.random() < _TO_THE_END
         window = windows[-1] if whole else windows[int(self._random.integers(len(windows)))]
-        example = Example(self._cut(window.last(self._window)), corpus.targets[row], (number, row))
-        return example, corpus.transcripts[row]
+        return Example(self._cut(window.last(self._window)), corpus.targets[row], (number, row))
 
     def _cut(self, window: Window) -> Window:
         """Return a part of the window at times, which ends as long after its last token as the whole did."""
@@ -157,24 +159,37 @@ class Sampler:
         window = Window(None, text, end).last(self._window)
         return Example(window, self.text[number].targets[row], None)
 
-    def _paired(self, audio: Example, own: Pieces | None) -> Example:
+    def _paired(self) -> Example:
+        mix = self._mix
+        kind = self._random.random()
+        if kind < mix.same_emotion:
+            audio = self._audio_example()
+            pieces, words = self._sentence([int(audio.target[:-2].argmax())])
+            return self._spoken(audio, pieces, np.asarray((audio.target + words) / 2, np.float32))
+        kind -= mix.same_emotion
+        if kind < mix.emotional_words:
+            return self._spoken(self._audio_example([NEUTRAL]), *self._sentence(self._emotional))
+        kind -= mix.emotional_words
+        audio = self._audio_example(self._emotional if kind < mix.emotional_voice else [NEUTRAL])
+        return self._spoken(audio, self._neutral_words(audio), audio.target)
+
+    def _sentence(self, emotions: Collection[int]) -> tuple[Pieces, NDArray[np.float32]]:
+        """Return a sentence of one of `emotions`, and its target."""
+        number, row = self._draw_text(emotions)
+        return self.text[number].pieces[row], self.text[number].targets[row]
+
+    def _neutral_words(self, audio: Example) -> Pieces:
+        assert audio.clip is not None
+        number, row = audio.clip
+        own = self.audio[number].transcripts[row]
         if own is not None and self._random.random() < self._mix.own_transcript:
-            pieces, target = own, audio.target
-        else:
-            number, row = self._draw_text(self._text_emotion(audio))
-            pieces = self.text[number].pieces[row]
-            target = combined_target(audio.target, self.text[number].targets[row])
+            return own
+        return self._sentence([NEUTRAL])[0]
+
+    def _spoken(self, audio: Example, pieces: Pieces, target: NDArray[np.float32]) -> Example:
         end = audio.window.end
         window = Window(audio.window.audio, spoken(pieces, end, self._random), end)
         return Example(window.last(self._window), target, audio.clip)
-
-    def _text_emotion(self, audio: Example) -> int | None:
-        """Return which emotion the text for this audio is to have; None: any."""
-        mix = self._mix
-        kind = self._random.uniform(mix.own_transcript, 1)
-        if kind < mix.own_transcript + mix.same_emotion:
-            return int(audio.target[:-2].argmax())
-        return NEUTRAL if kind < mix.own_transcript + mix.same_emotion + mix.neutral_text else None
 
 
 class _StratifiedDraw:
@@ -200,30 +215,19 @@ class _StratifiedDraw:
             np.array([len(rows) ** balance for rows in classes.values()]) for classes in self._rows
         ]
 
-    def __call__(self, label: int | None = None) -> tuple[int, int]:
-        """Return corpus and row, of the class `label` unless no corpus has it."""
-        shares = self._shares * [label is None or label in classes for classes in self._rows]
+    def __call__(self, labels: Collection[int] | None = None) -> tuple[int, int]:
+        """Return corpus and row, of a class among `labels` unless no corpus has one."""
+        wanted = [
+            [column for column, label in enumerate(classes) if labels is None or label in labels]
+            for classes in self._rows
+        ]
+        shares = self._shares * [len(columns) > 0 for columns in wanted]
         if not shares.any():
             return self()
         corpus = int(self._random.choice(len(shares), p=shares / shares.sum()))
-        classes, weights = self._rows[corpus], self._weights[corpus]
-        if label is None:
-            label = int(self._random.choice(list(classes), p=weights / weights.sum()))
-        return corpus, int(self._random.choice(classes[label]))
-
-
-def combined_target(audio: NDArray[np.float32], text: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the target [emotions + 2] of a window from those of its audio and its text.
-
-    Both count alike, but a neutral modality counts less: neutral words are said in every mood, and a neutral
-    voice makes emotional words doubtful.
-    """
-    share = 0.5
-    if text[:-2].argmax() == NEUTRAL:
-        share = 0.85
-    elif audio[:-2].argmax() == NEUTRAL:
-        share = 0.25
-    return np.asarray(share * audio + (1 - share) * text, np.float32)
+        weights = self._weights[corpus][wanted[corpus]]
+        column = int(self._random.choice(wanted[corpus], p=weights / weights.sum()))
+        return corpus, int(self._random.choice([*self._rows[corpus].values()][column]))
 
 
 def spoken(pieces: Pieces, end: int, generator: np.random.Generator) -> TextTokens:

@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_emo.fusion.attention import TokenTensors
 from stream_emo.fusion.batch import NetworkOutput, Window, collate
-from stream_emo.fusion.hub import PretrainedFusion
-from stream_emo.fusion.network import FusionNetwork, RawScores, TokenTensors, to_tensors
+from stream_emo.fusion.hub import PretrainedFusion, save_half
+from stream_emo.fusion.network import FusionNetwork, RawScores, to_tensors
 from stream_emo.fusion.network_config import NetworkConfig
 from stream_emo.types import SAMPLE_RATE, AudioTokens, TextTokens
 
@@ -84,15 +85,32 @@ def test_modality_weights_sum_to_one() -> None:
     assert 0 < weights[0] < 1
 
 
-def test_the_gate_score_of_audio_depends_on_the_text() -> None:
-    def gate_score(tokens: TextTokens) -> torch.Tensor:
-        own, other = to_tensors(collate([Window(audio(6), tokens, END)], AUDIO, TEXT))
-        with torch.inference_mode():
-            encoded, other_encoded = NETWORK.audio.encode(own, None), NETWORK.text.encode(other, None)
-            statistics = NETWORK.audio.normalise.window(own)
-            return NETWORK.audio.gate_score(own, encoded, other, other_encoded, statistics)
+def test_the_shares_depend_on_the_tokens_of_both() -> None:
+    """Each modality has the same tokens in another order of time, and so the same logits."""
+    audio_tokens, text_tokens = audio(6), text(5)
+    turned = AudioTokens(audio_tokens.features[::-1].copy(), audio_tokens.positions)
+    said_backwards = TextTokens(text_tokens.features[::-1].copy(), text_tokens.positions)
+    shares = score(
+        Window(audio_tokens, text_tokens, END),
+        Window(turned, text_tokens, END),
+        Window(audio_tokens, said_backwards, END),
+    ).modality_weights[:, 0]
+    assert abs(shares[1] - shares[0]) > 1e-5
+    assert abs(shares[2] - shares[0]) > 1e-5
 
-    assert not torch.allclose(gate_score(text(5)), gate_score(text(5, seed=9)), atol=1e-4)
+
+def test_one_modality_scores_exactly_as_its_own_head() -> None:
+    network = small_network()
+    network.audio_only_temperature.fill_(2.5)
+    windows = [Window(audio(6), text(5), END), Window(audio(6), None, END), Window(None, text(5), END)]
+    own, other = to_tensors(collate(windows, AUDIO, TEXT))
+    with torch.inference_mode():
+        logits = network(own, other).logits
+        from_audio, _ = network.audio.scores(network.audio.normalise.window(own))
+        from_text, _ = network.text.scores(network.text.normalise.window(other))
+    torch.testing.assert_close(logits[1], from_audio[1] / 2.5, atol=0, rtol=0)
+    torch.testing.assert_close(logits[2], from_text[2], atol=0, rtol=0)
+    assert not torch.allclose(logits[0], logits[1])
 
 
 def test_a_window_with_one_modality_does_not_depend_on_the_rest_of_the_batch() -> None:
@@ -114,21 +132,22 @@ def test_no_offset_is_as_an_unknown_one_and_an_offset_is_taken_away() -> None:
     assert not np.allclose(scored(np.ones((1, AUDIO))), scored(None), atol=1e-4)
 
 
-@pytest.mark.parametrize("words", [None, text(5)])
-def test_a_line_bias_moves_the_audio_logits_by_its_share(words: TextTokens | None) -> None:
+def test_a_line_bias_moves_the_audio_logits() -> None:
     network = small_network(emotions=("neutral", "happy", "angry"))
     network.temperature.fill_(2.0)
     bias = np.array([1.0, 0.0, -2.0])
 
-    def predicted(line_bias: np.ndarray | None) -> NetworkOutput:
+    def predicted(line_bias: np.ndarray | None, words: TextTokens | None) -> NetworkOutput:
         return network.predict(collate([Window(audio(6), words, END)], AUDIO, TEXT, line_bias=line_bias))
 
-    plain, biased = predicted(None), predicted(bias)
-    np.testing.assert_array_equal(predicted(np.zeros(3)).probabilities, plain.probabilities)
-    np.testing.assert_array_equal(biased.audio_logits, plain.audio_logits)
-    moved = np.log(biased.probabilities[0] / plain.probabilities[0])
-    expected = np.diff(bias) * plain.modality_weights[0, 0] / 2.0
-    np.testing.assert_allclose(np.diff(moved), expected, atol=1e-4)
+    for words in (None, text(5)):
+        plain, biased = predicted(None, words), predicted(bias, words)
+        np.testing.assert_array_equal(predicted(np.zeros(3), words).probabilities, plain.probabilities)
+        np.testing.assert_array_equal(biased.audio_logits, plain.audio_logits)
+        moved = np.log(biased.probabilities[0] / plain.probabilities[0])
+        assert (moved[0] > moved[1:]).all(), "neutral gains most"
+    alone = np.log(predicted(bias, None).probabilities[0] / predicted(None, None).probabilities[0])
+    np.testing.assert_allclose(np.diff(alone), np.diff(bias) / 2.0, atol=1e-4)
 
 
 def test_a_line_bias_has_no_effect_without_audio() -> None:
@@ -204,6 +223,18 @@ def test_save_and_load_round_trip(tmp_path: Path) -> None:
     assert state.keys() == network.state_dict().keys()
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, state[name]), name
+
+
+def test_saved_in_half_precision_it_loads_as_what_it_was_rounded_to(tmp_path: Path) -> None:
+    network = small_network()
+    network.speakers.directions.normal_()
+    save_half(network, tmp_path)
+    loaded = FusionNetwork.load(tmp_path / "model.safetensors", network.config)
+    for name, tensor in network.state_dict().items():
+        assert loaded.state_dict()[name].dtype == tensor.dtype, name
+        assert torch.equal(tensor, loaded.state_dict()[name]), name
+    smaller = (tmp_path / "model.safetensors").stat().st_size
+    assert smaller < 0.7 * sum(tensor.nbytes for tensor in network.state_dict().values())
 
 
 def test_tokens_of_another_width_are_refused() -> None:
