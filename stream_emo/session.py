@@ -102,8 +102,7 @@ class Session:
         self._sound: SoundSummary | None = SoundSummary()
         """Kept until speech is found."""
         self._taken = self._dropped = 0
-        self._speaking = False
-        self._split = False
+        self._speaking = self._split = False
         self._stats_every = round(config.publish.stats_s * SAMPLE_RATE)
         self._next_stats = self._stats_every
         self._seq = count()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stream_emo.cli import develop, run
+from stream_emo.cli import calibrate, develop, run
 
 app = typer.Typer(
     name="stream-emo",
@@ -40,6 +40,7 @@ app.command()(run.devices)
 app.command()(run.models)
 app.command("config")(run.show_config)
 app.command()(run.schema)
+app.command()(calibrate.calibrate)
 app.command()(develop.train)
 app.command("eval")(develop.evaluate)
 app.command()(develop.bench)

@@ -168,6 +168,8 @@ def models(
         print(f"{model.name:16}  {model.found or 'missing: ' + model.remedy}{licence}")
     if any(model.found is None for model in found):
         raise typer.Exit(2)
+    if settings.fusion.line:
+        print(f"{'line calibration':16}  {_about_line(settings)}")
 
 
 def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
@@ -208,6 +210,19 @@ def _config(
     if track is not None:
         chosen.append(f"audio.track={track}")
     return Config.load(path, overrides=chosen)
+
+
+def _about_line(config: Config) -> str:
+    """Return what is in the file that `fusion.line` names. Raises `ConfigError` if it cannot be used."""
+    from stream_emo.fusion.line_adaptation import Lines
+    from stream_emo.models.checkpoint import Checkpoint
+
+    found = Lines(Checkpoint.configured(config.fusion).digest).calibration(config.fusion)
+    if found is None:
+        return "none"  # The file was deleted, which was told.
+    learnt = f"{found.utterances} utterances of {found.recordings} recordings, {found.date}"
+    bias = ", ".join(f"{name} {value:+.2f}" for name, value in found.bias.items())
+    return f"{config.fusion.line}  (learnt from {learnt}; {bias})"
 
 
 def _pcm(given: dict[str, Any]) -> PcmFormat | None:

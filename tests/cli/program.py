@@ -14,7 +14,7 @@ from stream_emo.cli.app import app
 from stream_emo.errors import StreamEmoError
 
 PROGRAM = [sys.executable, "-m", "stream_emo"]
-COMMANDS = ("run", "demo", "devices", "models", "config", "schema", "train", "eval", "bench")
+COMMANDS = ("run", "demo", "devices", "models", "config", "schema", "calibrate", "train", "eval", "bench")
 
 
 def stream_emo(
