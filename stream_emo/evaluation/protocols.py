@@ -9,6 +9,7 @@ from stream_emo.evaluation.calibration import calibration
 from stream_emo.evaluation.compositions import composed, conflict
 from stream_emo.evaluation.fairness import fairness
 from stream_emo.evaluation.false_alarms import false_alarms
+from stream_emo.evaluation.fused_left_out import fused_left_out
 from stream_emo.evaluation.gate import gate
 from stream_emo.evaluation.negation import negation
 from stream_emo.evaluation.phantom_text import phantom_text
@@ -28,6 +29,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "negation": negation,
     "composed": composed,
     "conflict": conflict,
+    "fused-left-out": fused_left_out,
     "robustness": robustness,
     "calibration": calibration,
     "fairness": fairness,

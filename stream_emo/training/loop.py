@@ -10,7 +10,7 @@ import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -70,6 +70,13 @@ class TextHead:
     """[emotions + 2, text features]: of the mean over a text's word pieces, not normalised."""
     bias: Tensor
     """[emotions + 2]"""
+
+    @classmethod
+    def of(cls, network: FusionNetwork) -> Self:
+        """Return the head of a trained network, see `set_text_head`."""
+        normalise = network.text.normalise
+        weight = network.text.head.weight.detach() * normalise.window_scale
+        return cls(weight, network.text.head.bias.detach() - weight @ normalise.window_mean)
 
 
 def fit(
