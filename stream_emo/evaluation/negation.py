@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stream_emo.evaluation.metrics import Flags, MetricValue, bootstrap
+from stream_emo.evaluation.metrics import MetricValue, bootstrap
 from stream_emo.evaluation.negation_sentences import BY_HAND, GRAMMAR, TEMPLATES
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.text_only import probabilities
@@ -16,40 +16,42 @@ from stream_emo.training.corpora.grammar import Template
 from stream_emo.training.datasets import Data
 
 _SENTENCES = 10
-"""Sentences of each template."""
+"""Sentences of each template, or as many as it has."""
+
+Items = list[tuple[str, int, Sentence]]
+"""Sentences, each with its kind and the number of its template."""
 
 
 def negation(source: Data) -> Result:
-    """Evaluate the packaged checkpoint on sentences of templates and words that it was not trained on.
+    """Evaluate a checkpoint on sentences of templates and words that it was not trained on.
 
     A sentence is right if its most probable label is one of those that it may have.
     """
-    items = [*_drawn(TEMPLATES).items(), *_drawn(BY_HAND).items()]
-    sentences = [sentence for _, found in items for sentence in found]
-    likely = probabilities(source, sentences).argmax(1)
-    right = np.array(
-        [EMOTIONS[best] in sentence.labels for best, sentence in zip(likely, sentences, strict=True)]
-    )
-    groups = np.array([number for number, (_, found) in enumerate(items) for _ in found])
-    kinds = np.array([kind for (kind, _), found in items for _ in found])
-    by_hand = groups >= len(items) - sum(map(len, BY_HAND.values()))
-
-    def share(rows: Flags) -> MetricValue:
-        chosen = right[rows]
-        return bootstrap(lambda drawn: float(chosen[drawn].mean()), list(map(str, groups[rows])))
-
     metrics: dict[str, MetricValue] = {}
-    for title, part in (("templates", ~by_hand), ("by hand", by_hand)):
-        metrics[f"accuracy, {title}"] = share(part)
-        for kind in dict.fromkeys(kinds[part]):
-            metrics[f"  {title}: {kind}"] = share(part & (kinds == kind))
-    return Result("negation", len(sentences), metrics=metrics, notes=("intervals over templates",))
+    number = 0
+    for title, kinds in (("templates", TEMPLATES), ("by hand", BY_HAND)):
+        items = items_of(kinds)
+        likely = probabilities(source, [sentence for _, _, sentence in items]).argmax(1)
+        right = [EMOTIONS[best] in item[2].labels for best, item in zip(likely, items, strict=True)]
+        metrics[f"accuracy, {title}"] = _accuracy(items, right)
+        for kind in kinds:
+            metrics[f"  {title}: {kind}"] = _accuracy(items, right, kind)
+        number += len(items)
+    return Result("negation", number, metrics=metrics, notes=("intervals over templates",))
 
 
-def _drawn(kinds: Mapping[str, Sequence[Template]]) -> dict[tuple[str, str], list[Sentence]]:
-    """Return the sentences of each template, by kind and by the template itself."""
-    return {
-        (kind, f"{number}"): GRAMMAR.sentences([template], _SENTENCES, seed=number)
+def items_of(kinds: Mapping[str, Sequence[Template]]) -> Items:
+    """Return the test sentences of templates by kind, the same every time."""
+    return [
+        (kind, number, sentence)
         for kind, templates in kinds.items()
         for number, template in enumerate(templates)
-    }
+        for sentence in GRAMMAR.sentences([template], _SENTENCES, seed=number)
+    ]
+
+
+def _accuracy(items: Items, right: Sequence[bool], only: str | None = None) -> MetricValue:
+    rows = [row for row, (kind, _, _) in enumerate(items) if only in (None, kind)]
+    chosen = np.array(right)[rows]
+    templates = [f"{items[row][0]} {items[row][1]}" for row in rows]
+    return bootstrap(lambda drawn: float(chosen[drawn].mean()), templates)
