@@ -89,7 +89,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="PROTOCOL|MANIFEST",
-            help="ravdess-6fold, nemo-loso, crema-d-6fold, leave-one-corpus-out, meld-text, "
+            help="ravdess-6fold, nemo-loso, crema-d-6fold, leave-one-corpus-out, line-calibration, "
+            "meld-text, "
             "goemotions-ekman, emobank, composed, conflict, robustness, calibration, fairness, "
             "false-alarms, gate or phantom-text; or a "
             "CSV file with the columns path, emotion and perhaps speaker, text, language, split.",

@@ -22,6 +22,7 @@ from stream_emo.events import EMOTIONS
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.calibration import fit_temperature
 from stream_emo.fusion.fuser import Fuser
+from stream_emo.fusion.line_adaptation import SessionLine
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
@@ -231,15 +232,20 @@ def held_out_corpus(source: Data, target: str, checkpoint: str = "research") -> 
     )
 
 
-def in_sessions(network: FusionNetwork, windows: Sequence[Window], speakers: NDArray[np.str_]) -> Array:
+def in_sessions(
+    network: FusionNetwork,
+    windows: Sequence[Window],
+    speakers: NDArray[np.str_],
+    line: SessionLine | None = None,
+) -> Array:
     """Return the probabilities [n, emotions] when each speaker's windows, in random order, are one session
-    with its causal baseline.
+    with its causal baseline, on `line` (None: without a bias).
     """
     generator = np.random.default_rng(0)
     fuser = Fuser(network)
     scores = np.zeros((len(windows), len(network.config.emotions)))
     for speaker in np.unique(speakers):
-        session = fuser.session(FusionConfig())
+        session = fuser.session(FusionConfig(), line)
         for row in generator.permutation(np.flatnonzero(speakers == speaker)):
             window = windows[row]
             scores[row] = [*session.fuse(window.audio, None, window.end).probabilities.values()]

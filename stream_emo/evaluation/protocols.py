@@ -11,6 +11,7 @@ from stream_emo.evaluation.fairness import fairness
 from stream_emo.evaluation.false_alarms import false_alarms
 from stream_emo.evaluation.fused_left_out import fused_left_out
 from stream_emo.evaluation.gate import gate
+from stream_emo.evaluation.line_calibration import line_calibration
 from stream_emo.evaluation.negation import negation
 from stream_emo.evaluation.phantom_text import phantom_text
 from stream_emo.evaluation.result import Result
@@ -23,6 +24,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "nemo-loso": nemo_loso,
     "crema-d-6fold": crema_d_6fold,
     "leave-one-corpus-out": leave_one_corpus_out,
+    "line-calibration": line_calibration,
     "meld-text": meld_text,
     "goemotions-ekman": goemotions_ekman,
     "emobank": emobank,
