@@ -16,7 +16,7 @@ What you have seen, one `score` event per estimate (`stream-emo demo --json` pri
 
   utterance, revision  a stretch of speech; a higher revision replaces a lower, `final` marks the last
   start, end           seconds since the session began
-  label, confidence    likeliest emotion and its calibrated probability; null: too unsure to say
+  label, confidence    emotion with enough evidence, neutral without any, null: unclear; its probability
   probabilities        over the seven emotions, sum 1; valence (unpleasant to pleasant) and arousal: -1 to 1
   rolling              the same for the whole conversation: a mean that decays over time
   text, words          the transcript, null where it cannot be trusted; language: of the text

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from stream_emo.evaluation.audio_only import crema_d_6fold, leave_one_corpus_out, nemo_loso, ravdess_6fold
 from stream_emo.evaluation.calibration import calibration
 from stream_emo.evaluation.compositions import composed, conflict
+from stream_emo.evaluation.decisions import decisions
 from stream_emo.evaluation.fairness import fairness
 from stream_emo.evaluation.false_alarms import false_alarms
 from stream_emo.evaluation.fused_left_out import fused_left_out
@@ -16,6 +17,7 @@ from stream_emo.evaluation.negation import negation
 from stream_emo.evaluation.phantom_text import phantom_text
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.robustness import robustness
+from stream_emo.evaluation.rolling import rolling
 from stream_emo.evaluation.text_only import emobank, goemotions_ekman, meld_text
 from stream_emo.training.datasets import Data
 
@@ -36,6 +38,8 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "calibration": calibration,
     "fairness": fairness,
     "false-alarms": false_alarms,
+    "decisions": decisions,
+    "rolling": rolling,
     "gate": gate,
     "phantom-text": phantom_text,
 }

@@ -34,7 +34,8 @@ ROLLING_LEAVE = 0.3
 """...and below which it no longer is."""
 ROLLING_MIN_S = 1.0
 """Seconds of speech, decayed by age, below which there is no rolling label."""
-_SHORTEST_S = 0.2
+SHORTEST_S = 0.2
+"""Seconds of speech that count at least."""
 _FLOOR = 1e-3
 """Probabilities count as this much at least, so that a ratio of two tiny ones is no evidence."""
 ROLLING_RANGE = (-1.0, 2.0)
@@ -71,7 +72,7 @@ class Deviation(msgspec.Struct, frozen=True):
 
     def at(self, seconds: float) -> float:
         """Return the standard deviation of an estimate from `seconds` of speech, at most 1."""
-        variance = self.constant**2 + self.per_root_second**2 / max(seconds, _SHORTEST_S)
+        variance = self.constant**2 + self.per_root_second**2 / max(seconds, SHORTEST_S)
         return min(1.0, math.sqrt(variance))
 
 
@@ -140,7 +141,7 @@ class _Scale:
     """Relative, as `Rule.evidence` is."""
 
     def relative(self, log_ratio: float, seconds: float) -> float:
-        evidence = log_ratio - self.per_inverse_second / max(seconds, _SHORTEST_S)
+        evidence = log_ratio - self.per_inverse_second / max(seconds, SHORTEST_S)
         return (evidence - self.typical) / (self.point - self.typical)
 
 

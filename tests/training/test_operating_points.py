@@ -8,16 +8,14 @@ from numpy.typing import NDArray
 
 from stream_emo.errors import SourceError
 from stream_emo.events import EMOTIONS
-from stream_emo.fusion.decision import RATES, Decision
+from stream_emo.fusion.decision import RATES
 from stream_emo.training.operating_points import (
     NeutralSpeech,
     fit_deviation,
     fit_points,
     of_scores,
     tail_quantile,
-    with_deviations,
 )
-from stream_emo.types import Estimate
 from tests.events import make_score
 
 UTTERANCES_PER_HOUR = 700
@@ -91,16 +89,6 @@ def test_two_thirds_of_the_errors_are_within_a_deviation(per_root_second: float)
             for error, length in zip(errors[chosen], seconds[chosen], strict=True)
         ]
         assert np.mean(within) == pytest.approx(0.68, abs=0.04)
-
-
-def test_deviations_are_about_the_affect_of_the_labels() -> None:
-    before = Decision.unfitted().audio
-    likely = dict.fromkeys(EMOTIONS, 1 / 7)
-    off = [Estimate(likely, 0.81 + 0.2, 0.51 - 0.1, 1, 0, seconds) for seconds in (1.0, 2.0, 3.0)]
-    after = with_deviations(before, off, ["happy"] * 3)
-    assert after.valence.at(2) == pytest.approx(0.2, abs=0.02)
-    assert after.arousal.at(2) == pytest.approx(0.1, abs=0.02)
-    assert after.emotions == before.emotions
 
 
 def test_published_scores_become_evidence() -> None:
