@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import compress
@@ -121,12 +121,25 @@ def tuned_text_adapter(
     path = cache / f"adapter-{digest(*made_by, *map(repr, sentences))}.safetensors"
     if not path.is_file():
         model = text_encoder_tuning.fine_tune(folder, sentences, hyperparameters, seed, progress, start)
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.safetensors")
-        model.save(partial)
-        os.replace(partial.with_suffix(".head.safetensors"), path.with_suffix(".head.safetensors"))
-        partial.replace(path)
+        _keep(path, model.save)
     return path
+
+
+def interpolated_text_adapter(start: Path, end: Path, share: float, cache: Path) -> Path:
+    """Return the file, in `cache`, of `start` moved by a share of the way to `end`, fitted from it."""
+    path = cache / f"adapter-{digest(file_digest(start), file_digest(end), f'share {share}')}.safetensors"
+    if not path.is_file():
+        _keep(path, lambda partial: text_encoder_tuning.interpolate(start, end, share, partial))
+    return path
+
+
+def _keep(path: Path, save: Callable[[Path], None]) -> None:
+    """Have an adapter and its head saved, and renamed when both are complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.safetensors")
+    save(partial)
+    os.replace(partial.with_suffix(".head.safetensors"), path.with_suffix(".head.safetensors"))
+    partial.replace(path)
 
 
 def _mel_samples(part: CorpusPart, emotions: Sequence[str], cache: Path) -> list[MelSample]:

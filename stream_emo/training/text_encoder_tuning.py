@@ -133,6 +133,20 @@ def read_head(path: Path) -> tuple[Tensor, Tensor]:
     return head["weight"], head["bias"]
 
 
+def interpolate(start: Path, end: Path, share: float, path: Path) -> None:
+    """Write into `path` the adapter and head that lie a share of the way from those of `start` to `end`.
+
+    `end` was fitted from `start`, so that what lies between is as good a model; it forgets less.
+    Wortsman et al. (2022), "Robust fine-tuning of zero-shot models".
+    """
+    for source, goal, output in ((start, end, path), (_head_file(start), _head_file(end), _head_file(path))):
+        before, after = load_file(source), load_file(goal)
+        mixed = {
+            name: torch.lerp(value.float(), after[name].float(), share) for name, value in before.items()
+        }
+        save_file({name: value.to(before[name].dtype) for name, value in mixed.items()}, output)
+
+
 def fine_tune(
     folder: Path,
     sentences: Sequence[Sentence],

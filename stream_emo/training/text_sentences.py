@@ -14,7 +14,7 @@ from stream_emo.training.corpora import Sentence
 from stream_emo.training.corpora.registry import TEXT_CORPORA
 from stream_emo.training.corpora.service_talk import service_talk
 from stream_emo.training.datasets import Data
-from stream_emo.training.encoders import tuned_text_adapter
+from stream_emo.training.encoders import interpolated_text_adapter, tuned_text_adapter
 from stream_emo.training.text_encoder_tuning import TextHyperparameters
 
 _SPLITS: Mapping[str, Sequence[tuple[str, ...]]] = {
@@ -31,6 +31,12 @@ _ADDED_PASSES = 2
 """Passes of the second stage over the corpora that the first did not have."""
 _REPLAYED = 4
 """One in so many sentences of the first stage is repeated in the second, so that it is not forgotten."""
+_MOVED = 0.7
+"""Share of the way from the first stage to the second.
+
+On dev splits, at 1, 0.8, 0.65 and 0.5: macro F1 of MELD 40.9, 41.4, 42.9, 41.5, of GoEmotions 57.6, 58.5,
+59.0, 59.3; r of EmoBank's arousal 0.53, 0.52, 0.50, 0.46.
+"""
 
 
 def text_corpora(source: Data, *, commercial_only: bool) -> list[str]:
@@ -77,7 +83,8 @@ def fine_tuned_text(source: Data, seed: int = 0, *, commercial_only: bool) -> Pa
         return adapter
     second = _ADDED_PASSES * _training(source, added) + first[::_REPLAYED]
     once = replace(hyperparameters, epochs=1)
-    return tuned_text_adapter(second, source.cache, once, seed, source.progress, start=adapter)
+    end = tuned_text_adapter(second, source.cache, once, seed, source.progress, start=adapter)
+    return interpolated_text_adapter(adapter, end, _MOVED, source.cache)
 
 
 def _training(source: Data, names: Sequence[str]) -> list[Sentence]:

@@ -18,6 +18,7 @@ from stream_emo.training.text_encoder_tuning import (
     TextEmotionModel,
     TextHyperparameters,
     fine_tune,
+    interpolate,
     passage,
     read_head,
 )
@@ -74,3 +75,18 @@ def test_it_goes_on_from_an_adapter(tmp_path: Path) -> None:
     before, after = load_file(start), load_file(tmp_path / "again.safetensors")
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert torch.equal(read_head(start)[0], again.head.weight)
+
+
+def test_an_adapter_between_two_others(tmp_path: Path) -> None:
+    folder = find(MINILM, "")
+    ends = [tmp_path / "start.safetensors", tmp_path / "end.safetensors"]
+    fine_tune(folder, SENTENCES, HYPERPARAMETERS, seed=1).save(ends[0])
+    fine_tune(folder, SENTENCES, HYPERPARAMETERS, seed=2, start=ends[0]).save(ends[1])
+    interpolate(*ends, 0.25, tmp_path / "between.safetensors")
+    start, end, between = (load_file(path) for path in (*ends, tmp_path / "between.safetensors"))
+    for name, value in between.items():
+        assert value.dtype == np.float16
+        expected = 0.75 * start[name].astype(np.float32) + 0.25 * end[name].astype(np.float32)
+        np.testing.assert_allclose(value, expected, atol=1e-3)
+    bias, first, last = (read_head(path)[1] for path in (tmp_path / "between.safetensors", *ends))
+    torch.testing.assert_close(bias, 0.75 * first + 0.25 * last)
