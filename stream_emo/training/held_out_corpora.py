@@ -37,6 +37,8 @@ HELD_OUT_CORPORA = ("ravdess", "nemo", "crema_d")
 """The corpora that are held out in turn: those with many emotions of each speaker."""
 AUGMENTED_COPIES = 1
 """Number of augmented copies of each clip in training, besides the original."""
+_THINNED_BELOW = 0.5
+"""Share below which the head is fitted to only so many of a corpus' clips as its share needs."""
 _MAX_CLIPS = 1000
 """Clips of each held-out corpus that the temperature is fitted to: a larger one does not count more."""
 
@@ -104,7 +106,9 @@ def encoded_corpora(source: Data, left_out: LeftOut, *, only: bool = False) -> l
         speakers = left_out.get(name, ())
         if speakers is None or (only and not speakers):
             continue
-        corpus = source.audio_corpus(source.clips(name), share=CORPORA[name].share, copies=AUGMENTED_COPIES)
+        share = CORPORA[name].share
+        clips = source.clips(name)[:: max(1, round(_THINNED_BELOW / share))]
+        corpus = source.audio_corpus(clips, share=share, copies=AUGMENTED_COPIES)
         used = [(speaker.rstrip("*") in speakers) == only for speaker in corpus.speakers]
         corpora.append(subset(corpus, np.array(used)))
     return corpora
