@@ -37,8 +37,9 @@ HELD_OUT_CORPORA = ("ravdess", "nemo", "crema_d")
 """The corpora that are held out in turn: those with many emotions of each speaker."""
 AUGMENTED_COPIES = 1
 """Number of augmented copies of each clip in training, besides the original."""
-_THINNED_BELOW = 0.5
-"""Share below which the head is fitted to only so many of a corpus' clips as its share needs."""
+_MOST_CLIPS = 2000
+"""Clips of a corpus that the head is fitted to at most, fewer of one whose share is below a half: with as
+much regularisation more change nothing."""
 _MAX_CLIPS = 1000
 """Clips of each held-out corpus that the temperature is fitted to: a larger one does not count more."""
 
@@ -107,7 +108,7 @@ def encoded_corpora(source: Data, left_out: LeftOut, *, only: bool = False) -> l
         if speakers is None or (only and not speakers):
             continue
         share = CORPORA[name].share
-        clips = source.clips(name)[:: max(1, round(_THINNED_BELOW / share))]
+        clips = _some(source.clips(name), round(_MOST_CLIPS * min(1.0, 2 * share)))
         corpus = source.audio_corpus(clips, share=share, copies=AUGMENTED_COPIES)
         used = [(speaker.rstrip("*") in speakers) == only for speaker in corpus.speakers]
         corpora.append(subset(corpus, np.array(used)))
@@ -157,6 +158,14 @@ def fit_audio_only_temperature(source: Data) -> float | None:
         return None
     samples = [_sample(_trained_without(source, name)) for name in names]
     return fit_temperature(*(np.concatenate(column) for column in zip(*samples, strict=True)))[0]
+
+
+def _some(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """Return at most so many of the clips, drawn at random, in their order."""
+    if len(clips) <= most:
+        return list(clips)
+    rows = np.random.default_rng(0).choice(len(clips), most, replace=False)
+    return [clips[row] for row in sorted(rows.tolist())]
 
 
 def _others(source: Data, name: str) -> list[str]:
