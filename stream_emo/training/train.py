@@ -26,6 +26,7 @@ from stream_emo.training.corpora.registry import (
     licence_of_weights,
 )
 from stream_emo.training.datasets import Data
+from stream_emo.training.features import final_windows
 from stream_emo.training.held_out_corpora import (
     encoded_corpora,
     fit_audio_only_temperature,
@@ -34,11 +35,14 @@ from stream_emo.training.held_out_corpora import (
     without,
 )
 from stream_emo.training.loop import Hyperparameters, TextHead, fit, predict
-from stream_emo.training.sampler import Example, Sampler
+from stream_emo.training.sampler import AudioCorpus, Example, Sampler
 from stream_emo.training.text_encoder_tuning import read_head
 from stream_emo.training.text_sentences import fine_tuned_text, text_corpora, unseen_sentences
 
 _CALIBRATION_EXAMPLES = 4096
+_CORPUS_FACTOR = 1.5
+"""Temperature of the audio modality on corpora left out relative to that on speakers left out, where there
+are corpora enough to tell: RAVDESS, nEMO and CREMA-D left out in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def train(
     source = Data(data, cache or default_cache(), commercial_only=commercial_only, progress=progress)
     used = data_sets(source)
     source = tune_encoders(source, seed)
-    audio_only_temperature = fit_audio_only_temperature(source) or 1.0  # First, because it takes the longest.
+    audio_only_temperature = fit_audio_only_temperature(source)  # First, because it takes the longest.
     training, held_out = _samplers(source, seed)
     config = NetworkConfig(
         audio_encoder=file_digest(source.audio_encoder),
@@ -96,6 +100,8 @@ def train(
     )
     text_head = TextHead(*read_head(source.text_adapter))
     network = fit(config, training, hyperparameters, seed, text_head, read_speech(source))
+    if audio_only_temperature is None:
+        audio_only_temperature = _CORPUS_FACTOR * fit_on_speakers(network, held_out.audio)
     network.audio_only_temperature.fill_(audio_only_temperature)
     temperature, loss = calibrate(network, held_out.draw(_CALIBRATION_EXAMPLES))
     licences = {data_set.title: data_set.licence for data_set in used}
@@ -127,6 +133,13 @@ def tune_encoders(source: Data, seed: int) -> Data:
     source = without(source, held_out_speakers(source))
     adapter = fine_tuned_text(source, seed, commercial_only=source.commercial_only)
     return replace(source, text_adapter=adapter)
+
+
+def fit_on_speakers(network: FusionNetwork, held_out: Sequence[AudioCorpus]) -> float:
+    """Return the temperature of the audio modality on the clips of speakers that were held out."""
+    windows = [window for corpus in held_out for window in final_windows(corpus.clips)]
+    targets = np.concatenate([corpus.targets[:, :-2] for corpus in held_out])
+    return fit_temperature(predict(network, windows), targets.astype(np.float64))[0]
 
 
 def calibrate(network: FusionNetwork, examples: Sequence[Example]) -> tuple[float, float]:
