@@ -10,7 +10,7 @@ The estimate is a maximum a posteriori one, since no expectation is certain: the
 variance that was measured between corpora, and the expected mix counts as a few labelled utterances. Input
 that is all of one emotion must not be turned into the expected mix. So the further the heard mix is from the
 expected one, the less that counts, and not at all beyond what a line can explain (compare the biweight of
-Beaton and Tukey 1974); and more of the emotion that is expected most is taken for what it is.
+Beaton and Tukey 1974); and of too much of the emotion that is expected most, half is taken for what it is.
 
 A bias is in nats: the change of the logarithm of an emotion's odds where there is audio alone.
 """
@@ -37,11 +37,11 @@ EXPECTED_NEUTRAL = 0.8
 VARIANCE = 0.5
 """Prior variance of an emotion's bias: the mean square over RAVDESS, nEMO and CREMA-D of the biases that
 match each held-out corpus to its true mix."""
-MIX_COUNT = 16.0
+MIX_COUNT = 50.0
 """Number of labelled utterances that the expected mix is worth, however many utterances are heard..."""
 MAX_DISTANCE = 0.3
 """...falling to none at this distance (total variation) of the heard mix from the expected one. In samples of
-the three corpora that are 80 % neutral the mean distance is 0.04 to 0.1; in their angry speech 0.3 to 0.8."""
+the three corpora that are 80 % neutral the mean distance is 0.04 to 0.16; in their angry speech up to 0.8."""
 CAP = 1.5
 """Largest bias of any emotion."""
 _TOLERANCE = 1e-8
@@ -172,8 +172,8 @@ def fit_bias(log_odds: Array, expected: Array, count: float, weights: Array | No
     With F(b) = mean of logsumexp(log_odds + log(expected * classes) + b) - expected @ b, whose gradient is
     the mean posterior minus the expected mix, it minimises n F(b) + |b|^2 / (2 VARIANCE), which is strictly
     convex; 1 / n = 1 / `count` + 1 / (`MIX_COUNT` times the biweight of the mixes' distance). A larger result
-    is scaled down to `CAP`. If the class that is expected most is heard more often than expected, it is
-    expected as often as it is heard, and the others share the rest as before.
+    is scaled down to `CAP`. If the class that is expected most is heard more often than expected, the share
+    half-way between is expected instead, and the others share the rest as before.
     """
     classes = log_odds.shape[1]
     prior = log_odds + np.log(expected * classes)
@@ -184,8 +184,9 @@ def fit_bias(log_odds: Array, expected: Array, count: float, weights: Array | No
     evidence = VARIANCE * count * worth / (count + worth)
     most = expected.argmax()
     if heard[most] > expected[most]:
-        expected = expected * (1 - heard[most]) / (1 - expected[most])
-        expected[most] = heard[most]
+        share = (heard[most] + expected[most]) / 2
+        expected = expected * (1 - share) / (1 - expected[most])
+        expected[most] = share
 
     def loss(bias: Array) -> float:
         return float(evidence * (weights @ _logsumexp(prior + bias) - expected @ bias) + bias @ bias / 2)
