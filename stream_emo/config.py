@@ -96,7 +96,7 @@ class FusionConfig:
     """Checkpoint in the package, open or research, or a folder that `stream-emo train` wrote."""
     window_s: float = _number(6.0, 1.0, 12.0)
     """Speech that one score covers, s."""
-    half_life_s: float = _number(10.0, 0.5, 3600.0)
+    half_life_s: float = _number(6.0, 0.5, 3600.0)
     """Time after which an estimate counts half in the rolling state, s."""
     false_alarms_per_hour: float = _number(6.0, 0.1, 1000.0)
     """How often neutral speech may get another label, per hour; lower: fewer labels, more of them right."""

@@ -69,7 +69,7 @@ class Labelled:
             f"{name}: of those right": self.share(right, emotional),
             f"{name}: null": self.share(none),
             f"{name}: neutral given": self.share(neutral),
-            f"{name}: of those right (neutral)": self.share(right, neutral),
+            f"{name}: neutral right": self.share(right, neutral),
             f"{name}: ECE of labels": bootstrap(ece, self.speakers.tolist()),
         }
 
@@ -103,8 +103,8 @@ def decisions(source: Data, find: Find = held_out) -> Result:
         others = [other for other in corpora if other is not corpus]
         if others:
             metrics |= _within_deviation(corpus, others)
-    metrics |= _together(every).metrics("all") | _together(every).by_emotion("all")
-    metrics |= _together(four).metrics("all, four")
+    metrics |= together(every).metrics("all") | together(every).by_emotion("all")
+    metrics |= together(four).metrics("all, four")
     return Result(
         "decisions",
         sum(len(corpus.clips) for corpus in corpora),
@@ -155,7 +155,8 @@ def _former(estimate: Estimate) -> str | None:
     return likeliest if estimate.probabilities[likeliest] >= _FORMER_THRESHOLD else None
 
 
-def _together(parts: Sequence[Labelled]) -> Labelled:
+def together(parts: Sequence[Labelled]) -> Labelled:
+    """Return the clips of all parts."""
     return Labelled(
         np.concatenate([part.truth for part in parts]),
         np.concatenate([part.labels for part in parts]),

@@ -9,20 +9,21 @@ import numpy as np
 from stream_emo.config import FusionConfig
 from stream_emo.evaluation.metrics import MetricValue, Rows, bootstrap
 from stream_emo.evaluation.result import Result
-from stream_emo.fusion.decision import Rule
-from stream_emo.fusion.rolling import RollingState
+from stream_emo.fusion.batch import Window
+from stream_emo.fusion.fuser import Fuser
 from stream_emo.training.datasets import Data
 from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA, HeldOut, held_out
 from stream_emo.training.labels import merged
-from stream_emo.training.operating_points import held_out_decision, held_out_estimates
-from stream_emo.types import SAMPLE_RATE, Estimate
+from stream_emo.training.operating_points import held_out_decision
+from stream_emo.types import SAMPLE_RATE
 
 _FOUR = ("neutral", "happy", "sad", "angry")
 _PAUSE_S = 0.8
 _IN_A_ROW = 8
 _SETTLED = 2
 """Clips in a row after which the label is counted."""
-_ROWS_PER_SPEAKER = 5
+_REPEATS = 2
+"""Conversations of each speaker, and of each label."""
 _EPISODES = 6
 _EPISODE_CLIPS = (3, 6)
 """Clips of the same label in a row in a mixed conversation, at least and at most."""
@@ -34,7 +35,7 @@ Find = Callable[[Data, str, str], HeldOut]
 
 
 def rolling(source: Data, find: Find = held_out) -> Result:
-    """Measure the rolling label after each clip of a conversation, from audio alone.
+    """Measure the rolling label after each clip of a conversation, which is one session; audio alone.
 
     In a row: eight clips of one speaker with one label, counted from the third on. Mixed: four labels take
     turns, three to six clips each; the truth is the label of at least two of the last three clips, and
@@ -44,15 +45,16 @@ def rolling(source: Data, find: Find = held_out) -> Result:
     metrics: dict[str, MetricValue] = {}
     moments: dict[str, list[tuple[str, bool]]] = {}
     for corpus in corpora:
+        fuser = Fuser(corpus.network, held_out_decision(corpus))
         for label in _FOUR:
             found = [
                 (f"{corpus.name} {speaker}", given == label)
                 for speaker, clips in _in_a_row(corpus, label)
-                for given in _labels_of(corpus, clips)[_SETTLED:]
+                for given in rolling_labels(fuser, [corpus.windows[row] for row in clips])[_SETTLED:]
             ]
             moments.setdefault(f"all: {label} in a row", []).extend(found)
             metrics[f"{corpus.name}: {label} in a row"] = _share(found)
-        mixed = list(_mixed_moments(corpus))
+        mixed = list(_mixed_moments(corpus, fuser))
         moments.setdefault("all: mixed", []).extend(mixed)
         metrics[f"{corpus.name}: mixed"] = _share(mixed)
     metrics |= {name: _share(found) for name, found in moments.items()}
@@ -69,20 +71,16 @@ def rolling(source: Data, find: Find = held_out) -> Result:
     )
 
 
-def rolling_labels(estimates: Sequence[Estimate], lengths: Sequence[int], rule: Rule) -> list[str | None]:
-    """Return the rolling label after each clip; `lengths` in samples."""
-    state, clock, labels = RollingState(FusionConfig().half_life_s, rule), 0, []
-    for number, (estimate, length) in enumerate(zip(estimates, lengths, strict=True)):
-        labels.append(state.update(number, estimate, clock, clock + length).label)
-        clock += length + round(_PAUSE_S * SAMPLE_RATE)
+def rolling_labels(fuser: Fuser, windows: Sequence[Window]) -> list[str | None]:
+    """Return the rolling label after each clip of one conversation, which is one session."""
+    session, clock, labels = fuser.session(FusionConfig()), 0, []
+    for number, window in enumerate(windows):
+        estimate = session.fuse(window.audio, None, window.end)
+        end = clock + round(estimate.seconds * SAMPLE_RATE)
+        labels.append(session.roll(number, estimate, clock, end).label)
+        session.update()
+        clock = end + round(_PAUSE_S * SAMPLE_RATE)
     return labels
-
-
-def _labels_of(corpus: HeldOut, clips: Clips) -> list[str | None]:
-    rule = Rule(held_out_decision(corpus), FusionConfig().false_alarms_per_hour)
-    estimates = held_out_estimates(corpus)
-    chosen = [estimates[row] for row in clips]
-    return rolling_labels(chosen, [round(estimate.seconds * SAMPLE_RATE) for estimate in chosen], rule)
 
 
 def _in_a_row(corpus: HeldOut, label: str) -> Iterator[tuple[str, Clips]]:
@@ -90,16 +88,16 @@ def _in_a_row(corpus: HeldOut, label: str) -> Iterator[tuple[str, Clips]]:
     random = np.random.default_rng(0)
     for speaker, rows in _by_speaker(corpus, label).items():
         if len(rows) >= _IN_A_ROW:
-            for _ in range(_ROWS_PER_SPEAKER):
+            for _ in range(_REPEATS):
                 yield speaker, random.permutation(rows)[:_IN_A_ROW].tolist()
 
 
-def _mixed_moments(corpus: HeldOut) -> Iterator[tuple[str, bool]]:
+def _mixed_moments(corpus: HeldOut, fuser: Fuser) -> Iterator[tuple[str, bool]]:
     """Yield the speaker of each counted moment of mixed conversations, and whether the label is right."""
     random = np.random.default_rng(0)
     rows_by_label = {label: _by_speaker(corpus, label) for label in _FOUR}
     for speaker in sorted(set.intersection(*(set(rows) for rows in rows_by_label.values()))):
-        for _ in range(_ROWS_PER_SPEAKER):
+        for _ in range(_REPEATS):
             clips: list[int] = []
             truth: list[str] = []
             for _ in range(_EPISODES):
@@ -107,7 +105,7 @@ def _mixed_moments(corpus: HeldOut) -> Iterator[tuple[str, bool]]:
                 count = int(random.integers(_EPISODE_CLIPS[0], _EPISODE_CLIPS[1] + 1))
                 clips += random.choice(rows_by_label[label][speaker], count).tolist()
                 truth += [label] * count
-            for place, given in enumerate(_labels_of(corpus, clips)):
+            for place, given in enumerate(rolling_labels(fuser, [corpus.windows[row] for row in clips])):
                 last = truth[max(0, place + 1 - _LAST) : place + 1]
                 majority = max(last, key=last.count)
                 if place + 1 >= _LAST and last.count(majority) > _LAST / 2:

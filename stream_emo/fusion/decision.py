@@ -32,6 +32,8 @@ ROLLING_ENTER = 0.6
 several utterances, neutral speech reaches less than in one..."""
 ROLLING_LEAVE = 0.3
 """...and below which it no longer is."""
+ROLLING_NEUTRAL = 0.45
+"""Mean evidence of every emotion below which the rolling label is neutral."""
 ROLLING_MIN_S = 1.0
 """Seconds of speech, decayed by age, below which there is no rolling label."""
 SHORTEST_S = 0.2
@@ -194,7 +196,7 @@ def rolling_label(evidence: Mapping[str, float], weight_s: float, previous: str 
         return strongest
     if previous is not None and evidence.get(previous, 0.0) >= ROLLING_LEAVE:
         return previous
-    return NEUTRAL if evidence[strongest] < ROLLING_LEAVE else None
+    return NEUTRAL if evidence[strongest] < ROLLING_NEUTRAL else None
 
 
 def log_ratios(probabilities: Mapping[str, float]) -> dict[str, float]:
