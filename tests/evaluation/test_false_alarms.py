@@ -31,10 +31,13 @@ def test_labels_are_counted_per_hour_of_speech_of_speakers_with_odd_numbers(tmp_
     folder.mkdir(parents=True)
     for name, level in (("11-1-0001", 0.1), ("13-1-0001", -0.1), ("12-1-0001", 0.1)):
         soundfile.write(folder / f"{name}.flac", np.full(SAMPLE_RATE, level), SAMPLE_RATE)
-    result = false_alarms(Data(tmp_path, tmp_path), Scorer())
+    result = false_alarms(Data(tmp_path, tmp_path), {"words": Scorer(), "audio": Scorer()})
     assert result.n == 2
-    per_hour = {name: value.value for name, value in result.metrics.items()}
-    assert per_hour["false alarms per hour"] == per_hour["happy per hour"] == pytest.approx(50)
-    assert per_hour["abstained per hour"] == pytest.approx(50)
-    assert per_hour["neutral per hour"] == per_hour["sad per hour"] == 0
-    assert "1.2 minutes of speech in 2 utterances" in result.notes
+    found = {name: value.value for name, value in result.metrics.items()}
+    for name in ("words", "audio"):
+        per_hour = found[f"{name}: false alarms per hour"]
+        assert per_hour == found[f"{name}: happy per hour"] == pytest.approx(50)
+        assert found[f"{name}: sad per hour"] == 0
+        assert found[f"{name}: share of null"] == pytest.approx(0.5)
+        assert found[f"{name}: share of neutral"] == 0
+        assert f"{name}: 1.2 minutes of speech in 2 utterances" in result.notes
