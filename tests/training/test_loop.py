@@ -89,8 +89,10 @@ def test_gradient_descent_trains_the_gate_and_not_the_heads() -> None:
     network = fit(CONFIG, sampler(text=True), HYPERPARAMETERS, seed=0, text_head=text_head())
     torch.manual_seed(0)
     untrained = FusionNetwork(CONFIG)
-    for modality, before in ((network.audio, untrained.audio), (network.text, untrained.text)):
-        assert not torch.equal(modality.gate.weight, before.gate.weight)
+    for part in ("gate", "combination"):
+        for name, before in getattr(untrained, part).named_parameters():
+            if not name.endswith("null_key"):
+                assert not torch.equal(getattr(network, part).get_parameter(name), before), name
     weight = text_head().weight
     fitted = network.text.head.weight * network.text.normalise.window_scale
     torch.testing.assert_close(fitted, weight, atol=1e-4, rtol=1e-3)
