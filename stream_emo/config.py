@@ -92,7 +92,7 @@ class SpeechConfig:
 class FusionConfig:
     """Settings of the fusion network and the rolling state."""
 
-    checkpoint: str = "research"
+    checkpoint: str = "open"
     """Checkpoint in the package, open or research, or a folder that `stream-emo train` wrote."""
     window_s: float = _number(6.0, 1.0, 12.0)
     """Speech that one score covers, s."""

@@ -90,7 +90,8 @@ def evaluate(
         typer.Argument(
             metavar="PROTOCOL|MANIFEST",
             help="ravdess-6fold, nemo-loso, crema-d-6fold, leave-one-corpus-out, line-calibration, "
-            "meld-text, goemotions-ekman, emobank, negation, composed, conflict, fused-left-out, robustness, "
+            "meld-text, goemotions-ekman, emobank, negation, composed, conflict, fused-left-out, decisions, "
+            "rolling, robustness, "
             "calibration, fairness, false-alarms, gate or phantom-text; or a "
             "CSV file with the columns path, emotion and perhaps speaker, text, language, split.",
         ),

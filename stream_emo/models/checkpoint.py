@@ -30,7 +30,7 @@ from stream_emo.runtime.cache import file_digest
 if TYPE_CHECKING:
     from stream_emo.fusion.network import FusionNetwork
 
-CHECKPOINTS = ("research", "open")
+CHECKPOINTS = ("open", "research")
 """The checkpoints that the package carries, the default first: `open` was trained only on data whose licence
 allows commercial use, `research` on all."""
 _WEIGHTS_FOLDER = Path(__file__).parents[1] / "fusion/weights"
@@ -144,7 +144,7 @@ class Checkpoint:
 
 def packaged(name: str) -> Path:
     """Return the folder of one of `CHECKPOINTS`."""
-    return _WEIGHTS_FOLDER if name == "research" else _WEIGHTS_FOLDER / name
+    return _WEIGHTS_FOLDER / name
 
 
 def checkpoint_folder(name: str) -> Path:

@@ -148,12 +148,17 @@ def train_audio_only(
     return fit(config, sampler, Hyperparameters(), seed, read_speech=read_speech)
 
 
+def corpora_left_out(source: Data) -> list[str]:
+    """Return the corpora that can be left out in turn, so that something is left to train on."""
+    return [name for name in HELD_OUT_CORPORA if name in source.spoken() and _others(source, name)]
+
+
 def fit_audio_only_temperature(source: Data) -> float | None:
     """Return the temperature that calibrates the audio modality alone on corpora it was not trained on.
 
     None where no corpus can be left out.
     """
-    names = [name for name in HELD_OUT_CORPORA if name in source.spoken() and _others(source, name)]
+    names = corpora_left_out(source)
     if not names:
         return None
     samples = [_sample(_trained_without(source, name)) for name in names]

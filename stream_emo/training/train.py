@@ -13,7 +13,7 @@ from stream_emo.errors import SourceError
 from stream_emo.fusion.calibration import cross_entropy, fit_temperature
 from stream_emo.fusion.network import FusionNetwork
 from stream_emo.fusion.network_config import NetworkConfig
-from stream_emo.models.checkpoint import save
+from stream_emo.models.checkpoint import Checkpoint, save
 from stream_emo.perception.audio_tokens import AUDIO_FEATURES
 from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.runtime.cache import default_cache, file_digest
@@ -28,13 +28,16 @@ from stream_emo.training.corpora.registry import (
 from stream_emo.training.datasets import Data
 from stream_emo.training.features import final_windows
 from stream_emo.training.held_out_corpora import (
+    corpora_left_out,
     encoded_corpora,
     fit_audio_only_temperature,
+    held_out,
     held_out_speakers,
     read_speech,
     without,
 )
 from stream_emo.training.loop import Hyperparameters, TextHead, fit, predict
+from stream_emo.training.operating_points import fit_deviations, fit_operating_points
 from stream_emo.training.sampler import AudioCorpus, Example, Sampler
 from stream_emo.training.text_encoder_tuning import read_head
 from stream_emo.training.text_sentences import fine_tuned_text, text_corpora, unseen_sentences
@@ -92,7 +95,7 @@ def train(
     used = data_sets(source)
     source = tune_encoders(source, seed)
     audio_only_temperature = fit_audio_only_temperature(source)  # First, because it takes the longest.
-    training, held_out = _samplers(source, seed)
+    training, unseen = _samplers(source, seed)
     config = NetworkConfig(
         audio_encoder=file_digest(source.audio_encoder),
         audio_features=AUDIO_FEATURES,
@@ -101,15 +104,26 @@ def train(
     text_head = TextHead(*read_head(source.text_adapter))
     network = fit(config, training, hyperparameters, seed, text_head, read_speech(source))
     if audio_only_temperature is None:
-        audio_only_temperature = _CORPUS_FACTOR * fit_on_speakers(network, held_out.audio)
+        audio_only_temperature = _CORPUS_FACTOR * fit_on_speakers(network, unseen.audio)
     network.audio_only_temperature.fill_(audio_only_temperature)
-    temperature, loss = calibrate(network, held_out.draw(_CALIBRATION_EXAMPLES))
+    temperature, loss = calibrate(network, unseen.draw(_CALIBRATION_EXAMPLES))
     licences = {data_set.title: data_set.licence for data_set in used}
     report = Report(
         seed, hyperparameters, licences, config.licence, audio_only_temperature, temperature, loss
     )
     save(network, output, source.audio_encoder, source.text_adapter, asdict(report))
+    decide(output, source)
     return report
+
+
+def decide(checkpoint: Path, source: Data) -> None:
+    """Fit the decision of a checkpoint folder to read speech and corpora left out, where these are there."""
+    opened = Checkpoint.open(checkpoint)
+    left_out = [held_out(source, name, "research") for name in corpora_left_out(source)]
+    if left_out:
+        opened.save_decision(fit_deviations(opened.decision(), left_out))
+    if CORPORA["librispeech"].is_in(source.folder):
+        opened.save_decision(fit_operating_points(checkpoint, source))
 
 
 def data_sets(source: Data) -> list[DataSet]:

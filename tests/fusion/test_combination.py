@@ -60,7 +60,7 @@ def test_contradiction_is_both_and_the_share_decides() -> None:
     even = combined(audio, text)
     assert 0.4 < even[HAPPY] < 0.5
     assert 0.4 < even[ANGRY] < 0.5
-    assert combined(audio, text, torch.tensor([[0.9, 0.1]]))[HAPPY] > 0.8
+    assert combined(audio, text, torch.tensor([[0.9, 0.1]]))[HAPPY] > 0.6
 
 
 def test_evidence_does_not_depend_on_a_constant_in_the_logits() -> None:
