@@ -39,7 +39,7 @@ def calibrate(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Learn the bias of a microphone or telephone line.
+    """Learn the bias of a line from recordings.
 
     No labels are needed: it listens how often each emotion seems to occur, and compares that with how often
     it should. A hundred utterances of several people are enough. Delete the file to undo it.
