@@ -149,7 +149,7 @@ def models(
         bool, typer.Option("--download", help="Fetch what is missing from the Hugging Face hub.")
     ] = False,
 ) -> None:
-    """Say where each model was found, under which licence, and how to get a missing one.
+    """Say where each model was found and under which licence.
 
     The exit code is 2 when one is missing.
 

@@ -44,7 +44,7 @@ _READ_SPEECH_SHARE = 0.5
 class Hyperparameters:
     """Hyperparameters of the fusion network."""
 
-    l2_penalty: float = 0.3
+    l2_penalty: float = 1.0
     """Penalty of the audio head, see `fit_audio_head`."""
     steps: int = 300
     """Number of steps of gradient descent."""

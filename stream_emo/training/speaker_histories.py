@@ -68,12 +68,16 @@ class SpeakerHistories:
         """Return all clips without a history, and then `copies` times after a drawn one.
 
         Projections relative to the speaker [n, k], targets [n, e + 2], and weights [n] by which every corpus
-        counts by its share and every emotion in it alike.
+        counts by its share and every emotion in it alike. The target of a clip is its likeliest emotion: fitted
+        to shares of listeners' votes, many of which are neutral, the head calls a held-out corpus neutral too
+        often (RAVDESS, nEMO and CREMA-D in turn: 53.6 % UA from shares, 54.9 so; nEMO alone 42.3 and 45.7).
         """
         clips = [(number, row) for number, part in enumerate(self._projections) for row in range(len(part))]
         absolute = np.concatenate(self._projections)
         projections = [absolute, *(absolute - self.draw(clips) for _ in range(copies))]
-        targets = np.concatenate([corpus.targets for corpus in self._corpora])
+        affect = np.concatenate([corpus.targets[:, -2:] for corpus in self._corpora])
+        likeliest = np.eye(self._count, dtype=np.float32)[np.concatenate(self._emotions)]
+        targets = np.concatenate([likeliest, affect], 1)
         weights = []
         for corpus, emotions in zip(self._corpora, self._emotions, strict=True):
             sizes = np.bincount(emotions, minlength=self._count)

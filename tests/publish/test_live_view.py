@@ -57,6 +57,8 @@ def score(utterance: int = 0, **changes: Any) -> Score:
         "probabilities": PROBABILITIES,
         "valence": -0.5,
         "arousal": 0.6,
+        "valence_std": 0.3,
+        "arousal_std": 0.3,
         "rolling": rolling(),
         "text": f"this is number {utterance}.",
         "words": (),
