@@ -165,6 +165,17 @@ def fit_audio_only_temperature(source: Data) -> float | None:
     return fit_temperature(*(np.concatenate(column) for column in zip(*samples, strict=True)))[0]
 
 
+def unseen_speakers(source: Data, network: FusionNetwork) -> list[HeldOut]:
+    """Return, of each corpus, the speakers that no checkpoint is trained on, with a checkpoint's network."""
+    found = []
+    for name, speakers in held_out_speakers(source).items():
+        clips = [clip for clip in source.clips(name) if clip.speaker in (speakers or ())]
+        if clips:
+            windows = final_windows(source.audio_corpus(clips, copies=0).clips)
+            found.append(HeldOut(name, clips, windows, network, source))
+    return found
+
+
 def _some(clips: Sequence[Clip], most: int) -> list[Clip]:
     """Return at most so many of the clips, drawn at random, in their order."""
     if len(clips) <= most:

@@ -34,6 +34,7 @@ from stream_emo.training.held_out_corpora import (
     held_out,
     held_out_speakers,
     read_speech,
+    unseen_speakers,
     without,
 )
 from stream_emo.training.loop import Hyperparameters, TextHead, fit, predict
@@ -120,8 +121,11 @@ def decide(checkpoint: Path, source: Data) -> None:
     """Fit the decision of a checkpoint folder to read speech and corpora left out, where these are there."""
     opened = Checkpoint.open(checkpoint)
     left_out = [held_out(source, name, "research") for name in corpora_left_out(source)]
+    speakers = unseen_speakers(source, opened.torch_network())
     if left_out:
         opened.save_decision(fit_deviations(opened.decision(), left_out))
+    elif speakers:
+        opened.save_decision(fit_deviations(opened.decision(), speakers))
     if CORPORA["librispeech"].is_in(source.folder):
         opened.save_decision(fit_operating_points(checkpoint, source))
 
