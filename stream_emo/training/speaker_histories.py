@@ -68,9 +68,9 @@ class SpeakerHistories:
         """Return all clips without a history, and then `copies` times after a drawn one.
 
         Projections relative to the speaker [n, k], targets [n, e + 2], and weights [n] by which every corpus
-        counts by its share and every emotion in it alike. The target of a clip is its likeliest emotion: fitted
-        to shares of listeners' votes, many of which are neutral, the head calls a held-out corpus neutral too
-        often (RAVDESS, nEMO and CREMA-D in turn: 53.6 % UA from shares, 54.9 so; nEMO alone 42.3 and 45.7).
+        counts by its share and every emotion in it alike. The target of a clip is its likeliest emotion: when
+        fitted to shares of listeners' votes, many of which are neutral, the head calls a held-out corpus
+        neutral too often (UA, RAVDESS, nEMO and CREMA-D in turn: 53.6 % from shares, 54.9 % so).
         """
         clips = [(number, row) for number, part in enumerate(self._projections) for row in range(len(part))]
         absolute = np.concatenate(self._projections)

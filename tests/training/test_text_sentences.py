@@ -45,7 +45,8 @@ def test_for_commercial_use_only_what_allows_it(source: Data) -> None:
 def test_without_a_dev_split_some_of_the_sentences_stand_in_for_it(source: Data) -> None:
     (unseen,) = unseen_sentences(source, commercial_only=True)
     sentences = text_sentences(source, commercial_only=True)
-    assert unseen[0] in sentences and 5 * len(unseen) < len(sentences)
+    assert unseen[0] in sentences
+    assert 5 * len(unseen) < len(sentences)
     assert all(sentence.labels for sentence in unseen)
 
 
