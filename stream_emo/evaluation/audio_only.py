@@ -30,6 +30,7 @@ from stream_emo.training.features import AudioTransform, encode_clips, final_win
 from stream_emo.training.held_out_corpora import (
     AUGMENTED_COPIES,
     HELD_OUT_CORPORA,
+    TESTED,
     LeftOut,
     held_out,
     train_audio_only,
@@ -205,8 +206,6 @@ class HeldOutCorpus:
     """Each speaker's clips as one session."""
 
 
-TESTED = {"research": HELD_OUT_CORPORA, "open": ("ravdess", "nemo")}
-"""The corpora left out of each checkpoint; without CREMA-D there is too little for `open` to train on."""
 TRANSFER = (
     "temperature: one number, fitted on the other held-out corpora, by networks that were trained on the "
     "tested corpus; the tested clips have no part in it"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_emo.evaluation.audio_only import TESTED, TRANSFER, held_out_corpus
+from stream_emo.evaluation.audio_only import TRANSFER, held_out_corpus
 from stream_emo.evaluation.metrics import MetricValue, unweighted_accuracy
 from stream_emo.evaluation.predictions import Predictions, together
 from stream_emo.evaluation.result import Result
@@ -15,7 +15,7 @@ from stream_emo.events import EMOTIONS
 from stream_emo.training.corpora import Clip
 from stream_emo.training.datasets import Data
 from stream_emo.training.features import encode_clips, final_windows
-from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA
+from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA, TESTED
 from stream_emo.training.labels import merged
 
 _COVERAGE = 0.75

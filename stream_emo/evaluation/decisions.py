@@ -18,7 +18,7 @@ from stream_emo.evaluation.metrics import Flags, MetricValue, Rows, bootstrap, e
 from stream_emo.evaluation.result import Result
 from stream_emo.fusion.decision import NEUTRAL, Decision, Rule
 from stream_emo.training.datasets import Data
-from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA, HeldOut, held_out
+from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA, TESTED, HeldOut, held_out
 from stream_emo.training.labels import AFFECT, merged
 from stream_emo.training.operating_points import fit_deviations, held_out_decision, held_out_estimates
 from stream_emo.types import Estimate
@@ -90,7 +90,8 @@ def decisions(source: Data, find: Find = held_out) -> Result:
     points of each network are fitted to LibriSpeech's speakers with even numbers, the standard deviations of
     valence and arousal to the other held-out corpora.
     """
-    corpora = [find(source, name, source.checkpoint) for name in HELD_OUT_CORPORA]
+    tested = TESTED.get(source.checkpoint, HELD_OUT_CORPORA)
+    corpora = [find(source, name, source.checkpoint) for name in tested]
     metrics: dict[str, MetricValue] = {}
     every: list[Labelled] = []
     four: list[Labelled] = []

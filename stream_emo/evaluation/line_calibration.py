@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.evaluation.audio_only import FOUR, TESTED, held_out_corpus, in_sessions
+from stream_emo.evaluation.audio_only import FOUR, held_out_corpus, in_sessions
 from stream_emo.evaluation.metrics import Array, MetricValue, Rows, bootstrap
 from stream_emo.evaluation.result import Result
 from stream_emo.events import EMOTIONS
 from stream_emo.fusion.line import fit_bias
 from stream_emo.fusion.line_adaptation import AdaptiveLine, FixedLine
 from stream_emo.training.datasets import Data
-from stream_emo.training.held_out_corpora import HeldOut, held_out
+from stream_emo.training.held_out_corpora import TESTED, HeldOut, held_out
 from stream_emo.training.labels import merged
 
 _SPLITS = 10

@@ -12,7 +12,7 @@ from stream_emo.evaluation.result import Result
 from stream_emo.fusion.batch import Window
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.training.datasets import Data
-from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA, HeldOut, held_out
+from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA, TESTED, HeldOut, held_out
 from stream_emo.training.labels import merged
 from stream_emo.training.operating_points import held_out_decision
 from stream_emo.types import SAMPLE_RATE
@@ -41,7 +41,8 @@ def rolling(source: Data, find: Find = held_out) -> Result:
     turns, three to six clips each; the truth is the label of at least two of the last three clips, and
     moments without one do not count. A label of null is wrong.
     """
-    corpora = [find(source, name, source.checkpoint) for name in HELD_OUT_CORPORA]
+    tested = TESTED.get(source.checkpoint, HELD_OUT_CORPORA)
+    corpora = [find(source, name, source.checkpoint) for name in tested]
     metrics: dict[str, MetricValue] = {}
     moments: dict[str, list[tuple[str, bool]]] = {}
     for corpus in corpora:
