@@ -36,7 +36,7 @@ from stream_emo.training.splits import is_held_out
 HELD_OUT_CORPORA = ("ravdess", "nemo", "crema_d")
 """The corpora that are held out in turn: those with many emotions of each speaker."""
 TESTED = {"research": HELD_OUT_CORPORA, "open": ("ravdess", "nemo")}
-"""Those on which each checkpoint can be tested; without CREMA-D there is too little for `open` to train on."""
+"""Those on which each checkpoint can be tested: without CREMA-D there is too little for `open`."""
 AUGMENTED_COPIES = 1
 """Number of augmented copies of each clip in training, besides the original."""
 _MOST_CLIPS = 2000
