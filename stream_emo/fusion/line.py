@@ -37,8 +37,11 @@ EXPECTED_NEUTRAL = 0.8
 VARIANCE = 0.5
 """Prior variance of an emotion's bias: the mean square over RAVDESS, nEMO and CREMA-D of the biases that
 match each held-out corpus to its true mix."""
-MIX_COUNT = 50.0
-"""Number of labelled utterances that the expected mix is worth, however many utterances are heard..."""
+STATED_COUNT = 500.0
+"""Number of labelled utterances that a mix is worth that somebody states for recordings, however many are
+heard..."""
+ASSUMED_COUNT = 50.0
+"""...or that is only assumed of whatever comes in..."""
 MAX_DISTANCE = 0.3
 """...falling to none at this distance (total variation) of the heard mix from the expected one. In samples of
 the three corpora that are 80 % neutral the mean distance is 0.04 to 0.16; in their angry speech up to 0.8."""
@@ -162,16 +165,23 @@ def distance(log_odds: Array, expected: Array) -> float:
     return _variation(posteriors(log_odds, expected).mean(0), expected)
 
 
-def fit_bias(log_odds: Array, expected: Array, count: float, weights: Array | None = None) -> Array:
+def fit_bias(
+    log_odds: Array,
+    expected: Array,
+    count: float,
+    weights: Array | None = None,
+    mix_count: float = STATED_COUNT,
+) -> Array:
     """Return the bias [classes], with the sum 0, of a line.
 
     `log_odds` [n, classes]: logits of the audio alone, calibrated (up to a constant in each row); `expected`
     [classes]: the mix; `count`: the number of independent utterances that the rows are worth; `weights` [n]:
-    share of each row, with the sum 1; None: all the same.
+    share of each row, with the sum 1; None: all the same; `mix_count`: the number of labelled utterances that
+    the mix is worth.
 
     With F(b) = mean of logsumexp(log_odds + log(expected * classes) + b) - expected @ b, whose gradient is
     the mean posterior minus the expected mix, it minimises n F(b) + |b|^2 / (2 VARIANCE), which is strictly
-    convex; 1 / n = 1 / `count` + 1 / (`MIX_COUNT` times the biweight of the mixes' distance). A larger result
+    convex; 1 / n = 1 / `count` + 1 / (`mix_count` times the biweight of the mixes' distance). A larger result
     is scaled down to `CAP`. If the class that is expected most is heard more often than expected, the share
     half-way between is expected instead, and the others share the rest as before.
     """
@@ -180,7 +190,7 @@ def fit_bias(log_odds: Array, expected: Array, count: float, weights: Array | No
     weights = np.full(len(prior), 1 / len(prior)) if weights is None else weights
     heard = weights @ _softmax(prior)
     apart = min(1.0, _variation(heard, expected) / MAX_DISTANCE)
-    worth = MIX_COUNT * (1 - apart**2) ** 2
+    worth = mix_count * (1 - apart**2) ** 2
     evidence = VARIANCE * count * worth / (count + worth)
     most = expected.argmax()
     if heard[most] > expected[most]:

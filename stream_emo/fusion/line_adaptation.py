@@ -12,7 +12,7 @@ import numpy as np
 
 from stream_emo.config import FusionConfig
 from stream_emo.events import EMOTIONS
-from stream_emo.fusion.line import Array, LineCalibration, expected_mix, fit_bias
+from stream_emo.fusion.line import ASSUMED_COUNT, Array, LineCalibration, expected_mix, fit_bias
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class AdaptiveLine:
         total = len(self._observations)
         weights = [np.full(len(rows), 1 / (total * len(rows))) for rows in self._observations]
         rows = np.concatenate(self._observations) + self._start
-        return fit_bias(rows, self._expected, count, np.concatenate(weights))
+        return fit_bias(rows, self._expected, count, np.concatenate(weights), ASSUMED_COUNT)
 
 
 class Lines:

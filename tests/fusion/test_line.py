@@ -12,7 +12,9 @@ from hypothesis.extra.numpy import arrays
 from stream_emo.errors import ConfigError
 from stream_emo.events import EMOTIONS
 from stream_emo.fusion.line import (
+    ASSUMED_COUNT,
     CAP,
+    STATED_COUNT,
     LineCalibration,
     expected_mix,
     fit_bias,
@@ -75,7 +77,7 @@ def test_fewer_utterances_give_a_smaller_bias(log_odds: np.ndarray, mix: np.ndar
 
 
 def test_without_an_offset_hardly_any_bias_is_found() -> None:
-    assert np.abs(fit_bias(line(2000, MIX, np.zeros(CLASSES)), MIX, 2000)).max() < 0.15
+    assert np.abs(fit_bias(line(2000, MIX, np.zeros(CLASSES)), MIX, 2000)).max() < 0.3
 
 
 @pytest.mark.parametrize("emotion", range(CLASSES))
@@ -87,13 +89,14 @@ def test_an_offset_is_partly_taken_away(emotion: int) -> None:
     assert np.linalg.norm(offset + bias) < 0.95 * np.linalg.norm(offset)
 
 
+@pytest.mark.parametrize(("mix_count", "lost"), [(STATED_COUNT, 0.2), (ASSUMED_COUNT, 0.1)])
 @pytest.mark.parametrize("emotion", range(CLASSES))
-def test_one_sided_input_stays_what_it_is(emotion: int) -> None:
-    """However much of it there is, and although something else is expected."""
+def test_one_sided_input_stays_what_it_is(emotion: int, mix_count: float, lost: float) -> None:
+    """However much of it there is, and although something else is expected; most of it, if it is neutral."""
     one_sided = line(2000, np.eye(CLASSES)[emotion], np.zeros(CLASSES))
-    bias = fit_bias(one_sided, MIX, 2000)
+    bias = fit_bias(one_sided, MIX, 2000, mix_count=mix_count)
     before, after = (np.mean(logits.argmax(1) == emotion) for logits in (one_sided, one_sided + bias))
-    assert after >= before - (0.1 if emotion == 0 else 0.05)
+    assert after >= before - (lost if emotion == 0 else 0.05)
 
 
 def test_weights_are_shares_of_the_rows() -> None:
