@@ -108,7 +108,7 @@ class Rolling(msgspec.Struct, frozen=True):
     arousal_std: float
     """Standard deviation of the arousal."""
     label: str | None
-    """The emotion of the conversation, with hysteresis; null: unclear, or nobody has spoken for long."""
+    """The emotion of the conversation, with hysteresis; null: too little speech, or none for long."""
     weight_s: float
     """Seconds of speech that the mean rests on, each decayed by its age: falls towards 0 in silence."""
 

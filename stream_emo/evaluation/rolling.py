@@ -10,8 +10,10 @@ from stream_emo.config import FusionConfig
 from stream_emo.evaluation.metrics import MetricValue, Rows, bootstrap
 from stream_emo.evaluation.result import Result
 from stream_emo.fusion.batch import Window
+from stream_emo.fusion.decision import NEUTRAL
 from stream_emo.fusion.fuser import Fuser
 from stream_emo.training.datasets import Data
+from stream_emo.training.features import encode_clips, final_windows
 from stream_emo.training.held_out_corpora import HELD_OUT_CORPORA, TESTED, HeldOut, held_out
 from stream_emo.training.labels import merged
 from stream_emo.training.operating_points import held_out_decision
@@ -58,6 +60,9 @@ def rolling(source: Data, find: Find = held_out) -> Result:
         mixed = list(_mixed_moments(corpus, fuser))
         moments.setdefault("all: mixed", []).extend(mixed)
         metrics[f"{corpus.name}: mixed"] = _share(mixed)
+        read = list(_read_moments(corpus, fuser))
+        moments.setdefault("all: an emotion in read speech", []).extend(read)
+        metrics[f"{corpus.name}: an emotion in read speech"] = _share(read)
     metrics |= {name: _share(found) for name, found in moments.items()}
     return Result(
         "rolling",
@@ -68,6 +73,7 @@ def rolling(source: Data, find: Find = held_out) -> Result:
             f"in a row: {_IN_A_ROW} clips of one speaker and label, from clip {_SETTLED + 1} on",
             f"mixed: episodes of {_EPISODE_CLIPS[0]} to {_EPISODE_CLIPS[1]} clips of {', '.join(_FOUR)}, "
             f"against the majority of the last {_LAST} clips",
+            "read speech: LibriSpeech's speakers with odd numbers, each a session by the same network",
         ),
     )
 
@@ -111,6 +117,18 @@ def _mixed_moments(corpus: HeldOut, fuser: Fuser) -> Iterator[tuple[str, bool]]:
                 majority = max(last, key=last.count)
                 if place + 1 >= _LAST and last.count(majority) > _LAST / 2:
                     yield f"{corpus.name} {speaker}", given == majority
+
+
+def _read_moments(corpus: HeldOut, fuser: Fuser) -> Iterator[tuple[str, bool]]:
+    """Yield each moment of LibriSpeech's speakers with odd numbers, and whether it has an emotion."""
+    source = corpus.source
+    clips = [clip for clip in source.clips("librispeech") if int(clip.speaker) % 2]
+    encoded = encode_clips(clips, source.audio_encoder, source.cache, progress=source.progress)
+    windows = final_windows(encoded)
+    for speaker in sorted({clip.speaker for clip in clips}):
+        own = [window for window, clip in zip(windows, clips, strict=True) if clip.speaker == speaker]
+        for label in rolling_labels(fuser, own):
+            yield f"{corpus.name} {speaker}", label not in (None, NEUTRAL)
 
 
 def _by_speaker(corpus: HeldOut, label: str) -> dict[str, list[int]]:

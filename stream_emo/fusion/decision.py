@@ -27,13 +27,12 @@ RATES = (0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0, 60.0)
 """False alarms of all emotions per hour of neutral speech at which operating points are stored."""
 UNCLEAR_SHARE = 0.1
 """Share of neutral utterances that are unclear at most: evidence above `neutral_below`, of any emotion."""
-ROLLING_ENTER = 0.6
+ROLLING_ENTER = 0.8
 """Mean evidence, 1 at the operating point, at which an emotion becomes the rolling label: averaged over
-several utterances, neutral speech reaches less than in one..."""
-ROLLING_LEAVE = 0.3
+several utterances, neutral speech reaches less than in one. At 0.6, 22 % of the moments of read speech had
+an emotion, at 0.8 6 %, with 2 % fewer of the moments of anger (`stream-emo eval rolling`)..."""
+ROLLING_LEAVE = 0.6
 """...and below which it no longer is."""
-ROLLING_NEUTRAL = 0.45
-"""Mean evidence of every emotion below which the rolling label is neutral."""
 ROLLING_MIN_S = 1.0
 """Seconds of speech, decayed by age, below which there is no rolling label."""
 SHORTEST_S = 0.2
@@ -187,7 +186,7 @@ class Rule:
 def rolling_label(evidence: Mapping[str, float], weight_s: float, previous: str | None) -> str | None:
     """Return the label of the rolling state, with hysteresis: `previous` stays until it falls much lower.
 
-    `evidence`: the decayed mean over `weight_s` seconds of speech. None: too little speech, or unclear.
+    `evidence`: the decayed mean over `weight_s` seconds of speech. None: too little speech.
     """
     if weight_s < ROLLING_MIN_S:
         return None
@@ -196,7 +195,7 @@ def rolling_label(evidence: Mapping[str, float], weight_s: float, previous: str 
         return strongest
     if previous is not None and evidence.get(previous, 0.0) >= ROLLING_LEAVE:
         return previous
-    return NEUTRAL if evidence[strongest] < ROLLING_NEUTRAL else None
+    return NEUTRAL
 
 
 def log_ratios(probabilities: Mapping[str, float]) -> dict[str, float]:
