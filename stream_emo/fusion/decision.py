@@ -37,6 +37,8 @@ ROLLING_MIN_S = 1.0
 """Seconds of speech, decayed by age, below which there is no rolling label."""
 SHORTEST_S = 0.2
 """Seconds of speech that count at least."""
+_NEUTRAL_ODDS = 2.0
+"""How many times as likely as neutral another emotion may be where the label is neutral."""
 _FLOOR = 1e-3
 """Probabilities count as this much at least, so that a ratio of two tiny ones is no evidence."""
 ROLLING_RANGE = (-1.0, 2.0)
@@ -165,7 +167,8 @@ class Rule:
     def label(self, estimate: Estimate) -> str | None:
         """Return the emotion farthest beyond its operating point, else neutral, else None.
 
-        None: there is evidence, but not enough of it; or the estimate is out of distribution.
+        None: there is evidence, but not enough of it; another emotion is much likelier than neutral, although
+        no more so than in neutral speech; or the estimate is out of distribution.
         """
         if not estimate.in_distribution:
             return None
@@ -175,7 +178,8 @@ class Rule:
             return strongest
         scales = self._scales[estimate.modalities]
         none = all(value < scales[name].neutral_below for name, value in evidence.items())
-        return NEUTRAL if none else None
+        likeliest = max(estimate.probabilities.values())
+        return NEUTRAL if none and _NEUTRAL_ODDS * estimate.probabilities[NEUTRAL] >= likeliest else None
 
     def affect_std(self, estimate: Estimate) -> tuple[float, float]:
         """Return the standard deviation of the estimated valence and of the arousal."""

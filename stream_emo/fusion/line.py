@@ -181,7 +181,7 @@ def fit_bias(
 
     With F(b) = mean of logsumexp(log_odds + log(expected * classes) + b) - expected @ b, whose gradient is
     the mean posterior minus the expected mix, it minimises n F(b) + |b|^2 / (2 VARIANCE), which is strictly
-    convex; 1 / n = 1 / `count` + 1 / (`mix_count` times the biweight of the mixes' distance). A larger result
+    convex; 1 / n = 1 / `count` + 1 / (`mix_count` times the squared biweight of the mixes' distance). A larger result
     is scaled down to `CAP`. If the class that is expected most is heard more often than expected, the share
     half-way between is expected instead, and the others share the rest as before.
     """
@@ -190,7 +190,7 @@ def fit_bias(
     weights = np.full(len(prior), 1 / len(prior)) if weights is None else weights
     heard = weights @ _softmax(prior)
     apart = min(1.0, _variation(heard, expected) / MAX_DISTANCE)
-    worth = mix_count * (1 - apart**2) ** 2
+    worth = mix_count * (1 - apart**2) ** 4
     evidence = VARIANCE * count * worth / (count + worth)
     most = expected.argmax()
     if heard[most] > expected[most]:
