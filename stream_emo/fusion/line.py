@@ -181,9 +181,9 @@ def fit_bias(
 
     With F(b) = mean of logsumexp(log_odds + log(expected * classes) + b) - expected @ b, whose gradient is
     the mean posterior minus the expected mix, it minimises n F(b) + |b|^2 / (2 VARIANCE), which is strictly
-    convex; 1 / n = 1 / `count` + 1 / (`mix_count` times the squared biweight of the mixes' distance). A larger result
-    is scaled down to `CAP`. If the class that is expected most is heard more often than expected, the share
-    half-way between is expected instead, and the others share the rest as before.
+    convex; 1 / n = 1 / `count` + 1 / (`mix_count` times the squared biweight of the mixes' distance). A
+    larger result is scaled down to `CAP`. If the class that is expected most is heard more often than
+    expected, the share half-way between is expected instead, and the others share the rest as before.
     """
     classes = log_odds.shape[1]
     prior = log_odds + np.log(expected * classes)
