@@ -37,7 +37,7 @@ ROLLING_MIN_S = 1.0
 """Seconds of speech, decayed by age, below which there is no rolling label."""
 SHORTEST_S = 0.2
 """Seconds of speech that count at least."""
-_NEUTRAL_ODDS = 2.0
+_NEUTRAL_ODDS = 4.0
 """How many times as likely as neutral another emotion may be where the label is neutral."""
 _FLOOR = 1e-3
 """Probabilities count as this much at least, so that a ratio of two tiny ones is no evidence."""
