@@ -6,6 +6,7 @@
     │   └── DeviceError   no PortAudio, no such device, unsupported rate    (exit code 2)
     ├── WeightsError      a model is missing, corrupt or does not fit       (exit code 2)
     ├── EventError        a line of JSON that is not an event            (exit code 2)
+    ├── ProtocolError     a message of a telephony protocol is malformed (exit code 2)
     └── PipelineError     a stage failed while running                      (exit code 1)
         ├── ForkError     models used in a process forked after loading  (exit code 1)
         └── StuckError    threads that did not end in time, by name      (exit code 1)
@@ -40,6 +41,10 @@ class WeightsError(StreamEmoError):
 
 class EventError(StreamEmoError):
     """A line of JSON is not an event of this version's schema."""
+
+
+class ProtocolError(StreamEmoError):
+    """A message is not what the telephony protocol allows at this place; its connection is to be closed."""
 
 
 class PipelineError(StreamEmoError):

@@ -1,0 +1,1 @@
+"""The server: calls come in over telephony protocols, events and a page go out."""
