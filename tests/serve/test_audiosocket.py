@@ -3,7 +3,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.errors import ProtocolError
@@ -20,6 +20,7 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
 NAMED = frame(1, CALL.bytes)
 
 
+@settings(deadline=None)
 @given(
     parts=st.lists(
         st.binary(min_size=2, max_size=40).map(lambda part: part[: len(part) // 2 * 2]), min_size=1

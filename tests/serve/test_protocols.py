@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.errors import ProtocolError
@@ -43,6 +43,7 @@ def feed_all(serializer: Serializer, messages: list[str | bytes]) -> list[CallIt
 
 
 @each
+@settings(deadline=None)
 @given(messages=st.lists(ANY, max_size=8))
 def test_any_messages_give_one_start_first_and_one_end_last(
     make: Callable[[], Serializer], messages: list[str | bytes]

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.errors import ProtocolError
@@ -58,6 +58,7 @@ def test_a_wrong_start_is_named(fields: dict[str, Any], problem: str) -> None:
         RawSerializer().feed(start(**fields))
 
 
+@settings(deadline=None)
 @given(
     channels=st.integers(1, 4),
     encoding=st.sampled_from([("s16le", 2), ("mulaw", 1), ("f32le", 4)]),

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_emo.errors import ProtocolError
@@ -19,6 +19,7 @@ def started(*tracks: str) -> TwilioSerializer:
     return serializer
 
 
+@settings(deadline=None)
 @given(inbound=st.binary(max_size=1000), outbound=st.binary(min_size=1, max_size=1000))
 def test_a_stream_comes_back_track_by_track_with_positions(inbound: bytes, outbound: bytes) -> None:
     serializer = TwilioSerializer()
@@ -149,6 +150,7 @@ def test_the_signature_may_cover_the_standard_port_or_not() -> None:
     assert is_signed("token", with_port, signature("token", without))
 
 
+@settings(deadline=None)
 @given(given_signature=st.text(), url=st.text())
 def test_any_other_signature_is_refused(given_signature: str, url: str) -> None:
     assert not is_signed("token", url, given_signature)
