@@ -53,6 +53,14 @@ class PcmFormat:
         return _DECODERS[self.encoding](data).reshape(-1, self.channels)
 
 
+def companded(samples: NDArray[np.float32], encoding: Literal["mulaw", "alaw"]) -> bytes:
+    """Return the code of ITU-T G.711 that is nearest to each of the samples [n], nominal range [-1, 1]."""
+    levels = _DECODERS[encoding](bytes(range(256)))
+    order = np.argsort(levels, kind="stable")
+    middles = (levels[order][1:] + levels[order][:-1]) / 2
+    return order[np.searchsorted(middles, samples)].astype(np.uint8).tobytes()
+
+
 def _is_integer(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 

@@ -91,7 +91,7 @@ def evaluate(
             metavar="PROTOCOL|MANIFEST",
             help="ravdess-6fold, nemo-loso, crema-d-6fold, leave-one-corpus-out, line-calibration, "
             "meld-text, goemotions-ekman, emobank, negation, composed, conflict, fused-left-out, decisions, "
-            "rolling, robustness, "
+            "rolling, robustness, telephone, "
             "calibration, fairness, false-alarms, gate or phantom-text; or a "
             "CSV file with the columns path, emotion and perhaps speaker, text, language, split.",
         ),

@@ -18,6 +18,7 @@ from stream_emo.evaluation.phantom_text import phantom_text
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.robustness import robustness
 from stream_emo.evaluation.rolling import rolling
+from stream_emo.evaluation.telephone import telephone
 from stream_emo.evaluation.text_only import emobank, goemotions_ekman, meld_text
 from stream_emo.training.datasets import Data
 
@@ -35,6 +36,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "conflict": conflict,
     "fused-left-out": fused_left_out,
     "robustness": robustness,
+    "telephone": telephone,
     "calibration": calibration,
     "fairness": fairness,
     "false-alarms": false_alarms,

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from stream_emo.audio.pcm import PcmFormat
+from stream_emo.audio.pcm import PcmFormat, companded
 from stream_emo.audio.samples import read
 from stream_emo.errors import SourceError
 from stream_emo.training.corpora.registry import CORPORA, ESC_10, SPEECHBRAIN, DataSet
@@ -175,11 +175,7 @@ def with_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
 def telephone(samples: Samples) -> Samples:
     """Return samples [n] coded at 8 kHz in mu-law (ITU-T G.711) and decoded, at 16 kHz again."""
     narrow = soxr.resample(samples, SAMPLE_RATE, _TELEPHONE)
-    pcm = PcmFormat(_TELEPHONE, 1, "mulaw")
-    levels = pcm.decode(bytes(range(256)))[:, 0]
-    order = np.argsort(levels, kind="stable")
-    middles = (levels[order][1:] + levels[order][:-1]) / 2
-    decoded = levels[order][np.searchsorted(middles, narrow)]
+    decoded = PcmFormat(_TELEPHONE, 1, "mulaw").decode(companded(narrow, "mulaw"))[:, 0]
     wide = soxr.resample(decoded, _TELEPHONE, SAMPLE_RATE)
     return np.pad(wide, (0, max(0, len(samples) - len(wide))))[: len(samples)]
 

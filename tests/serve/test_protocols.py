@@ -11,11 +11,19 @@ from hypothesis import strategies as st
 from stream_emo.errors import ProtocolError
 from stream_emo.serve.protocols.audiosocket import AudioSocketSerializer
 from stream_emo.serve.protocols.base import CallEnded, CallItem, CallStarted, Serializer
+from stream_emo.serve.protocols.genesys import GenesysSerializer
 from stream_emo.serve.protocols.raw import RawSerializer
 from stream_emo.serve.protocols.twilio import TwilioSerializer
+from stream_emo.serve.protocols.vonage import VonageSerializer
 from tests.serve.twilio_stream import stream
 
-SERIALIZERS: list[Callable[[], Serializer]] = [RawSerializer, TwilioSerializer, AudioSocketSerializer]
+SERIALIZERS: list[Callable[[], Serializer]] = [
+    RawSerializer,
+    TwilioSerializer,
+    AudioSocketSerializer,
+    VonageSerializer,
+    GenesysSerializer,
+]
 VALID: list[str | bytes] = [
     *stream({"inbound": b"\xff" * 320}),
     '{"type": "start", "channels": 2, "roles": ["agent", "customer"]}',

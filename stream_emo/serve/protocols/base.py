@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -164,6 +165,11 @@ def parsed(message: str | bytes, kind: type[_Message], protocol: str) -> _Messag
 def _without_values(problem: str) -> str:
     """Return msgspec's message without what it quotes from the data: an unknown tag or value."""
     return re.sub(r"Invalid value .*?(?= - at |$)", "invalid value", problem, flags=re.DOTALL)
+
+
+def new_id() -> str:
+    """Return a new id for a call whose protocol names none."""
+    return uuid.uuid4().hex
 
 
 def check_digit(digit: str, protocol: str) -> str:

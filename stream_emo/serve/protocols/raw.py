@@ -14,7 +14,6 @@ again with the same id goes on in the same call. Two or more channels need `role
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -32,6 +31,7 @@ from stream_emo.serve.protocols.base import (
     Mark,
     State,
     check_digit,
+    new_id,
     parsed,
 )
 
@@ -62,16 +62,12 @@ class _Stop(msgspec.Struct, tag_field="type", tag="stop"):
     reason: _Text = "stopped by the sender"
 
 
-def _new_id() -> str:
-    return uuid.uuid4().hex
-
-
 class RawSerializer:
     """Reads JSON and interleaved PCM as described above."""
 
     name = "raw"
 
-    def __init__(self, new_id: Callable[[], str] = _new_id) -> None:
+    def __init__(self, new_id: Callable[[], str] = new_id) -> None:
         """`new_id` makes the id of a call whose start names none."""
         self._new_id = new_id
         self._state = State(self.name)
