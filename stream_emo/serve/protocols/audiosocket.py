@@ -12,6 +12,8 @@ import uuid
 
 from stream_emo.serve.protocols.base import AudioFrame, CallItem, CallStarted, Dtmf, State, check_digit
 
+HANG_UP = b"\0\0\0"
+"""The frame that ends a connection."""
 _HEADER = 3  # Bytes.
 _RATES = {
     0x10: 8_000,
