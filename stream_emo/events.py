@@ -16,7 +16,7 @@ import msgspec
 
 from stream_emo.errors import EventError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the published schema; raised when a field changes its meaning or goes away."""
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
@@ -28,6 +28,7 @@ cannot be decoded or samples that are not numbers, a live producer that delivere
 of a file."""
 
 DeviceState = Literal["opened", "lost", "paused"]
+AlertState = Literal["raised", "cleared"]
 StopReason = Literal["end", "closed", "failed"]
 
 DECIMALS = 4
@@ -62,6 +63,10 @@ class Start(Envelope, frozen=True, kw_only=True, tag="start"):
     """Spoken language as configured, ISO 639-1 or "auto"; null: nothing is transcribed."""
     role: str | None = None
     """Who speaks on this channel, for example "customer"; null: not stated."""
+    scored: bool = True
+    """False: the channel is timed only, its emotion is not estimated."""
+    purpose: str | None = None
+    """Stated purpose for which an agent is scored, see `calls.purpose`; null: only customers are."""
     live: bool = False
     """True: the audio arrives in real time, and what cannot be taken in time is lost; false: it waits."""
     licence: str = "not stated"
@@ -173,6 +178,54 @@ class Device(Envelope, frozen=True, kw_only=True, tag="device"):
     name: str
 
 
+class Alert(Envelope, frozen=True, kw_only=True, tag="alert"):
+    """A rule about one channel of a call began or ceased to be met."""
+
+    rule: str
+    """Name of the rule."""
+    state: AlertState
+    """"raised", or "cleared" once the rule is no longer met."""
+    hint: str
+    """What the agent may do about it."""
+    value: float
+    """What the rule measures, as it was at `time`."""
+    threshold: float
+    """What the value passed."""
+    since: float
+    """Since when the rule was met, or is no longer met, s."""
+    course: tuple[tuple[float, float], ...]
+    """Evidence: time (s) and value, oldest first."""
+    text: str | None
+    """Words that were said last on the channel; null when none are known, or the rule is not about scores."""
+    audio_weight: float
+    """Share of the audio modality in the score that raised it; 0 where the rule is not about scores."""
+    text_weight: float
+    """Share of the text modality."""
+
+
+class Dynamics(Envelope, frozen=True, kw_only=True, tag="dynamics"):
+    """The course of a conversation on one channel so far, without regard to emotion."""
+
+    talk_s: float
+    """Speech of this channel."""
+    talk_share: float
+    """Its share of the speech of all channels, 0 to 1."""
+    words_per_minute: float | None
+    """Of its speech; null when nothing is transcribed."""
+    overlap_s: float
+    """Time in which another channel spoke, too."""
+    interruptions: int
+    """How often this channel began while another spoke, and went on for more than 0.5 s."""
+    longest_s: float
+    """Its longest monologue."""
+    dead_air_s: float
+    """For how long nobody has spoken as of now, if that is more than 3 s; else 0."""
+    dead_air_total_s: float
+    """Sum of all times of more than 3 s in which nobody spoke."""
+    response_s: float | None
+    """Median time from the end of another channel's speech to its own; null before the first."""
+
+
 class Stats(Envelope, frozen=True, kw_only=True, tag="stats"):
     """Counters since the start of the session. Samples of audio: offered = taken + dropped + queued."""
 
@@ -215,7 +268,7 @@ class Stop(Envelope, frozen=True, kw_only=True, tag="stop"):
     stats: Stats
 
 
-Event = Start | Speech | Silence | Score | Gap | Device | Stats | Error | Stop
+Event = Start | Speech | Silence | Score | Gap | Device | Alert | Dynamics | Stats | Error | Stop
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stream_emo.events import EMOTIONS, Event, Rolling, Score, Start, Stats, Stop, Word
+from stream_emo.events import EMOTIONS, Alert, Dynamics, Event, Rolling, Score, Start, Stats, Stop, Word
 
 ENVELOPE: dict[str, Any] = {"session": "abc", "channel": 0, "time": 1.5}
 PROBABILITIES = dict.fromkeys(EMOTIONS, 0.05) | {"angry": 0.7}
@@ -30,6 +30,31 @@ STATS = Stats(
 )
 START = Start(
     **ENVELOPE | {"time": 0.0}, started_at="2026-01-01T00:00:00.000+00:00", source="test", language="en"
+)
+ALERT = Alert(
+    **ENVELOPE,
+    rule="getting angry",
+    state="raised",
+    hint="Listen.",
+    value=0.6,
+    threshold=0.5,
+    since=1.0,
+    course=((1.0, 0.5), (1.5, 0.6)),
+    text="Où est-ce?",
+    audio_weight=0.7,
+    text_weight=0.3,
+)
+DYNAMICS = Dynamics(
+    **ENVELOPE,
+    talk_s=1.0,
+    talk_share=0.4,
+    words_per_minute=140.0,
+    overlap_s=0.2,
+    interruptions=1,
+    longest_s=1.0,
+    dead_air_s=0.0,
+    dead_air_total_s=4.0,
+    response_s=0.6,
 )
 STOP = Stop(**ENVELOPE, reason="end", stats=STATS)
 

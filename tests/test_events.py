@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream_emo import events
 from stream_emo.errors import EventError
 from stream_emo.events import Event, decode, json_schema
-from tests.events import ENVELOPE, START, STATS, STOP, make_score
+from tests.events import ALERT, DYNAMICS, ENVELOPE, START, STATS, STOP, make_score
 
 EXAMPLES: list[Event] = [
     START,
@@ -22,6 +22,8 @@ EXAMPLES: list[Event] = [
     make_score(label=None, text=None, words=(), latency_ms=12.5),
     events.Gap(**ENVELOPE, start=1.0, end=1.5, reason="overflow"),
     events.Device(**ENVELOPE, state="lost", name="USB"),
+    ALERT,
+    DYNAMICS,
     STATS,
     events.Error(**ENVELOPE, message="what\nfailed", fatal=True),
     STOP,
@@ -71,7 +73,7 @@ def test_fields_of_a_later_version_are_ignored() -> None:
     "line", ["", "{}", "[]", "nonsense", '{"type": "weather"}', '{"type": "speech"}', b"\xff\xfe", b'"\xff"']
 )
 def test_what_is_no_event_is_one_clear_error(line: str | bytes) -> None:
-    with pytest.raises(EventError, match="not an event of schema 3") as error:
+    with pytest.raises(EventError, match="not an event of schema 4") as error:
         decode(line)
     assert "\n" not in str(error.value)
 
