@@ -10,6 +10,7 @@ from typing import Any
 from stream_emo.bench.baseline_system import vs_stock
 from stream_emo.bench.cost import cpu, silence, speed
 from stream_emo.bench.fuzz import fuzz
+from stream_emo.bench.fuzz_protocols import fuzz_protocols
 from stream_emo.bench.hangover import hangover
 from stream_emo.bench.hop import hop
 from stream_emo.bench.latency import endpoint, latency
@@ -56,6 +57,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stalled-pipe": Benchmark(stalled_pipe, needs_data=False),
     "lost-audio": Benchmark(lost_audio),
     "fuzz": Benchmark(fuzz, needs_data=False),
+    "fuzz-protocols": Benchmark(fuzz_protocols, needs_data=False),
     "wer": Benchmark(word_errors),
 }
 DEFAULT = ("latency", "speed", "cpu", "cold-start", "memory", "streams")
