@@ -10,7 +10,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ _ODD: tuple[Any, ...] = (
 )
 
 Message = str | bytes
-Connections = Mapping[Callable[[], Serializer], Callable[[str], list[Message]]]
+Connections = Sequence[tuple[Callable[[], Serializer], Callable[[str], list[Message]]]]
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ def fuzz_protocols(
     """
     result = ProtocolFuzzResult()
     culprits: list[str] = []
-    rounds = [_Round(make, connection) for make, connection in (connections or CONNECTIONS).items()]
+    rounds = [_Round(make, connection) for make, connection in connections or CONNECTIONS]
     choice = random.Random(seed)
     number = 0
     while result.refused + result.crashes < malformed:
@@ -239,6 +239,11 @@ def _raw(call: str) -> list[Message]:
     ]
 
 
+def _raw_packets(call: str) -> list[Message]:
+    start = {"type": "start", "call": call, "encoding": "g722", "packets": True}
+    return [json.dumps(start), *(b"\0" + (320 * row).to_bytes(4, "big") + _AUDIO[:160] for row in range(3))]
+
+
 def _twilio(call: str) -> list[Message]:
     form = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
     start = {"callSid": call, "tracks": ["inbound", "outbound"], "mediaFormat": form}
@@ -292,11 +297,12 @@ def _genesys(call: str) -> list[Message]:
     return messages[:-1]
 
 
-CONNECTIONS: Connections = {
-    RawSerializer: _raw,
-    TwilioSerializer: _twilio,
-    AudioSocketSerializer: _audiosocket,
-    VonageSerializer: _vonage,
-    GenesysSerializer: _genesys,
-}
+CONNECTIONS: Connections = (
+    (RawSerializer, _raw),
+    (RawSerializer, _raw_packets),
+    (TwilioSerializer, _twilio),
+    (AudioSocketSerializer, _audiosocket),
+    (VonageSerializer, _vonage),
+    (GenesysSerializer, _genesys),
+)
 """Of each protocol, the messages of a valid connection for a call with a given id."""

@@ -34,7 +34,7 @@ def test_harm_is_found() -> None:
     def make() -> Serializer:
         return Leaky()
 
-    result = fuzz_protocols(malformed=20, seed=1, connections={make: connection})
+    result = fuzz_protocols(malformed=20, seed=1, connections=[(make, connection)])
     assert result.leaks > 0
     assert result.crashes == 20
     assert "leak" in result.culprits or "crash" in result.culprits
@@ -42,6 +42,6 @@ def test_harm_is_found() -> None:
 
 def test_mutations_reach_both_kinds_of_message() -> None:
     choice = random.Random(0)
-    for connection in CONNECTIONS.values():
+    for _, connection in CONNECTIONS:
         for message in connection("call"):
             assert any(mutated(message, choice) != message for _ in range(20))

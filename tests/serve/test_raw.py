@@ -4,6 +4,8 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,3 +110,69 @@ def test_a_wrong_digit_is_named(wrong: str) -> None:
     serializer.feed(start(**TWO))
     with pytest.raises(ProtocolError, match="dtmf"):
         serializer.feed(wrong)
+
+
+def packet(channel: int, position: int, data: bytes) -> bytes:
+    return bytes([channel]) + position.to_bytes(4, "big") + data
+
+
+def test_packets_carry_their_channel_and_position() -> None:
+    serializer = RawSerializer()
+    serializer.feed(start(**TWO, packets=True))
+    assert serializer.feed(packet(1, 320, b"abc")) == [AudioFrame(1, b"abc", 320)]
+    assert serializer.feed(packet(0, 0, b"")) == []
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("g722", 16_000), ("opus", 48_000)])
+def test_coded_packets_are_decoded(codec: str, rate: int) -> None:
+    sound = np.sin(np.arange(16_000) * 2 * np.pi * 300 / 16_000).astype(np.float32) / 4
+    serializer = RawSerializer()
+    (started,) = serializer.feed(start(encoding=codec, packets=True, call="c"))
+    assert started == CallStarted("c", rate, "s16le", ("customer",))
+    decoded = b""
+    for number, coded in enumerate(encoded(codec, sound)):
+        (item,) = serializer.feed(packet(0, number * rate // 50, coded))
+        assert isinstance(item, AudioFrame)
+        assert item.position == number * rate // 50
+        decoded += item.data
+    samples = np.frombuffer(decoded, "<i2") / 2**15
+    assert len(samples) == rate
+    spectrum = np.abs(np.fft.rfft(samples[rate // 2 :]))
+    assert int(spectrum.argmax()) == 150
+    assert np.sqrt(np.mean(np.square(samples[rate // 2 :]))) == pytest.approx(0.25 / 2**0.5, rel=0.1)
+
+
+def encoded(codec: str, sound: Any) -> list[bytes]:
+    """Return packets of 20 ms."""
+    context = av.CodecContext.create("libopus" if codec == "opus" else codec, "w")
+    context.sample_rate, context.layout, context.format = 16_000, "mono", "s16"
+    context.open()
+    packets = []
+    for first in range(0, len(sound), 320):
+        piece = (sound[None, first : first + 320] * 2**15).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(piece, format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 16_000, first
+        packets += [bytes(part) for part in context.encode(frame)]
+    return packets
+
+
+@pytest.mark.parametrize(
+    ("fields", "message", "problem"),
+    [
+        ({"encoding": "opus"}, None, "packets"),
+        ({"encoding": "opus", "packets": True, "rate": 8000}, None, "rate"),
+        ({"packets": True}, b"\0\0\0\0", "header"),
+        ({"packets": True}, packet(1, 0, b"ab"), "channel"),
+        ({"packets": True}, packet(0, 0, b"abc"), "sample"),
+        ({"packets": True, "encoding": "opus"}, packet(0, 0, b"\xff" * 3), "decoded"),
+    ],
+)
+def test_wrong_packets_are_named(fields: dict[str, Any], message: bytes | None, problem: str) -> None:
+    serializer = RawSerializer()
+    if message is None:
+        with pytest.raises(ProtocolError, match=f"raw: .*{problem}"):
+            serializer.feed(start(**fields))
+        return
+    serializer.feed(start(**fields))
+    with pytest.raises(ProtocolError, match=f"raw: .*{problem}"):
+        serializer.feed(message)
