@@ -11,7 +11,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -121,6 +121,48 @@ class PublishConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CallsConfig:
+    """Settings of calls, whose channels are the sides of one conversation."""
+
+    purpose: str = ""
+    """Why agents are scored, too, for example a medical reason; empty: they are not, as the law demands."""
+    playout_ms: float = _number(200.0, 0.0, 5000.0)
+    """Time that late frames of a telephone line are waited for, ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """Settings of the server."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; any but loopback requires `token_file`."""
+    port: int = _number(8765, 0, 65_535)
+    """0: any free one."""
+    token_file: str = ""
+    """File with the token that clients must state; empty: none."""
+    twilio_token_file: str = ""
+    """File with the auth token of the Twilio account, which signs requests; empty: they are not checked."""
+    origins: str = ""
+    """Web pages elsewhere that may use the server, as https://desk.example.com; separated by commas."""
+    max_calls: int = _number(64, 1, 10_000)
+    """Live calls at once."""
+    max_clients: int = _number(256, 1, 100_000)
+    """Readers of the event stream at once."""
+    client_queue: int = _number(1000, 10, 1_000_000)
+    """Events that one reader may be behind before it is dropped."""
+    resume_s: float = _number(30.0, 0.0, 3600.0)
+    """Time that a call waits for a lost producer to connect again, s."""
+    replay_s: float = _number(300.0, 1.0, 86_400.0)
+    """How far back events can be replayed, also after a crash, s."""
+    state_dir: str = ""
+    """Folder of the replay log; empty: the user's runtime folder, which is in memory on most systems."""
+    keep_s: float = _number(3600.0, 0.0, 604_800.0)
+    """Time that a call is kept in memory after its end, s."""
+    upload_mb: int = _number(500, 1, 100_000)
+    """Size of an uploaded recording at most, MB."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration of one session."""
 
@@ -129,6 +171,8 @@ class Config:
     speech: SpeechConfig = SpeechConfig()
     fusion: FusionConfig = FusionConfig()
     publish: PublishConfig = PublishConfig()
+    calls: CallsConfig = CallsConfig()
+    serve: ServeConfig = ServeConfig()
 
     def __post_init__(self) -> None:
         for table in fields(self):
@@ -168,6 +212,23 @@ class Config:
                 raise ConfigError(f"--set {override!r}: write section.key=value, for example gate.vad=webrtc")
             _set(tables, section, key, text.strip(), origin=name.strip())
         return cls(**{name: _build(name, table) for name, table in tables.items()})
+
+
+def changed(config: Config, values: Mapping[str, Any]) -> Config:
+    """Return a configuration that differs in these values, each by its key as `section.key`.
+
+    Raises:
+        ConfigError: naming the key and what would be right.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        section, _, key = name.partition(".")
+        _key(section, key, origin=name)
+        wanted = get_type_hints(_section(section, name))[key]
+        tables.setdefault(section, {})[key] = _typed(name, value, wanted)
+    return replace(
+        config, **{name: replace(getattr(config, name), **table) for name, table in tables.items()}
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

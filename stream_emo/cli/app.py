@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stream_emo.cli import calibrate, develop, run
+from stream_emo.cli import calibrate, develop, run, serve
 
 app = typer.Typer(
     name="stream-emo",
@@ -36,6 +36,7 @@ def _options(
 
 app.command()(run.run)
 app.command()(run.demo)
+app.command()(serve.serve)
 app.command()(run.devices)
 app.command()(run.models)
 app.command("config")(run.show_config)

@@ -1,0 +1,106 @@
+"""A call: one session for each channel, on one clock, under one id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_emo.audio.pcm import Encoding
+from stream_emo.audio.push import PushSource
+from stream_emo.config import Config
+from stream_emo.engine import Engine
+from stream_emo.errors import StuckError
+from stream_emo.events import Event
+from stream_emo.feed import Feed
+from stream_emo.publish.sink import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """One side of a call."""
+
+    role: str
+    """Who speaks on it, as "customer"."""
+
+
+class Call:
+    """The channels of one call, which are fed in real time; `push` never waits."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: Config,
+        call_id: str,
+        channels: Sequence[ChannelSpec],
+        *,
+        rate: int,
+        encoding: Encoding,
+    ) -> None:
+        """Open a session for each channel; `rate` and `encoding` are those of what is pushed.
+
+        Raises:
+            ConfigError: the configuration contradicts the models, or the audio's format is unsupported.
+        """
+        self.id, self.channels = call_id, tuple(channels)
+        self._config = config
+        self._sources: list[PushSource] = []
+        self._feeds: list[Feed] = []
+        for number, spec in enumerate(channels):
+            source = PushSource(rate, encoding=encoding, name=f"{call_id}, {spec.role}")
+            source.configure(config.audio)
+            source.open()
+            session = engine.session(config, name=call_id, channel=number, role=spec.role)
+            self._sources.append(source)
+            self._feeds.append(Feed(source, engine, session))
+
+    def push(self, channel: int, data: bytes | NDArray[Any]) -> None:
+        """Deliver the audio of a channel that came next, see `PushSource.push`."""
+        self._sources[channel].push(data)
+
+    def missing(self, channel: int, frames: int) -> None:
+        """Say that so many frames of a channel are missing: they become silence."""
+        self._sources[channel].push(np.zeros(frames, np.float32))
+
+    def attach(self, sink: Sink) -> Callable[[], None]:
+        """Give the events of all channels to `sink`; return what ends that."""
+        detaching = [feed.attach(sink) for feed in self._feeds]
+        for feed in self._feeds:
+            feed.start()
+
+        def detach() -> None:
+            for each in detaching:
+                each()
+
+        return detach
+
+    def publish(self, channel: int, event: Event) -> None:
+        """Publish an event among those of a channel, which numbers it."""
+        self._feeds[channel].publisher.publish(event)
+
+    def end(self) -> None:
+        """End the audio of all channels; what was pushed is still scored."""
+        for source in self._sources:
+            source.end()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all is published, at most `timeout` s; return whether that is so."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        left = [None if deadline is None else max(0.0, deadline - time.monotonic()) for _ in self._feeds]
+        return not any(feed.pending(rest) for feed, rest in zip(self._feeds, left, strict=True))
+
+    def close(self) -> None:
+        """End the call, and release what it holds.
+
+        Raises:
+            StuckError: something did not end within `publish.shutdown_s`; the message names it.
+        """
+        self.end()
+        deadline = time.monotonic() + self._config.publish.shutdown_s
+        stuck = [name for feed in self._feeds for name in feed.close(deadline)]
+        if stuck:
+            raise StuckError(f"did not end in time: {', '.join(stuck)}")

@@ -1,0 +1,140 @@
+"""The web application: routes, and what surrounds them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stream_emo.config import Config
+from stream_emo.engine import Engine
+from stream_emo.serve.audio_sockets import AudioSockets
+from stream_emo.serve.event_log import EventLog
+from stream_emo.serve.event_streams import EventStreams
+from stream_emo.serve.live_calls import CallWatcher, LiveCalls
+from stream_emo.serve.metrics import Metrics
+from stream_emo.serve.readers import Readers
+from stream_emo.serve.rest import Rest
+from stream_emo.serve.security import Security, is_loopback
+
+PAGE = Path(__file__).parent / "page"
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the server must not tell."""
+
+    token: str | None = None
+    """What clients state; None: they need none."""
+    twilio_token: str | None = None
+    """Auth token of the Twilio account, which signs its requests; None: they are not checked."""
+
+
+@dataclass
+class Server:
+    """The parts of a server, made for one engine."""
+
+    engine: Engine
+    config: Config
+    log: EventLog
+    secrets: Secrets = field(default_factory=Secrets)
+    watchers: tuple[CallWatcher, ...] = ()
+
+    def __post_init__(self) -> None:
+        serve = self.config.serve
+        self.calls = LiveCalls(self.engine, self.config, self.log, self.watchers)
+        self.readers = Readers(self.log, capacity=serve.client_queue, most=serve.max_clients)
+        self.streams = EventStreams(self.log, self.readers, lambda call: self.calls.view(call) is not None)
+        self.audio = AudioSockets(self.calls, self.secrets.twilio_token)
+        self.metrics = Metrics()
+        self.calls.on_event = self.metrics.count
+        self.metrics.gauge("live_calls", "Calls that have not ended", lambda: self.calls.count)
+        self.metrics.gauge("opened_calls", "Calls since the start", lambda: self.calls.opened)
+        self.metrics.gauge("event_readers", "Clients of the event stream", lambda: self.readers.count)
+        self.metrics.gauge("audio_connections", "WebSockets that deliver audio", lambda: self.audio.count)
+        self.metrics.gauge("replay_log_bytes", "Events that can be replayed", lambda: self.log.size)
+        for kind in ("slow", "stuck", "refused"):
+            self.metrics.gauge(
+                f"{kind}_readers", f"Clients dropped as {kind}", partial(self.readers.drops.__getitem__, kind)
+            )
+
+    def app(self) -> Starlette:
+        """Return the ASGI application."""
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            self.start()
+            yield
+            await self.drain()
+
+        serve = self.config.serve
+        origins = [origin.strip() for origin in serve.origins.split(",") if origin.strip()]
+        guard = Middleware(
+            Security,
+            token=self.secrets.token,
+            hosts=_LOOPBACK_NAMES if self.secrets.token is None and is_loopback(serve.host) else None,
+            origins=origins,
+            public=self._is_public,
+        )
+        return Starlette(routes=self._routes(), middleware=[guard], lifespan=lifespan)
+
+    def start(self) -> None:
+        """Begin to pass on events and to watch over calls; on the event loop."""
+        self.readers.start()
+        self.calls.start()
+
+    async def drain(self) -> None:
+        """Finish all calls, give readers their last events, and end the streams."""
+        if not self.calls.draining:
+            await self.calls.drain()
+            self.readers.close("the server was shut down")
+
+    def _routes(self) -> list[BaseRoute]:
+        rest = Rest(self.calls, self.readers, self.metrics)
+        streams, audio, one = self.streams, self.audio, "/api/calls/{call_id}"
+        return [
+            *rest.routes(),
+            Route("/api/events", _Asgi(streams.sse)),
+            Route(f"{one}/events", _Asgi(streams.sse)),
+            WebSocketRoute("/api/events/ws", streams.websocket),
+            WebSocketRoute(f"{one}/events/ws", streams.websocket),
+            WebSocketRoute("/audio", audio.raw),
+            WebSocketRoute("/twilio", audio.twilio),
+            Mount("/", StaticFiles(directory=PAGE, html=True, check_dir=False)),
+        ]
+
+    def _is_public(self, path: str) -> bool:
+        """Return whether a path needs no token: the page holds no data, and Twilio signs its requests."""
+        if path == "/twilio":
+            return self.secrets.twilio_token is not None
+        if path in ("/healthz", "/readyz"):
+            return True
+        private = ("/api", "/audio", "/metrics", "/schema.json", "/openapi.json", "/twilio")
+        return not path.startswith(private)
+
+
+class _Asgi:
+    """Lets Starlette take a bound method as an ASGI application and not as an endpoint."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def make_app(
+    engine: Engine, config: Config, log: EventLog | None = None, secrets: Secrets | None = None
+) -> Starlette:
+    """Return the application over a loaded engine; without `log` nothing is kept on disk."""
+    log = log or EventLog(None, keep_s=config.serve.replay_s)
+    return Server(engine, config, log, secrets or Secrets()).app()
