@@ -47,9 +47,9 @@ function build(root, store, model, view, refresh) {
   };
   root.replaceChildren(head.element, chooser,
     h("div", { class: "call-grid" },
-      h("div", { class: "col-main" }, h("div", { class: "pair" }, parts.state.element, parts.alerts.element), parts.timeline.element,
-        h("div", { class: "pair" }, parts.moment.element, h("div", { class: "stack" }, parts.talk.element, parts.line.element))),
-      h("div", { class: "col-side" }, parts.transcript.element, parts.notes.element)));
+      h("div", { class: "col-main" }, h("div", { class: "pair" }, parts.state.element, parts.alerts.element), parts.timeline.element),
+      h("div", { class: "col-side" }, parts.transcript.element, parts.notes.element),
+      h("div", { class: "pair col-more" }, parts.moment.element, h("div", { class: "stack" }, parts.talk.element, parts.line.element))));
   parts.timeline.build();
   let revealed = null;
 
