@@ -142,6 +142,8 @@ class ServeConfig:
     """File with the token that clients must state; empty: none."""
     twilio_token_file: str = ""
     """File with the auth token of the Twilio account, which signs requests; empty: they are not checked."""
+    audiosocket_port: int = _number(0, 0, 65_535)
+    """Port on loopback for Asterisk AudioSocket; 0: none."""
     origins: str = ""
     """Web pages elsewhere that may use the server, as https://desk.example.com; separated by commas."""
     max_calls: int = _number(64, 1, 10_000)

@@ -20,13 +20,21 @@ def serve(
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token that clients must state (serve.token_file).")
     ] = None,
+    audiosocket_port: Annotated[
+        int | None, typer.Option(help="Port for Asterisk, on loopback, 0: none (serve.audiosocket_port).")
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Play calls of synthetic speech, to see the page at work.")
     ] = False,
 ) -> None:
     """Take calls over WebSockets, and serve their emotions as events, over REST, and on a page."""
     config = Config.load(config_file, overrides=overrides or [])
-    given = {"serve.host": host, "serve.port": port, "serve.token_file": token_file and str(token_file)}
+    given = {
+        "serve.host": host,
+        "serve.port": port,
+        "serve.token_file": token_file and str(token_file),
+        "serve.audiosocket_port": audiosocket_port,
+    }
     config = changed(config, {key: value for key, value in given.items() if value is not None})
     try:
         import starlette  # noqa: F401

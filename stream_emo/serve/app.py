@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.serve.audio_sockets import AudioSockets
+from stream_emo.serve.audiosocket_listener import AudioSocketListener
 from stream_emo.serve.event_log import EventLog
 from stream_emo.serve.event_streams import EventStreams
 from stream_emo.serve.live_calls import CallWatcher, LiveCalls
@@ -55,6 +56,7 @@ class Server:
         self.readers = Readers(self.log, capacity=serve.client_queue, most=serve.max_clients)
         self.streams = EventStreams(self.log, self.readers, lambda call: self.calls.view(call) is not None)
         self.audio = AudioSockets(self.calls, self.secrets.twilio_token)
+        self.audiosocket = AudioSocketListener(self.calls.connect, max_connections=2 * serve.max_calls)
         self.metrics = Metrics()
         self.calls.on_event = self.metrics.count
         self.metrics.gauge("live_calls", "Calls that have not ended", lambda: self.calls.count)
@@ -73,6 +75,7 @@ class Server:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             self.start()
+            await self.listen()
             yield
             await self.drain()
 
@@ -92,8 +95,18 @@ class Server:
         self.readers.start()
         self.calls.start()
 
+    async def listen(self) -> None:
+        """Begin to take AudioSocket connections, where a port is configured; on loopback only.
+
+        Raises:
+            OSError: the port is in use.
+        """
+        if port := self.config.serve.audiosocket_port:
+            await self.audiosocket.start("127.0.0.1", port)
+
     async def drain(self) -> None:
         """Finish all calls, give readers their last events, and end the streams."""
+        await self.audiosocket.close()
         if not self.calls.draining:
             await self.calls.drain()
             self.readers.close("the server was shut down")
@@ -109,6 +122,8 @@ class Server:
             WebSocketRoute(f"{one}/events/ws", streams.websocket),
             WebSocketRoute("/audio", audio.raw),
             WebSocketRoute("/twilio", audio.twilio),
+            WebSocketRoute("/vonage", audio.vonage),
+            WebSocketRoute("/genesys", audio.genesys),
             Mount("/", StaticFiles(directory=PAGE, html=True, check_dir=False)),
         ]
 
@@ -118,8 +133,8 @@ class Server:
             return self.secrets.twilio_token is not None
         if path in ("/healthz", "/readyz"):
             return True
-        private = ("/api", "/audio", "/metrics", "/schema.json", "/openapi.json", "/twilio")
-        return not path.startswith(private)
+        private = ("/api", "/audio", "/metrics", "/schema.json", "/openapi.json")
+        return not path.startswith((*private, "/twilio", "/vonage", "/genesys"))
 
 
 class _Asgi:

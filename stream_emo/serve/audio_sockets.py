@@ -1,4 +1,4 @@
-"""Audio in over WebSockets: raw PCM, and Twilio Media Streams."""
+"""Audio in over WebSockets: raw PCM, Twilio Media Streams, Vonage, Genesys AudioHook."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from stream_emo.errors import ConfigError, ProtocolError, StreamEmoError
 from stream_emo.serve.answers import problem
 from stream_emo.serve.live_calls import CallRefused, LiveCalls, Producer
 from stream_emo.serve.protocols.base import AudioFrame, CallEnded, CallStarted, Reply, Serializer
+from stream_emo.serve.protocols.genesys import GenesysSerializer
 from stream_emo.serve.protocols.raw import RawSerializer
 from stream_emo.serve.protocols.twilio import TwilioSerializer, is_signed
+from stream_emo.serve.protocols.vonage import VonageSerializer
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,14 @@ class AudioSockets:
                 await socket.send_denial_response(problem(403, "X-Twilio-Signature: wrong for this address"))
                 return
         await self._serve(socket, TwilioSerializer())
+
+    async def vonage(self, socket: WebSocket) -> None:
+        """Serve `/vonage`: the WebSockets of the Voice API, see `protocols.vonage`."""
+        await self._serve(socket, VonageSerializer())
+
+    async def genesys(self, socket: WebSocket) -> None:
+        """Serve `/genesys`: AudioHook sessions, see `protocols.genesys`."""
+        await self._serve(socket, GenesysSerializer())
 
     async def _serve(self, socket: WebSocket, serializer: Serializer) -> None:
         if self.count >= 2 * self._calls.config.serve.max_calls:

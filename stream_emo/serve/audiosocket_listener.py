@@ -1,7 +1,7 @@
 """The TCP listener for Asterisk AudioSocket: each connection is the producer of one call.
 
-AudioSocket knows no authentication: the listener belongs on the loopback interface, or on a network that only
-the telephone exchange shares.
+AudioSocket knows no authentication: the listener belongs on the loopback interface; a telephone exchange on
+another machine reaches it through a tunnel.
 """
 
 from __future__ import annotations
