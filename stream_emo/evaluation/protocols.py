@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from stream_emo.evaluation.alerts import alerts
 from stream_emo.evaluation.audio_only import crema_d_6fold, leave_one_corpus_out, nemo_loso, ravdess_6fold
 from stream_emo.evaluation.calibration import calibration
 from stream_emo.evaluation.compositions import composed, conflict
@@ -40,6 +41,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "calibration": calibration,
     "fairness": fairness,
     "false-alarms": false_alarms,
+    "alerts": alerts,
     "decisions": decisions,
     "rolling": rolling,
     "gate": gate,

@@ -12,25 +12,11 @@ from hypothesis import strategies as st
 
 from stream_emo.calls.alerts.evaluate import AlertFold, alerts_of
 from stream_emo.calls.alerts.rules import AlertRule
-from stream_emo.events import Alert, Dynamics, Event, Rolling, Score
-from tests.events import DYNAMICS, PROBABILITIES, START, STOP, make_score
+from stream_emo.events import Alert, Dynamics, Event
+from tests.calls.scores import CUSTOMER, score
+from tests.events import DYNAMICS, START, STOP
 
-CUSTOMER = msgspec.structs.replace(START, role="customer")
 RULE = AlertRule(name="angry", measure="angry", above=0.5, cool_down_s=0.0)
-
-
-def score(time: float, angry: float, *, utterance: int | None = None, **changes: Any) -> Score:
-    """Return the final score of an utterance of one second, and the same rolling state."""
-    probabilities = PROBABILITIES | {"angry": angry}
-    return make_score(
-        utterance=int(time * 100) if utterance is None else utterance,
-        time=time,
-        start=changes.pop("start", time - 1),
-        end=time,
-        probabilities=probabilities,
-        rolling=Rolling(probabilities, changes.pop("valence", 0.0), 0.0, 0.3, 0.3, None, 3.0),
-        **changes,
-    )
 
 
 def dynamics(time: float, **changes: Any) -> Dynamics:

@@ -14,7 +14,19 @@ from stream_emo.cli.app import app
 from stream_emo.errors import StreamEmoError
 
 PROGRAM = [sys.executable, "-m", "stream_emo"]
-COMMANDS = ("run", "demo", "devices", "models", "config", "schema", "calibrate", "train", "eval", "bench")
+COMMANDS = (
+    "run",
+    "demo",
+    "devices",
+    "models",
+    "config",
+    "schema",
+    "calibrate",
+    "alerts",
+    "train",
+    "eval",
+    "bench",
+)
 
 
 def stream_emo(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from stream_emo.calls.alerts.rules import AFFECT, AlertRule
 from stream_emo.events import DECIMALS, Alert, AlertState, Dynamics, Event, Rolling, Score, Start, Stop
@@ -21,6 +22,20 @@ def alerts_of(events: Iterable[Event], rules: Sequence[AlertRule]) -> list[Alert
     """Return the alerts that follow from the events of a call, in order and not numbered yet."""
     fold = AlertFold(rules)
     return [alert for event in events for alert in fold.add(event)]
+
+
+def values_of(events: Iterable[Event], rule: AlertRule) -> list[float]:
+    """Return all values that count of what a rule measures in a call, in order."""
+    states: dict[int, _RuleState] = {}
+    values: list[float] = []
+    for event in events:
+        if isinstance(event, Start) and event.role == rule.role:
+            states[event.channel] = _RuleState(rule)
+        elif isinstance(event, Observed) and event.channel in states:
+            found = states[event.channel].measure(event)
+            if found is not None and found.counts:
+                values.append(found.value)
+    return values
 
 
 class AlertFold:
@@ -48,6 +63,14 @@ class AlertFold:
         return []
 
 
+@dataclass(frozen=True, slots=True)
+class _Value:
+    key: int
+    """The utterance, or the number of the `Dynamics` event."""
+    value: float
+    counts: bool
+
+
 class _RuleState:
     """One rule on one channel."""
 
@@ -68,11 +91,11 @@ class _RuleState:
 
     def add(self, event: Observed) -> Alert | None:
         """Take the next event; return the alert if the state changes."""
-        found = self._dynamics(event) if isinstance(event, Dynamics) else self._score(event)
+        found = self.measure(event)
         if found is None:
             return None
-        key, value, counts = found
-        self._note(key, event.time, value, counts=counts)
+        value = found.value
+        self._note(found, event.time)
         # Since when it is met, or, once raised, met no longer: what would change the state.
         if self._met() == self._raised:
             self._since = None
@@ -88,7 +111,11 @@ class _RuleState:
             return self._alert(event, value, "raised", since)
         return None
 
-    def _dynamics(self, event: Dynamics) -> tuple[int, float, bool] | None:
+    def measure(self, event: Observed) -> _Value | None:
+        """Return what the rule measures in the next event; None if nothing."""
+        return self._dynamics(event) if isinstance(event, Dynamics) else self._score(event)
+
+    def _dynamics(self, event: Dynamics) -> _Value | None:
         if not self._rule.of_dynamics:
             return None
         value = getattr(event, self._rule.measure)
@@ -101,9 +128,9 @@ class _RuleState:
             while len(self._totals) > 1 and self._totals[1][0] <= event.time - within:
                 self._totals.popleft()
             value -= self._totals[0][1]
-        return self._observed, float(value), True
+        return _Value(self._observed, float(value), True)
 
-    def _score(self, event: Score) -> tuple[int, float, bool] | None:
+    def _score(self, event: Score) -> _Value | None:
         rule = self._rule
         if rule.of_dynamics:
             return None
@@ -116,16 +143,17 @@ class _RuleState:
                 return None
             value -= reference
         speech = event.rolling.weight_s if rolling else event.end - event.start
-        return event.utterance, value, speech >= rule.min_speech_s and event.confidence >= rule.min_confidence
+        counts = speech >= rule.min_speech_s and event.confidence >= rule.min_confidence
+        return _Value(event.utterance, value, counts)
 
-    def _note(self, key: int, time: float, value: float, *, counts: bool) -> None:
+    def _note(self, found: _Value, time: float) -> None:
         # A later revision of an utterance takes the place of the earlier one.
-        self._latest[key] = value if counts else None
+        self._latest[found.key] = found.value if found.counts else None
         if len(self._latest) > self._rule.of:
             del self._latest[next(iter(self._latest))]
         if self._course and self._course[-1][0] == time:
             self._course.pop()
-        self._course.append((time, round(value, DECIMALS)))
+        self._course.append((time, round(found.value, DECIMALS)))
 
     def _met(self) -> bool:
         passing = sum(
