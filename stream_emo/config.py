@@ -144,6 +144,12 @@ class ServeConfig:
     """File with the auth token of the Twilio account, which signs requests; empty: they are not checked."""
     audiosocket_port: int = _number(0, 0, 65_535)
     """Port on loopback for Asterisk AudioSocket; 0: none."""
+    alerts: str = ""
+    """File with the rules of alerts; empty: the shipped ones."""
+    webhook: str = ""
+    """Address that alerts are posted to; empty: none."""
+    webhook_secret_file: str = ""
+    """File with the secret that signs them."""
     origins: str = ""
     """Web pages elsewhere that may use the server, as https://desk.example.com; separated by commas."""
     max_calls: int = _number(64, 1, 10_000)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_emo.audio.base import Source
 from stream_emo.audio.pcm import Encoding
 from stream_emo.audio.push import PushSource
 from stream_emo.config import Config
@@ -28,7 +29,72 @@ class ChannelSpec:
     """Who speaks on it, as "customer"."""
 
 
-class Call:
+class Sessions:
+    """One session for each channel of a call, each with a source of its own."""
+
+    def __init__(
+        self, engine: Engine, config: Config, call_id: str, channels: Sequence[tuple[str, Source]]
+    ) -> None:
+        """Open the sources and a session for each; `channels`: role and source by number.
+
+        Raises:
+            SourceError: a source cannot be opened.
+            ConfigError: the configuration contradicts the models.
+        """
+        self.id = call_id
+        self._config = config
+        self._feeds: list[Feed] = []
+        for number, (role, source) in enumerate(channels):
+            source.open()
+            session = engine.session(config, name=call_id, channel=number, role=role)
+            self._feeds.append(Feed(source, engine, session))
+
+    def attach(self, sink: Sink) -> Callable[[], None]:
+        """Give the events of all channels to `sink`; return what ends that."""
+        detaching = [feed.attach(sink) for feed in self._feeds]
+
+        def detach() -> None:
+            for each in detaching:
+                each()
+
+        return detach
+
+    def start(self) -> None:
+        """Let the audio flow; after the sinks that are to have every event were attached."""
+        for feed in self._feeds:
+            feed.start()
+
+    def publish(self, channel: int, event: Event) -> None:
+        """Publish an event among those of a channel, which numbers it."""
+        self._feeds[channel].publisher.publish(event)
+
+    def end(self) -> None:
+        """End the audio of all channels; what was heard is still scored."""
+        for feed in self._feeds:
+            feed.source.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all is published, at most `timeout` s; return whether that is so."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for feed in self._feeds:
+            if feed.pending(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                return False
+        return True
+
+    def close(self) -> None:
+        """End the call, and release what it holds.
+
+        Raises:
+            StuckError: something did not end within `publish.shutdown_s`; the message names it.
+        """
+        self.end()
+        deadline = time.monotonic() + self._config.publish.shutdown_s
+        stuck = [name for feed in self._feeds for name in feed.close(deadline)]
+        if stuck:
+            raise StuckError(f"did not end in time: {', '.join(stuck)}")
+
+
+class Call(Sessions):
     """The channels of one call, which are fed in real time; `push` never waits."""
 
     def __init__(
@@ -46,17 +112,14 @@ class Call:
         Raises:
             ConfigError: the configuration contradicts the models, or the audio's format is unsupported.
         """
-        self.id, self.channels = call_id, tuple(channels)
-        self._config = config
-        self._sources: list[PushSource] = []
-        self._feeds: list[Feed] = []
-        for number, spec in enumerate(channels):
-            source = PushSource(rate, encoding=encoding, name=f"{call_id}, {spec.role}")
+        self.channels = tuple(channels)
+        self._sources = [
+            PushSource(rate, encoding=encoding, name=f"{call_id}, {spec.role}") for spec in channels
+        ]
+        for source in self._sources:
             source.configure(config.audio)
-            source.open()
-            session = engine.session(config, name=call_id, channel=number, role=spec.role)
-            self._sources.append(source)
-            self._feeds.append(Feed(source, engine, session))
+        roles = [spec.role for spec in channels]
+        super().__init__(engine, config, call_id, list(zip(roles, self._sources, strict=True)))
 
     def push(self, channel: int, data: bytes | NDArray[Any]) -> None:
         """Deliver the audio of a channel that came next, see `PushSource.push`."""
@@ -66,41 +129,7 @@ class Call:
         """Say that so many frames of a channel are missing: they become silence."""
         self._sources[channel].push(np.zeros(frames, np.float32))
 
-    def attach(self, sink: Sink) -> Callable[[], None]:
-        """Give the events of all channels to `sink`; return what ends that."""
-        detaching = [feed.attach(sink) for feed in self._feeds]
-        for feed in self._feeds:
-            feed.start()
-
-        def detach() -> None:
-            for each in detaching:
-                each()
-
-        return detach
-
-    def publish(self, channel: int, event: Event) -> None:
-        """Publish an event among those of a channel, which numbers it."""
-        self._feeds[channel].publisher.publish(event)
-
     def end(self) -> None:
         """End the audio of all channels; what was pushed is still scored."""
         for source in self._sources:
             source.end()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until all is published, at most `timeout` s; return whether that is so."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        left = [None if deadline is None else max(0.0, deadline - time.monotonic()) for _ in self._feeds]
-        return not any(feed.pending(rest) for feed, rest in zip(self._feeds, left, strict=True))
-
-    def close(self) -> None:
-        """End the call, and release what it holds.
-
-        Raises:
-            StuckError: something did not end within `publish.shutdown_s`; the message names it.
-        """
-        self.end()
-        deadline = time.monotonic() + self._config.publish.shutdown_s
-        stuck = [name for feed in self._feeds for name in feed.close(deadline)]
-        if stuck:
-            raise StuckError(f"did not end in time: {', '.join(stuck)}")

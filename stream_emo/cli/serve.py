@@ -27,7 +27,10 @@ def serve(
         bool, typer.Option("--demo", help="Play calls of synthetic speech, to see the page at work.")
     ] = False,
 ) -> None:
-    """Take calls over WebSockets, and serve their emotions as events, over REST, and on a page."""
+    """Take calls over WebSockets, and serve their emotions as events, over REST, and on a page.
+
+    The page is at the address that is printed; --demo shows it with calls of synthetic voices.
+    """
     config = Config.load(config_file, overrides=overrides or [])
     given = {
         "serve.host": host,
@@ -49,6 +52,7 @@ def _serve(config: Config, *, demo: bool) -> None:
 
     from stream_emo.engine import Engine
     from stream_emo.serve.app import Secrets, Server
+    from stream_emo.serve.demo import Demo
     from stream_emo.serve.event_log import EventLog
     from stream_emo.serve.run import listening_socket, run, state_folder
     from stream_emo.serve.security import read_token
@@ -62,7 +66,7 @@ def _serve(config: Config, *, demo: bool) -> None:
     log = EventLog(state_folder(settings.state_dir, port), keep_s=settings.replay_s)
     try:
         with Engine(config) as engine:
-            server = Server(engine, config, log, secrets)
+            server = Server(engine, config, log, secrets, Demo if demo else None)
             shown = f"[{settings.host}]" if ":" in settings.host else settings.host
             asyncio.run(run(server, bound, lambda: say(f"listening on http://{shown}:{port}/")))
     finally:

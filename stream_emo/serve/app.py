@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,13 +18,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stream_emo.config import Config
 from stream_emo.engine import Engine
+from stream_emo.errors import ConfigError
+from stream_emo.events import Event
+from stream_emo.serve.alerting import Alerting
 from stream_emo.serve.audio_sockets import AudioSockets
 from stream_emo.serve.audiosocket_listener import AudioSocketListener
 from stream_emo.serve.event_log import EventLog
 from stream_emo.serve.event_streams import EventStreams
-from stream_emo.serve.live_calls import CallWatcher, LiveCalls
+from stream_emo.serve.live_calls import LiveCalls
 from stream_emo.serve.metrics import Metrics
 from stream_emo.serve.readers import Readers
+from stream_emo.serve.recordings import Recordings
 from stream_emo.serve.rest import Rest
 from stream_emo.serve.security import Security, is_loopback
 
@@ -40,6 +46,14 @@ class Secrets:
     """Auth token of the Twilio account, which signs its requests; None: they are not checked."""
 
 
+class Player(Protocol):
+    """Delivers calls from within the server."""
+
+    def start(self) -> None:
+        """Begin; on the event loop."""
+        ...
+
+
 @dataclass
 class Server:
     """The parts of a server, made for one engine."""
@@ -47,18 +61,23 @@ class Server:
     engine: Engine
     config: Config
     log: EventLog
+    """Every event of every call, so that clients can go on where they left off."""
     secrets: Secrets = field(default_factory=Secrets)
-    watchers: tuple[CallWatcher, ...] = ()
+    play: Callable[[LiveCalls], Player] | None = None
+    """Makes what delivers calls from within, as the demonstration does."""
 
     def __post_init__(self) -> None:
         serve = self.config.serve
-        self.calls = LiveCalls(self.engine, self.config, self.log, self.watchers)
+        self.alerting = Alerting(self.config)
+        self.calls = LiveCalls(self.engine, self.config, self.log, [self.alerting])
         self.readers = Readers(self.log, capacity=serve.client_queue, most=serve.max_clients)
         self.streams = EventStreams(self.log, self.readers, lambda call: self.calls.view(call) is not None)
+        self.recordings = Recordings(self.engine, self.calls)
         self.audio = AudioSockets(self.calls, self.secrets.twilio_token)
         self.audiosocket = AudioSocketListener(self.calls.connect, max_connections=2 * serve.max_calls)
         self.metrics = Metrics()
-        self.calls.on_event = self.metrics.count
+        self._player: Player | None = None
+        self.calls.on_event = self._note
         self.metrics.gauge("live_calls", "Calls that have not ended", lambda: self.calls.count)
         self.metrics.gauge("opened_calls", "Calls since the start", lambda: self.calls.opened)
         self.metrics.gauge("event_readers", "Clients of the event stream", lambda: self.readers.count)
@@ -74,8 +93,7 @@ class Server:
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            self.start()
-            await self.listen()
+            await self.start()
             yield
             await self.drain()
 
@@ -90,26 +108,37 @@ class Server:
         )
         return Starlette(routes=self._routes(), middleware=[guard], lifespan=lifespan)
 
-    def start(self) -> None:
-        """Begin to pass on events and to watch over calls; on the event loop."""
-        self.readers.start()
-        self.calls.start()
-
-    async def listen(self) -> None:
-        """Begin to take AudioSocket connections, where a port is configured; on loopback only.
+    async def start(self) -> None:
+        """Begin to pass on events, to watch over calls, and to listen for AudioSocket connections.
 
         Raises:
-            OSError: the port is in use.
+            ConfigError: the port for AudioSocket cannot be used.
         """
-        if port := self.config.serve.audiosocket_port:
-            await self.audiosocket.start("127.0.0.1", port)
+        self.readers.start()
+        self.calls.start()
+        port = self.config.serve.audiosocket_port
+        if port:
+            try:
+                await self.audiosocket.start("127.0.0.1", port)
+            except OSError as error:
+                raise ConfigError(f"serve.audiosocket_port: cannot listen on port {port}: {error}") from error
+        if self.play is not None:
+            self._player = self.play(self.calls)
+            self._player.start()
 
     async def drain(self) -> None:
         """Finish all calls, give readers their last events, and end the streams."""
+        if self.calls.draining:
+            return
         await self.audiosocket.close()
-        if not self.calls.draining:
-            await self.calls.drain()
-            self.readers.close("the server was shut down")
+        await self.calls.drain()
+        await self.recordings.close()
+        self.readers.close("the server was shut down")
+        await asyncio.to_thread(self.alerting.close)
+
+    def _note(self, event: Event) -> None:
+        self.metrics.count(event)
+        self.alerting.deliver(event)
 
     def _routes(self) -> list[BaseRoute]:
         rest = Rest(self.calls, self.readers, self.metrics)
@@ -121,9 +150,10 @@ class Server:
             WebSocketRoute("/api/events/ws", streams.websocket),
             WebSocketRoute(f"{one}/events/ws", streams.websocket),
             WebSocketRoute("/audio", audio.raw),
+            WebSocketRoute("/genesys", audio.genesys),
             WebSocketRoute("/twilio", audio.twilio),
             WebSocketRoute("/vonage", audio.vonage),
-            WebSocketRoute("/genesys", audio.genesys),
+            Route("/api/recordings", self.recordings.upload, methods=["POST"]),
             Mount("/", StaticFiles(directory=PAGE, html=True, check_dir=False)),
         ]
 
@@ -133,8 +163,8 @@ class Server:
             return self.secrets.twilio_token is not None
         if path in ("/healthz", "/readyz"):
             return True
-        private = ("/api", "/audio", "/metrics", "/schema.json", "/openapi.json")
-        return not path.startswith((*private, "/twilio", "/vonage", "/genesys"))
+        private = ("/api", "/audio", "/genesys", "/metrics", "/schema", "/openapi", "/twilio", "/vonage")
+        return not path.startswith(private)
 
 
 class _Asgi:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from stream_emo.calls.call import Call, ChannelSpec
+from stream_emo.calls.call import Call, ChannelSpec, Sessions
 from stream_emo.calls.playout import CallPlayout
 from stream_emo.config import Config
 from stream_emo.engine import Engine
@@ -104,7 +104,7 @@ class LiveCall:
 class CallWatcher(Protocol):
     """What else is to happen with every call, for example alerts."""
 
-    def __call__(self, call: Call, config: Config) -> object:
+    def __call__(self, call: Sessions, config: Config) -> object:
         """Attach to a call that has just been opened."""
         ...
 
@@ -175,6 +175,25 @@ class LiveCalls:
         live.producer = Producer(live, dismiss)
         return live.producer
 
+    def watch(self, call: Sessions, channels: int, config: Config) -> CallView:
+        """Publish the events of a call of any kind, and let its audio flow; return its view."""
+        view = CallView(call.id, channels)
+        self._views.pop(call.id, None)
+        self._views[call.id] = view
+        call.attach(_LogSink(self._log, view, self.on_event))
+        for watcher in self._watchers:
+            watcher(call, config)
+        call.start()
+        self.opened += 1
+        return view
+
+    def ended(self, call_id: str, reason: str) -> None:
+        """Note that no event of a call will follow."""
+        view = self._views.get(call_id)
+        if view is not None:
+            view.ended_reason = reason
+            view.end(time.time(), reason)
+
     def note(self, call_id: str, text: str) -> Note:
         """Add a note to a known call.
 
@@ -229,20 +248,14 @@ class LiveCalls:
         self._opening.add(call_id)
         try:
             config = for_call(self._config, started.overrides)
-            view = CallView(call_id, len(started.roles))
             call = await asyncio.to_thread(self._make, started, config)
             playout = CallPlayout(
                 call, started.rate, started.encoding, len(started.roles), config.calls.playout_ms / 1000
             )
-            live = LiveCall(started, call, playout, view)
-            self._views.pop(call_id, None)
-            self._views[call_id], self._calls[call_id] = view, live
-            call.attach(_LogSink(self._log, view, self.on_event))
-            for watcher in self._watchers:
-                watcher(call, config)
+            view = self.watch(call, len(started.roles), config)
+            live = self._calls[call_id] = LiveCall(started, call, playout, view)
         finally:
             self._opening.discard(call_id)
-        self.opened += 1
         return live
 
     def _make(self, started: CallStarted, config: Config) -> Call:
