@@ -145,7 +145,7 @@ class ServeConfig:
     audiosocket_port: int = _number(0, 0, 65_535)
     """Port on loopback for Asterisk AudioSocket; 0: none."""
     alerts: str = ""
-    """File with the rules of alerts; empty: the shipped ones."""
+    """File with rules under [[alerts]], as this one may be itself; empty: the shipped ones."""
     webhook: str = ""
     """Address that alerts are posted to; empty: none."""
     webhook_secret_file: str = ""
@@ -208,7 +208,12 @@ class Config:
         """
         tables: dict[str, dict[str, Any]] = {}
         if path is not None:
-            _merge(tables, _read(Path(path)))
+            document = _read(Path(path))
+            if "alerts" in document:
+                # Rules are not settings: whoever evaluates them reads them from the same file.
+                del document["alerts"]
+                tables["serve"] = {"alerts": str(path)}
+            _merge(tables, document)
         for name, text in (os.environ if environment is None else environment).items():
             if name.startswith(ENVIRONMENT_PREFIX) and name not in _NOT_CONFIGURATION:
                 section, _, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("_")

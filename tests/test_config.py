@@ -35,6 +35,14 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert (config.gate.vad, config.audio.channel, config.gate.hangover_s) == ("webrtc", 2, 0.7)
 
 
+def test_rules_of_alerts_may_stand_in_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[gate]\nvad = "webrtc"\n[[alerts]]\nname = "x"\nmeasure = "angry"\nabove = 0.5\n')
+    config = Config.load(path, environment={})
+    assert (config.gate.vad, config.serve.alerts) == ("webrtc", str(path))
+    assert Config.load(path, environment={}, overrides=["serve.alerts=other"]).serve.alerts == "other"
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -132,7 +132,7 @@ def tune(
     hours = sum(recorded.length_s for recorded, _ in calls) / 3600
     if hours * per_hour < _SURE:
         say(f"{hours:.2f} hours of recordings are little to tell {per_hour:g} per hour from fewer or more")
-    say(f"{output} is written; use it with --set calls.alerts={output}")
+    say(f"{output} is written; use it with --set serve.alerts={output}")
 
 
 def _rules(name: str) -> tuple[AlertRule, ...]:
