@@ -126,6 +126,8 @@ class CallsConfig:
 
     purpose: str = ""
     """Why agents are scored, too, for example a medical reason; empty: they are not, as the law demands."""
+    dynamics_s: float = _number(5.0, 1.0, 3600.0)
+    """Time between `dynamics` events, s."""
     playout_ms: float = _number(200.0, 0.0, 5000.0)
     """Time that late frames of a telephone line are waited for, ms."""
 

@@ -61,6 +61,7 @@ class Engine:
         channel: int = 0,
         role: str | None = None,
         line: SessionLine | None = None,
+        scored: bool = True,
     ) -> Session:
         """Open a session, to be fed with `Session.push` or through a `pipeline`.
 
@@ -70,6 +71,7 @@ class Engine:
             channel: number of the channel in the conversation, from 0.
             role: role of the speaker on this channel, for example "customer".
             line: the line of the session; None: that of the configuration.
+            scored: whether emotion is estimated; False: only when somebody speaks is found, at little cost.
 
         Raises:
             ConfigError: the configuration contradicts the loaded models, or `fusion.line` cannot be used.
@@ -95,6 +97,7 @@ class Engine:
             channel=channel,
             role=role,
             line=line or self.lines.session(config.fusion, channel),
+            scored=scored,
             guard=self.guard,
         )
 

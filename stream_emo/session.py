@@ -46,6 +46,7 @@ from stream_emo.types import (
     SourceItem,
     SpeechChunk,
     SpeechEnd,
+    SpeechPause,
     SpeechStart,
     seconds,
 )
@@ -81,10 +82,11 @@ class Session:
         channel: int = 0,
         role: str | None = None,
         line: SessionLine | None = None,
+        scored: bool = True,
         guard: ForkGuard,
     ) -> None:
         self.config = config
-        self.name, self.channel, self.role = name, channel, role
+        self.name, self.channel, self.role, self.scored = name, channel, role, scored
         self._models = models
         self._guard = guard
         self._endpointer = Endpointer(config.gate, make_vad(config.gate))
@@ -97,11 +99,10 @@ class Session:
         )
         self._resampler: Resampler | None = None
         """What checks pushed arrays, from the first one on until an item with a position of its own comes."""
-        self._clock = 0
         self._newest: Samples = np.zeros(0, np.float32)
         self._sound: SoundSummary | None = SoundSummary()
         """Kept until speech is found."""
-        self._taken = self._dropped = 0
+        self._clock = self._taken = self._dropped = 0
         self._speaking = self._split = False
         self._stats_every = round(config.publish.stats_s * SAMPLE_RATE)
         self._next_stats = self._stats_every
@@ -172,8 +173,7 @@ class Session:
         yield from self._schedule_all(gated, load)
         if self._clock >= self._next_stats:
             yield StatsDue(self._clock)
-            while self._clock >= self._next_stats:
-                self._next_stats += self._stats_every
+            self._next_stats = (self._clock // self._stats_every + 1) * self._stats_every
 
     def drain(self) -> Stage[Listened]:
         """Run the first stage on what is left at the end of the input."""
@@ -238,6 +238,9 @@ class Session:
         return gated
 
     def _schedule_all(self, gated: Sequence[GateItem], load: Load | None) -> Stage[Listened]:
+        if not self.scored:
+            yield from (item for item in gated if not isinstance(item, SpeechChunk | SpeechPause))
+            return
         # The rest of this batch counts as backlog, too.
         waiting = sum(len(item.samples) for item in gated if isinstance(item, SpeechChunk))
         for item in gated:
@@ -265,8 +268,6 @@ class Session:
 
     def _now(self, priority: Priority) -> Priority:
         return Priority.BACKGROUND if self.draining else priority
-
-    # -- state ---------------------------------------------------------------------------------------------
 
     @property
     def speaking(self) -> bool:
@@ -303,8 +304,10 @@ class Session:
             **self._envelope(0),
             started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             source=source,
-            language=speech.language if speech.text else None,
+            language=speech.language if speech.text and self.scored else None,
             role=self.role,
+            scored=self.scored,
+            purpose=self.config.calls.purpose or None,
             live=live,
             licence=self._models.checkpoint.config.licence,
         )
@@ -343,8 +346,5 @@ class Session:
         return SourceCounts(self._taken + self._dropped, self._taken, self._dropped, 0)
 
     def _envelope(self, position: int) -> dict[str, Any]:
-        return {
-            "session": self.name,
-            "channel": self.channel,
-            "time": round(seconds(position), DECIMALS),
-        }
+        time = round(seconds(position), DECIMALS)
+        return {"session": self.name, "channel": self.channel, "time": time}

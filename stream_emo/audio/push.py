@@ -117,6 +117,11 @@ class PushSource(QueuedSource):
             return False
         return accepted
 
+    def missing(self, count: int) -> None:
+        """Say that the next `count` frames were lost on their way; they become a gap, "missing"."""
+        with suppress(Closed):
+            self._frames_stream.queue.skip(count, "missing")
+
     def end(self) -> None:
         """End the audio after what has been pushed; an incomplete frame is left out."""
         self._end()

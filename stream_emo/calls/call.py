@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from stream_emo.audio.base import Source
 from stream_emo.audio.pcm import Encoding
 from stream_emo.audio.push import PushSource
+from stream_emo.calls.dynamics import DynamicsSink
+from stream_emo.calls.roles import ChannelSpec, scored_roles
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import StuckError
 from stream_emo.events import Event
 from stream_emo.feed import Feed
 from stream_emo.publish.sink import Sink
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelSpec:
-    """One side of a call."""
-
-    role: str
-    """Who speaks on it, as "customer"."""
 
 
 class Sessions:
@@ -39,19 +33,25 @@ class Sessions:
 
         Raises:
             SourceError: a source cannot be opened.
-            ConfigError: the configuration contradicts the models.
+            ConfigError: nobody may be scored, or the configuration contradicts the models.
         """
+        scored = scored_roles([role for role, _ in channels], config.calls)
+        # Dynamics need to know that time passes, also while nobody speaks.
+        stats_s = min(config.publish.stats_s, config.calls.dynamics_s)
+        config = replace(config, publish=replace(config.publish, stats_s=stats_s))
         self.id = call_id
         self._config = config
         self._feeds: list[Feed] = []
         for number, (role, source) in enumerate(channels):
             source.open()
-            session = engine.session(config, name=call_id, channel=number, role=role)
+            session = engine.session(config, name=call_id, channel=number, role=role, scored=scored[number])
             self._feeds.append(Feed(source, engine, session))
+        self.attach(DynamicsSink(len(channels), config.calls.dynamics_s, self.publish))
 
     def attach(self, sink: Sink) -> Callable[[], None]:
         """Give the events of all channels to `sink`; return what ends that."""
-        detaching = [feed.attach(sink) for feed in self._feeds]
+        shared = _SharedSink(sink, len(self._feeds))
+        detaching = [feed.attach(shared) for feed in self._feeds]
 
         def detach() -> None:
             for each in detaching:
@@ -126,10 +126,32 @@ class Call(Sessions):
         self._sources[channel].push(data)
 
     def missing(self, channel: int, frames: int) -> None:
-        """Say that so many frames of a channel are missing: they become silence."""
-        self._sources[channel].push(np.zeros(frames, np.float32))
+        """Say that the next frames of a channel were lost on their way; they become a gap, "missing"."""
+        self._sources[channel].missing(frames)
 
     def end(self) -> None:
         """End the audio of all channels; what was pushed is still scored."""
         for source in self._sources:
             source.end()
+
+
+class _SharedSink:
+    """A sink that several sessions write to; it is closed with the last of them."""
+
+    def __init__(self, sink: Sink, sessions: int) -> None:
+        self._sink = sink
+        self._left = sessions
+        self._lock = threading.Lock()
+        self.name = sink.name
+
+    def write(self, event: Event) -> None:
+        """Pass the event on."""
+        self._sink.write(event)
+
+    def close(self) -> None:
+        """Close the sink, once every session has ended."""
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self._sink.close()

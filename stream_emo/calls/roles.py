@@ -1,8 +1,43 @@
-"""Who speaks on which channel, as the command line and the server are told it."""
+"""Roles of the channels of a call, and who may be scored.
+
+The EU AI Act, Art. 5(1)(f), forbids inferring emotions of people at work, apart from medical and safety
+reasons: only the customer is scored, unless `calls.purpose` states for which purpose others are, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stream_emo.config import CallsConfig
 from stream_emo.errors import ConfigError
+
+CUSTOMER = "customer"
+"""The role that is scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """One side of a call."""
+
+    role: str
+    """Who speaks on it, for example "customer" or "agent"."""
+
+
+def scored_roles(roles: Sequence[str], config: CallsConfig) -> list[bool]:
+    """Return whether the emotion of each role is estimated.
+
+    Raises:
+        ConfigError: nobody may be scored.
+    """
+    scored = [role == CUSTOMER or bool(config.purpose) for role in roles]
+    if not any(scored):
+        raise ConfigError(
+            f"roles of the call: {', '.join(roles) or 'none'}; nobody may be scored: name the {CUSTOMER}, or "
+            "state in calls.purpose for which medical or safety reason people at work are scored "
+            "(EU AI Act, Art. 5(1)(f))"
+        )
+    return scored
 
 
 def parse_roles(text: str) -> tuple[tuple[str, int], ...]:

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from stream_emo.calls.call import Call, ChannelSpec, Sessions
+from stream_emo.calls.call import Call, Sessions
 from stream_emo.calls.playout import CallPlayout
+from stream_emo.calls.roles import ChannelSpec
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import EventError, StreamEmoError

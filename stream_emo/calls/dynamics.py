@@ -1,0 +1,165 @@
+"""Conversation dynamics: who speaks how much, when and over whom. No emotion is inferred.
+
+The events of the channels of a call are folded into turns. A channel speaks from its `speech` to its
+`silence` event; what of a turn lies before the hangover is known from their times. Terms as in conversation
+analysis (Sacks, Schegloff and Jefferson 1974, "A Simplest Systematics for the Organization of Turn-Taking
+for Conversation").
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from stream_emo.events import DECIMALS, Dynamics, Event, Score, Silence, Speech, Stop
+
+DEAD_AIR_S = 3.0
+"""Time in which nobody speaks beyond which it is dead air, s."""
+INTERRUPTION_S = 0.5
+"""Speech during another channel's speech that is longer is an interruption, not a backchannel, s."""
+
+
+@dataclass(slots=True)
+class _Side:
+    """What is known of one channel."""
+
+    time: float = 0.0
+    """Its clock, s."""
+    began: float | None = None
+    """When its current turn began, s; None: it is silent."""
+    turns: list[tuple[float, float]] = field(default_factory=list)
+    """Its turns that have ended, s."""
+    words: int = 0
+    transcribed: bool = False
+    stopped: bool = False
+
+    def until(self, time: float) -> list[tuple[float, float]]:
+        """Return its turns up to `time`."""
+        turns = [(start, min(end, time)) for start, end in self.turns if start < time]
+        if self.began is not None and self.began < time:
+            turns.append((self.began, time))
+        return turns
+
+
+class ConversationFold:
+    """Folds the events of all channels of a call; the same events give the same dynamics."""
+
+    def __init__(self, channels: int, every_s: float) -> None:
+        """Build for a call with so many channels; dynamics follow every `every_s` seconds of call time."""
+        self._sides = [_Side() for _ in range(channels)]
+        self._every = every_s
+        self._next = every_s
+        self._call_id = ""
+
+    def feed(self, event: Event) -> Iterator[Dynamics]:
+        """Take the next event of any channel; yield the dynamics of all channels that are due."""
+        if event.channel >= len(self._sides):
+            return
+        side, self._call_id = self._sides[event.channel], event.session
+        if isinstance(event, Dynamics):
+            return
+        side.time = max(side.time, event.time)
+        if isinstance(event, Speech):
+            side.began = event.time
+        elif isinstance(event, Silence):
+            if side.began is not None:
+                side.turns.append((side.began, max(side.began, event.time)))
+            side.began = None
+        elif isinstance(event, Score):
+            if event.final and event.text is not None:
+                side.transcribed = True
+                side.words += len(event.words) or len(event.text.split())
+        elif isinstance(event, Stop):
+            side.stopped = True
+        running = [other.time for other in self._sides if not other.stopped]
+        while running and self._next <= min(running):
+            for channel in range(len(self._sides)):
+                if not self._sides[channel].stopped:
+                    yield self.at(channel, self._next)
+            self._next += self._every
+
+    def at(self, channel: int, time: float) -> Dynamics:
+        """Return the dynamics of a channel as of `time`, s."""
+        own = self._sides[channel].until(time)
+        others = [side.until(time) for number, side in enumerate(self._sides) if number != channel]
+        foreign = sorted(turn for turns in others for turn in turns)
+        everyone = sorted([*own, *foreign])
+        talk = _length(own)
+        total = talk + sum(_length(turns) for turns in others)
+        silences = list(_silences(everyone, time))
+        open_silence = time - silences[-1][0] if silences and silences[-1][1] == time else 0.0
+        side = self._sides[channel]
+        rate = 60 * side.words / talk if side.transcribed and talk else None
+        responses = [gap for turn in own if (gap := _response(turn[0], own, foreign)) is not None]
+        return Dynamics(
+            session=self._call_id,
+            channel=channel,
+            time=round(time, DECIMALS),
+            talk_s=round(talk, DECIMALS),
+            talk_share=round(talk / total, DECIMALS) if total else 0.0,
+            words_per_minute=None if rate is None else round(rate, 1),
+            overlap_s=round(sum(_overlap(one, two) for one in own for two in foreign), DECIMALS),
+            interruptions=sum(_interrupts(turn, foreign) for turn in own),
+            longest_s=round(max((end - start for start, end in own), default=0.0), DECIMALS),
+            dead_air_s=round(open_silence, DECIMALS) if open_silence > DEAD_AIR_S else 0.0,
+            dead_air_total_s=round(
+                sum(end - start for start, end in silences if end - start > DEAD_AIR_S), DECIMALS
+            ),
+            response_s=round(statistics.median(responses), DECIMALS) if responses else None,
+        )
+
+
+class DynamicsSink:
+    """Publishes the dynamics of a call, whose events it takes."""
+
+    name = "dynamics"
+
+    def __init__(self, channels: int, every_s: float, publish: Callable[[int, Dynamics], None]) -> None:
+        self._fold = ConversationFold(channels, every_s)
+        self._publish = publish
+
+    def write(self, event: Event) -> None:
+        """Take an event of any channel."""
+        for dynamics in self._fold.feed(event):
+            self._publish(dynamics.channel, dynamics)
+
+    def close(self) -> None:
+        """Do nothing: it holds nothing."""
+
+
+def _length(turns: list[tuple[float, float]]) -> float:
+    return sum(end - start for start, end in turns)
+
+
+def _overlap(one: tuple[float, float], two: tuple[float, float]) -> float:
+    return max(0.0, min(one[1], two[1]) - max(one[0], two[0]))
+
+
+def _interrupts(turn: tuple[float, float], others: list[tuple[float, float]]) -> bool:
+    """Return whether the turn began during another's and went on."""
+    return any(
+        start < turn[0] < end and min(turn[1], end) - turn[0] > INTERRUPTION_S for start, end in others
+    )
+
+
+def _response(
+    start: float, own: list[tuple[float, float]], others: list[tuple[float, float]]
+) -> float | None:
+    """Return how long before `start` another's turn ended, if that is what the turn answers."""
+    ended = max((end for _, end in others if end <= start), default=None)
+    before = max((end for _, end in own if end <= start), default=-1.0)
+    if ended is None or before > ended or any(begin < start < end for begin, end in others):
+        return None
+    return start - ended
+
+
+def _silences(turns: list[tuple[float, float]], time: float) -> Iterator[tuple[float, float]]:
+    """Yield the times before `time` in which nobody speaks; `turns` are sorted."""
+    end = 0.0
+    for start, stop in turns:
+        if start > end:
+            yield end, start
+        end = max(end, stop)
+    if time > end:
+        yield end, time
