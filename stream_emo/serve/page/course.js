@@ -57,6 +57,13 @@ export class Course {
     };
   }
 
+  /** Since when the label of the point at `time` has held. */
+  labelSince(time) {
+    let index = this.firstFrom(time + 1e-6) - 1;
+    while (index > 0 && this.labels[index - 1] === this.labels[index]) index--;
+    return this.times[Math.max(0, index)] ?? time;
+  }
+
   /** Points from `start` to `end` and one beyond each, at most about `most`: means of equal buckets of points beyond that. */
   window(start, end, most = 600) {
     const from = Math.max(0, this.firstFrom(start) - 1), to = Math.min(this.times.length, this.firstFrom(end) + 1);

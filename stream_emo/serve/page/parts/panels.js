@@ -12,6 +12,7 @@ export class StatePanel {
     this.role = h("h2", { id: "state-title" });
     this.label = h("span", { class: "label" });
     this.feel = h("span", { class: "feel" });
+    this.held = h("span", { class: "held" });
     this.numbers = h("span", { class: "soft" });
     this.dot = svg("circle", { r: 5, class: "dot" });
     this.spread = svg("ellipse", { class: "spread" });
@@ -22,7 +23,7 @@ export class StatePanel {
       svg("text", { x: 56, y: -5, "text-anchor": "end" }, "pleasant"), svg("text", { x: -56, y: -5 }, "unpleasant"),
       svg("text", { x: 4, y: -49 }, "excited"), svg("text", { x: 4, y: 56 }, "calm"));
     this.element = h("section", { class: "card now", "aria-labelledby": "state-title" },
-      h("div", {}, this.role, h("p", { class: "big" }, this.label), h("p", {}, this.feel, h("br"), this.numbers)), this.grid);
+      h("div", {}, this.role, h("p", { class: "big" }, this.label, " ", this.held), h("p", {}, this.feel, h("br"), this.numbers)), this.grid);
   }
 
   update() {
@@ -32,6 +33,8 @@ export class StatePanel {
     setText(this.role, `${roleName(side.role, side.number)} ${at ? (this.model.live ? "now" : "at the end") : `at ${clock(time)}`}`);
     setAttribute(this.element, "data-emotion", state ? state.label ?? "unclear" : null);
     setText(this.label, state ? emotionName(state.label) : "Nothing said yet");
+    const since = state ? side.course.labelSince(time) : time;
+    setText(this.held, state && time - since >= 1 ? `for ${lasting(time - since)}` : "");
     setText(this.feel, state ? mood(state.valence, state.arousal) : "");
     setText(this.numbers, state ? `valence ${signed(state.valence)}, arousal ${signed(state.arousal)}` : "");
     setAttribute(this.grid, "aria-label", state ? `Valence ${signed(state.valence)}, arousal ${signed(state.arousal)}` : "No valence and arousal yet");

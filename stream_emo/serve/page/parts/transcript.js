@@ -6,8 +6,9 @@ import { clock, emotionName, lasting, percent, roleName } from "../format.js";
 const STRETCH = 80;
 
 export class Transcript {
-  constructor({ model, chosen, choose }) {
-    Object.assign(this, { model, chosen, choose });
+  /** `current()`: key of the entry that the other panels show; null: the newest. */
+  constructor({ model, current, choose }) {
+    Object.assign(this, { model, current, choose });
     this.entries = new Map();  // "channel:utterance" -> entry
     this.order = [];
     this.nodes = new Map();
@@ -50,7 +51,8 @@ export class Transcript {
   /** Brings the entry at a time into view; null: the newest. */
   reveal(time) {
     if (time === null) { this.toNewest(); return; }
-    const index = this.indexAt(time);
+    const key = this.current(), known = key ? this.order.findIndex((entry) => entry.key === key) : -1;
+    const index = known < 0 ? this.indexAt(time) : known;
     const last = this.last ?? this.order.length;
     if (index >= last || index < last - STRETCH) this.last = Math.min(this.order.length, index + STRETCH / 2);
     this.#show();
@@ -100,7 +102,7 @@ export class Transcript {
       this.nodes.set(entry.key, node);
     }
     setChildren(this.list, shown.map((entry) => this.nodes.get(entry.key)));
-    const time = this.chosen(), current = time === null ? null : this.order[this.indexAt(time)]?.key;
+    const current = this.current();
     for (const [key, node] of this.nodes) setAttribute(node.firstChild, "aria-current", key === current ? "true" : null);
     this.earlier.hidden = first === 0;
     this.later.hidden = last >= this.order.length;

@@ -33,13 +33,17 @@ function build(root, store, model, view, refresh) {
     if (entry?.side.scored) chosenSide = entry.side.number;
     refresh.now();
   };
+  const current = () => {
+    const score = window.chosen === null ? null : parts.moment.score;
+    return score && `${score.channel}:${score.utterance}`;
+  };
   const head = heading(store, model);
   const chooser = h("fieldset", { class: "spans", hidden: true });
   const parts = {
     state: new StatePanel({ model, side, window }),
     alerts: new AlertsPanel({ model, choose }),
     timeline: new Timeline({ model, window, side, changed }),
-    transcript: new Transcript({ model, chosen: () => window.chosen, choose }),
+    transcript: new Transcript({ model, current, choose }),
     moment: new Moment({ model, side, time: () => window.chosen ?? (window.live ? null : window.end) }),
     talk: new TalkPanel({ model }),
     line: new LinePanel({ model }),
