@@ -121,6 +121,8 @@ class PageServer:
 
     def __init__(self, calls: list[ScriptedCall]) -> None:
         self.calls = {call.id: call for call in calls}
+        self.token: str | None = None
+        """What requests must state; None: nothing."""
         self.heard: list[str | bytes] = []
         """Messages that came over the audio socket."""
         self.stopping = threading.Event()
@@ -132,7 +134,11 @@ class PageServer:
                     message["headers"] = [*message["headers"], (b"content-security-policy", CSP.encode())]
                 await send(message)
 
-            await inner(scope, receive, sending)
+            given = dict(scope.get("headers", [])).get(b"authorization", b"").decode()
+            if self.token and scope.get("path", "").startswith("/api") and given != f"Bearer {self.token}":
+                await JSONResponse({"error": "a token is required"}, 401)(scope, receive, sending)
+            else:
+                await inner(scope, receive, sending)
 
         one = "/api/calls/{call_id}"
         inner = Starlette(

@@ -170,7 +170,7 @@ def test_microphone_sends_pcm_and_stops(browser: Any) -> None:
         page.wait_for_url(re.compile("#/call/microphone-"))
         page.wait_for_timeout(600)
         page.locator("#onair").get_by_role("button", name="Stop").click()
-        page.wait_for_function("document.getElementById('onair').hidden")
+        page.locator("#onair").wait_for(state="hidden")
         page.wait_for_timeout(300)
     start = json.loads(server.heard[0])
     assert (start["type"], start["encoding"], start["channels"], start["roles"]) == (
@@ -206,6 +206,52 @@ def test_the_theme_is_kept(browser: Any) -> None:
         assert page.locator("html").get_attribute("data-theme") == "dark"
 
 
+def test_a_server_that_comes_back_is_followed_again(browser: Any) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    connection = page.locator("#connection")
+    with serving([ScriptedCall("one", 60, 600)]) as (address, _):
+        page.goto(f"{address}#/call/one")
+        page.wait_for_selector(".utterance .text")
+        assert connection.inner_text() == "Live"
+    page.locator("#connection[data-state=closed]").wait_for()
+    with serving([ScriptedCall("one", 90, 600)], port=int(address.split(":")[2].strip("/"))):
+        page.locator("#connection[data-state=open]").wait_for()
+        before = page.locator(".call-head .soft").inner_text()
+        page.wait_for_function(
+            "before => document.querySelector('.call-head .soft').textContent !== before", arg=before
+        )
+    context.close()
+
+
+def test_a_token_is_asked_for_and_stated(browser: Any) -> None:
+    with serving(busy(2)) as (address, server):
+        server.token = "right"
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_label("Token").fill("right")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_selector(".calls .call")
+        page.locator("#connection[data-state=open]").wait_for()
+        context.close()
+
+
+def test_two_scored_sides_can_be_shown_in_turn(browser: Any) -> None:
+    call = ScriptedCall("one", 300, 300)
+    for event in list(call.events):
+        if event["type"] == "start":
+            event["scored"] = True
+        elif event["type"] == "score":
+            call.events.append({**event, "channel": 0, "rolling": {**event["rolling"], "label": "happy"}})
+    with serving([call]) as (address, _), opened(browser, f"{address}#/call/one") as page:
+        page.wait_for_selector(".utterance .text")
+        assert page.locator("#state-title").inner_text() == "Customer at the end"
+        page.locator(".view-call > .spans label", has_text="Agent").click()
+        assert page.locator("#state-title").inner_text() == "Agent at the end"
+        assert page.locator(".now .label").inner_text() == "Happy"
+
+
 @pytest.mark.parametrize("width", [380, 768, 1440])
 def test_nothing_is_wider_than_the_window(browser: Any, width: int) -> None:
     with serving(busy(4)) as (address, _), opened(browser, address, width=width) as page:
@@ -234,6 +280,12 @@ def test_a_model_of_a_call_is_the_same_in_any_order_and_twice(browser: Any) -> N
             page.evaluate(fold, [events, order]) for order in (straight, [*straight[150:], *straight])
         )
     assert once == twice
+
+
+def test_no_file_of_the_page_lies_where_a_token_is_asked_for() -> None:
+    folder = Path(str(files("stream_emo.serve") / "page"))
+    private = ("api", "audio", "metrics", "schema.json", "openapi.json", "twilio", "genesys", "vonage")
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(private)]
 
 
 def test_page_weighs_less_than_300_kb() -> None:

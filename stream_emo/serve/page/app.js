@@ -1,6 +1,6 @@
 // The page: routes, theme, connection state, keys. Views are in views/, what they share in parts/.
 
-import { token } from "./api.js";
+import { token } from "./server.js";
 import { announce, h, setAttribute, setText } from "./dom.js";
 import { roleName } from "./format.js";
 import { Microphone } from "./microphone.js";

@@ -1,7 +1,7 @@
 // The three pictures of a call over one time axis, drawn by uPlot: emotion course, valence and arousal, who speaks.
 
 /* global uPlot */
-import { EMOTIONS, clock } from "./format.js";
+import { EMOTIONS, clock, sideClass } from "./format.js";
 
 const FONT = "12px system-ui, sans-serif";
 const AXIS_WIDTH = 64;
@@ -36,7 +36,7 @@ class Picture {
     this.plot = new uPlot({
       width: Math.max(200, element.clientWidth),
       height,
-      padding: [6, 4, 0, 0],
+      padding: [6, 18, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: "call" }, drag: { x: false, y: false }, points: { show: false }, y: false },
       scales: { x: { time: false, range: () => view.range() }, ...scales },
@@ -149,8 +149,8 @@ export class AffectChart extends Picture {
     super(element, view, height, {
       series: [edge, edge, edge, edge, line("--valence"), line("--arousal", [6, 4])],
       bands: [
-        { series: [1, 2], fill: () => colour("--valence", 0.14) },
-        { series: [3, 4], fill: () => colour("--arousal", 0.14) },
+        { series: [1, 2], fill: () => colour("--valence", 0.12) },
+        { series: [3, 4], fill: () => colour("--arousal", 0.12) },
       ],
       scales: { y: { range: [-1, 1] } },
       axes: [valueAxis([-1, 0, 1], ["−1", "0", "+1"])],
@@ -196,7 +196,7 @@ function drawLanes(plot, model) {
     const top = bbox.top + alertsHeight + row * lane + lane * 0.14, height = lane * 0.72;
     ctx.fillStyle = colour("--track");
     ctx.fillRect(bbox.left, top, bbox.width, height);
-    ctx.fillStyle = colour(side.scored === false ? "--agent" : "--customer");
+    ctx.fillStyle = colour(`--${sideClass(side)}`);
     for (const { start, end } of visible(side, from, to)) {
       const left = x(start), width = Math.max(devicePixelRatio, x(end ?? model.time) - left);
       ctx.fillRect(left, top, width, height);

@@ -11,6 +11,11 @@ export function roleName(role, channel) {
   return role ? role[0].toUpperCase() + role.slice(1) : `Channel ${channel + 1}`;
 }
 
+/** Which of the two colours of lanes and bars a side has. */
+export function sideClass({ role, scored }) {
+  return role === "customer" || (scored !== false && role !== "agent") ? "customer" : "agent";
+}
+
 /** 75 -> "1:15", 3675 -> "1:01:15". */
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds + 1e-6));

@@ -1,6 +1,6 @@
 // The browser's own microphone as a call: 16-bit PCM over the server's audio socket.
 
-import { token, url } from "./api.js";
+import { token, url } from "./server.js";
 
 export class Microphone extends EventTarget {
   constructor() {
@@ -32,7 +32,7 @@ export class Microphone extends EventTarget {
   async #open() {
     this.context = new AudioContext();
     await this.context.audioWorklet.addModule(url("recorder.js"));
-    const id = `microphone-${Date.now().toString(36)}`;
+    const id = `microphone-${new Date().toTimeString().slice(0, 8).replaceAll(":", "")}`;
     const address = url("audio");
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     if (token.get()) address.searchParams.set("token", token.get());

@@ -49,9 +49,9 @@ export class CallModel {
     return this.channels.get(number);
   }
 
-  /** The channels in order: scored ones first. */
+  /** The channels in order: the customer's first, then other scored ones. */
   get sides() {
-    return [...this.channels.values()].sort((a, b) => (b.scored === true) - (a.scored === true) || a.number - b.number);
+    return [...this.channels.values()].sort((a, b) => first(b) - first(a) || a.number - b.number);
   }
 
   get scoredSides() {
@@ -82,6 +82,10 @@ export class CallModel {
     if (event.time > this.time) this.time = event.time;
     FOLDS[event.type]?.(this, side, event);
   }
+}
+
+function first(side) {
+  return side.scored === false ? 0 : side.role === "customer" ? 2 : 1;
 }
 
 const FOLDS = {

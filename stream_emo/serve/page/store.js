@@ -1,6 +1,6 @@
 // All calls that the page knows: the server's list, brought up to date by the stream of events.
 
-import { follow, request } from "./api.js";
+import { follow, request } from "./server.js";
 import { CallModel } from "./model.js";
 
 const LIST_EVERY_MS = 5000;
@@ -94,6 +94,18 @@ export class Store extends EventTarget {
   get sorted() {
     return [...this.items.values()].sort((a, b) =>
       b.live - a.live || (a.live ? step(b) - step(a) : 0) || b.started_at.localeCompare(a.started_at));
+  }
+
+  /** Resolves once the server lists a call; throws when it does not for so long. */
+  known(id, withinMs = 8000) {
+    return new Promise((resolve, reject) => {
+      const look = () => { if (this.items.has(id)) done(resolve); };
+      const late = setTimeout(() => done(() => reject(new Error("The server did not begin the call."))), withinMs);
+      const done = (finish) => { clearTimeout(late); this.removeEventListener("change", look); finish(); };
+      this.addEventListener("change", look);
+      this.#list();
+      look();
+    });
   }
 
   forget(id) {

@@ -1,6 +1,6 @@
 // One moment: the score that holds there, what it rests on, and its explanation on demand.
 
-import { request } from "../api.js";
+import { request } from "../server.js";
 import { h, replace, setAttribute, setText } from "../dom.js";
 import { EMOTIONS, clock, emotionName, mood, percent } from "../format.js";
 import { bar } from "./small.js";
@@ -46,7 +46,7 @@ export class Moment {
     if (!score || score === this.shown) return;
     if (this.shown?.utterance !== score.utterance) this.answer.replaceChildren();
     this.shown = score;
-    setText(this.quote, score.text?.trim() || "No words were recognised with trust.");
+    setText(this.quote, score.text?.trim() || (score.final ? "No words were recognised with trust." : "…"));
     setAttribute(this.quote, "data-emotion", score.label ?? "unclear");
     for (const [name, { meter, share }] of this.bars) {
       meter.set(score.probabilities[name] ?? 0);

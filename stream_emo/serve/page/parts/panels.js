@@ -1,8 +1,8 @@
 // The panels of a call: how the customer is now, alerts, how the talk goes, the line, notes.
 
-import { request } from "../api.js";
+import { request } from "../server.js";
 import { h, setAttribute, setChildren, setText, svg } from "../dom.js";
-import { clock, emotionName, lasting, mood, percent, roleName, signed, timeOfDay } from "../format.js";
+import { clock, emotionName, lasting, mood, percent, roleName, sideClass, signed, timeOfDay } from "../format.js";
 import { figure, ruleName, sign } from "./small.js";
 
 /** The state of the scored side in large letters, and where it lies between unpleasant and pleasant, calm and excited. */
@@ -131,7 +131,7 @@ export class TalkPanel {
     if (state === this.shown) return;
     this.shown = state;
     this.table.replaceChildren(
-      h("thead", {}, h("tr", {}, h("td", {}), sides.map((side) => h("th", { scope: "col" }, h("span", { class: `lane-key ${side.scored === false ? "agent" : "customer"}`, "aria-hidden": "true" }), roleName(side.role, side.number))))),
+      h("thead", {}, h("tr", {}, h("td", {}), sides.map((side) => h("th", { scope: "col" }, h("span", { class: `lane-key ${sideClass(side)}`, "aria-hidden": "true" }), roleName(side.role, side.number))))),
       h("tbody", {}, MEASURES.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), sides.map((side) => h("td", {}, value(side.dynamics)))))));
     const silent = Math.max(0, ...sides.map((side) => side.dynamics.dead_air_total_s ?? 0));
     setText(this.silence, silent >= 1 ? `Both silent for ${lasting(silent)} in all, in pauses of more than 3 s.` : "");

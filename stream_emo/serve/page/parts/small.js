@@ -1,7 +1,7 @@
 // Small pieces that several views share.
 
 import { h, setAttribute, setText, svg } from "../dom.js";
-import { attentionLevel, emotionName, lasting, percent, roleName, title } from "../format.js";
+import { attentionLevel, emotionName, lasting, percent, roleName, sideClass, title } from "../format.js";
 
 /** An emotion's name with its colour. */
 export function emotionTag(label, extra) {
@@ -53,7 +53,7 @@ export function talkBar(sides) {
   return svg("svg", { class: "talkbar", viewBox: "0 0 100 8", preserveAspectRatio: "none", role: "img", "aria-label": `Talk share: ${words}` },
     known.map((side) => {
       const width = (100 * side.share) / total;
-      const part = svg("rect", { x: left, y: 0, width: Math.max(0, width - (known.length > 1 ? 1 : 0)), height: 8, rx: 1, class: side.scored === false ? "agent" : "customer" });
+      const part = svg("rect", { x: left, y: 0, width: Math.max(0, width - (known.length > 1 ? 1 : 0)), height: 8, rx: 1, class: sideClass(side) });
       left += width;
       return part;
     }));

@@ -1,6 +1,6 @@
 // One call: how the customer's state moves, why, and when to act.
 
-import { request } from "../api.js";
+import { request } from "../server.js";
 import { h, setAttribute, setText } from "../dom.js";
 import { clock, roleName, timeOfDay } from "../format.js";
 import { confirmed } from "../parts/dialogs.js";

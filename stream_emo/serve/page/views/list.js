@@ -18,7 +18,7 @@ export function face(item, model) {
       share: known?.dynamics?.talk_share ?? side.talk_share,
     };
   });
-  const main = sides.find((side) => side.scored) ?? sides[0] ?? null;
+  const main = sides.find((side) => side.scored && side.role === "customer") ?? sides.find((side) => side.scored) ?? sides[0] ?? null;
   const alerts = item.live ? (model?.alerts.length ? model.activeAlerts : item.alerts) : [];
   return { sides, main, alerts, elapsed: elapsed(item, model) };
 }

@@ -1,6 +1,6 @@
 // A call in one page, for reading after it and for printing.
 
-import { request } from "../api.js";
+import { request } from "../server.js";
 import { AffectChart, EmotionChart, LaneChart, forgetColours } from "../charts.js";
 import { h, replace } from "../dom.js";
 import { EMOTIONS, clock, dateAndTime, emotionName, lasting, mood, percent, roleName } from "../format.js";

@@ -1,6 +1,6 @@
 // The easiest way in: the browser's microphone, or a recording.
 
-import { request } from "../api.js";
+import { request } from "../server.js";
 import { h, setText } from "../dom.js";
 import { bar } from "../parts/small.js";
 
@@ -25,6 +25,7 @@ export function tryView({ root, microphone, store }) {
     button.disabled = true;
     try {
       const id = await microphone.start();
+      await store.known(id);
       location.hash = `#/call/${encodeURIComponent(id)}`;
     } catch (error) {
       problem.hidden = false;
@@ -61,6 +62,7 @@ function recording(store) {
     try {
       const answer = await request("POST", `api/recordings?call=${encodeURIComponent(sides.value)}`, file.files[0]);
       const id = answer?.id ?? answer?.call;
+      if (id) await store.known(id);
       if (id) location.hash = `#/call/${encodeURIComponent(id)}`;
       else setText(state, "The recording was taken; it is in the list of calls.");
     } catch (error) {
