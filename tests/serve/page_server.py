@@ -191,8 +191,8 @@ class PageServer:
             for word, weight in (("This", 0.02), ("is", 0.0), ("ridiculous", 0.31), ("please", -0.08))
         ]
         audio = [
-            {"start": 0.5 * at, "end": 0.5 * at + 0.5, "weight": weight}
-            for at, weight in enumerate((0.05, 0.22, 0.4, -0.1))
+            {"start": 380 + 0.2 * at, "end": 380.2 + 0.2 * at, "weight": weight}
+            for at, weight in enumerate((0.05, 0.1, 0.22, 0.3, 0.4, 0.2, 0.02, -0.1, -0.04, 0.0))
         ]
         return JSONResponse({"label": "angry", "words": words, "audio": audio})
 

@@ -96,6 +96,7 @@ def test_explanation_names_words_and_stretches(browser: Any) -> None:
         page.wait_for_selector(".explanation mark")
         assert page.locator(".explanation mark[data-strength='3']").inner_text() == "ridiculous"
         assert page.locator(".explanation mark[data-against='true']").inner_text() == "please"
+        assert "speaks most for angry" in page.locator(".stretches").get_attribute("aria-label")
 
 
 def test_a_note_is_kept(browser: Any) -> None:
@@ -230,7 +231,7 @@ def test_a_token_is_asked_for_and_stated(browser: Any) -> None:
         context = browser.new_context()
         page = context.new_page()
         page.goto(address)
-        page.get_by_label("Token").fill("right")
+        page.locator("#token").fill("right")
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_selector(".calls .call")
         page.locator("#connection[data-state=open]").wait_for()

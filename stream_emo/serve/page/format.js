@@ -42,10 +42,12 @@ export function signed(value) {
 }
 
 export function timeOfDay(iso) {
+  if (Number.isNaN(Date.parse(iso))) return "";
   return new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
 export function dateAndTime(iso) {
+  if (Number.isNaN(Date.parse(iso))) return "";
   return new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 

@@ -7,11 +7,6 @@ const LIST_EVERY_MS = 5000;
 const TREND_CALL_MS = 30 * 60 * 1000;
 const STREAM_WAIT_MS = 300;
 
-/** Attention in steps, so that calls do not change places at every word. */
-function step({ attention }) {
-  return Math.round(5 * attention);
-}
-
 export class Store extends EventTarget {
   constructor() {
     super();
@@ -93,7 +88,7 @@ export class Store extends EventTarget {
   /** The calls, who needs attention first; ended ones after the live ones, newest first. */
   get sorted() {
     return [...this.items.values()].sort((a, b) =>
-      b.live - a.live || (a.live ? step(b) - step(a) : 0) || b.started_at.localeCompare(a.started_at));
+      b.live - a.live || (a.live ? this.#step(b) - this.#step(a) : 0) || b.started_at.localeCompare(a.started_at));
   }
 
   /** Resolves once the server lists a call; throws when it does not for so long. */
@@ -106,6 +101,11 @@ export class Store extends EventTarget {
       this.#list();
       look();
     });
+  }
+
+  /** Attention in steps, so that calls do not change places at every word; an alert counts at once. */
+  #step({ id, attention }) {
+    return this.models.get(id)?.activeAlerts.length ? 5 : Math.round(5 * attention);
   }
 
   forget(id) {

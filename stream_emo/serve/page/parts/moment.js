@@ -1,8 +1,8 @@
 // One moment: the score that holds there, what it rests on, and its explanation on demand.
 
 import { request } from "../server.js";
-import { h, replace, setAttribute, setText } from "../dom.js";
-import { EMOTIONS, clock, emotionName, mood, percent } from "../format.js";
+import { h, replace, setAttribute, setText, svg } from "../dom.js";
+import { EMOTIONS, clock, emotionName, mood, percent, signed } from "../format.js";
 import { bar } from "./small.js";
 
 export class Moment {
@@ -44,6 +44,8 @@ export class Moment {
     setText(this.title, this.time() === null ? "Newest utterance" : "Chosen utterance");
     setText(this.when, score ? `${clock(score.start)} – ${clock(score.end)}` : "");
     if (!score || score === this.shown) return;
+    this.button.disabled = !score.final;
+    setText(this.button, score.final ? "Explain this score" : "Explained once it is final");
     if (this.shown?.utterance !== score.utterance) this.answer.replaceChildren();
     this.shown = score;
     setText(this.quote, score.text?.trim() || (score.final ? "No words were recognised with trust." : "…"));
@@ -74,26 +76,40 @@ export class Moment {
     } catch (error) {
       this.answer.replaceChildren(h("p", { class: "problem" }, error.message));
     } finally {
-      this.button.disabled = false;
+      this.button.disabled = !this.score?.final;
     }
   }
 }
 
-/** Which words and which stretches of audio carried the label: what is lost without them. */
+/** Which words and which stretches of audio carried the label: what it loses without them. */
 function explanation(result, score) {
-  const label = emotionName(result.label ?? score.label).toLowerCase();
-  const most = (list) => Math.max(0.001, ...list.map((part) => Math.abs(part.weight)));
-  const words = result.words ?? [], audio = result.audio ?? [];
-  const strength = (part, list) => Math.round((3 * Math.abs(part.weight)) / most(list));
+  const label = emotionName(result.label ?? score.label).toLowerCase(), words = result.words ?? [], audio = result.audio ?? [];
+  const most = Math.max(0.001, ...words.map((word) => Math.abs(word.weight)));
   return [
-    words.length > 0 && h("div", {}, h("h3", {}, "Words"),
-      h("p", { class: "carried" }, words.map((part) => [h("mark", { "data-strength": strength(part, words), "data-against": part.weight < 0, title: `${part.weight < 0 ? "speaks against" : "speaks for"} ${label}: ${part.weight.toFixed(2)}` }, part.text.trim()), " "]))),
-    audio.length > 0 && h("div", {}, h("h3", {}, "Audio"),
-      h("ol", { class: "stretches" }, audio.map((part) => h("li", { "data-strength": strength(part, audio), "data-against": part.weight < 0 },
-        h("span", { class: "hidden" }, `${clock(part.start)} to ${clock(part.end)}: ${part.weight < 0 ? "against" : "for"}, ${part.weight.toFixed(2)}`),
-        h("span", { "aria-hidden": "true" }, `${part.start.toFixed(1)} s`))))),
+    words.length > 0 && h("div", {}, h("h3", {}, "Words"), h("p", { class: "carried" }, words.map((word) => [
+      h("mark", {
+        "data-strength": Math.round((3 * Math.abs(word.weight)) / most), "data-against": word.weight < 0,
+        title: `${word.weight < 0 ? "against" : "for"} ${label}: ${signed(word.weight)}`,
+      }, word.text.trim()), " "]))),
+    audio.length > 0 && h("div", {}, h("h3", {}, "Audio"), stretches(audio, label)),
     h("p", { class: "soft" }, words.length || audio.length
-      ? `Darker: without it, less speaks for ${label}. Dashed: without it, more does. Found by leaving each part out.`
-      : "No part of this utterance can be told apart as the cause."),
+      ? `Dark words and bars upwards speak for ${label}; dashed words and bars downwards speak against it. Found by leaving each part out.`
+      : "No part of this utterance stands out."),
+  ];
+}
+
+/** The stretches of audio in time: bars upwards speak for the label, bars downwards against it. */
+function stretches(audio, label) {
+  const most = Math.max(0.001, ...audio.map((part) => Math.abs(part.weight))), half = 22;
+  const strongest = audio.reduce((best, part) => (part.weight > best.weight ? part : best));
+  const words = strongest.weight > 0 ? `${clock(strongest.start)}, second ${(strongest.start - audio[0].start).toFixed(1)}, speaks most for ${label}` : `nothing speaks for ${label}`;
+  return [
+    svg("svg", { class: "stretches", viewBox: `0 0 ${audio.length} ${2 * half}`, preserveAspectRatio: "none", role: "img", "aria-label": `Audio: ${words}` },
+      svg("path", { class: "zero", d: `M0 ${half}H${audio.length}` }),
+      audio.map((part, index) => {
+        const tall = (Math.abs(part.weight) / most) * (half - 1);
+        return svg("rect", { x: index + 0.08, width: 0.84, y: part.weight < 0 ? half : half - tall, height: tall, class: part.weight < 0 ? "against" : "for" });
+      })),
+    h("p", { class: "span", "aria-hidden": "true" }, h("span", {}, clock(audio[0].start)), h("span", {}, clock(audio[audio.length - 1].end))),
   ];
 }
