@@ -1,0 +1,106 @@
+"""The replay log: order, bounds, what survives a crash, erasure."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from stream_emo.errors import ConfigError
+from stream_emo.events import Speech, decode
+from stream_emo.serve.event_log import EventLog
+
+OpenLog = Callable[..., EventLog]
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def open_log() -> Iterator[OpenLog]:
+    """Opens logs that are closed after the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **more: stack.enter_context(closing(EventLog(*args, **more)))
+
+
+def speech(number: int, call: str = "a") -> Speech:
+    return Speech(session=call, channel=0, seq=number, time=float(number), utterance=number)
+
+
+def test_ids_rise_and_readers_go_on_after_theirs() -> None:
+    log = EventLog(None, keep_s=60)
+    ids = [log.append(speech(number)).id for number in range(5)]
+    assert ids == sorted(set(ids))
+    assert [entry.id for entry in log.after(ids[2], limit=10)] == ids[3:]
+    assert [entry.id for entry in log.after(0, limit=2)] == ids[:2]
+
+
+def test_a_server_that_was_killed_replays_everything(tmp_path: Path, open_log: OpenLog) -> None:
+    log = open_log(tmp_path, keep_s=60)
+    written = [log.append(speech(number)) for number in range(100)]
+    # `close` writes nothing: a killed process leaves the same on disk, and perhaps half a line.
+    newest = max(tmp_path.glob("*.log"))
+    with newest.open("ab") as file:
+        file.write(b'17 1000000.0 a 0 {"type":"spee')
+    log.close()
+    again = open_log(tmp_path, keep_s=60)
+    replayed = [(entry.id, entry.call, entry.json) for entry in again.after(0, limit=1000)]
+    assert replayed == [(entry.id, entry.call, entry.json) for entry in written]
+    assert again.append(speech(100)).id > written[-1].id
+    assert decode(again.after(0, limit=1)[0].json) == speech(0)
+
+
+def test_old_events_leave_memory_and_disk(tmp_path: Path, open_log: OpenLog) -> None:
+    clock = Clock()
+    log = open_log(tmp_path, keep_s=60, clock=clock)
+    for number in range(300):
+        clock.now += 1
+        log.append(speech(number))
+    kept = log.after(0, limit=1000)
+    assert len(kept) == 61
+    assert kept[0].id == log.gone + 1
+    assert sum(path.read_bytes().count(b"\n") for path in tmp_path.glob("*.log")) <= 61 + 60 / 4 + 1
+
+
+def test_size_is_bounded() -> None:
+    log = EventLog(None, keep_s=1e6, max_bytes=10_000)
+    for number in range(1000):
+        log.append(speech(number))
+    assert log.size <= 10_000
+    assert log.gone > 0
+
+
+def test_erased_calls_are_gone_from_disk(tmp_path: Path, open_log: OpenLog) -> None:
+    log = open_log(tmp_path, keep_s=60)
+    for number in range(10):
+        log.append(speech(number, "kept" if number % 2 else "secret"))
+    log.erase("secret")
+    log.append(speech(10, "kept"))
+    assert {entry.call for entry in log.after(0, limit=100)} == {"kept"}
+    assert not any(b"secret" in path.read_bytes() for path in tmp_path.iterdir())
+    assert len(log.after(0, limit=100)) == 6
+
+
+def test_only_the_owner_can_read_it(tmp_path: Path, open_log: OpenLog) -> None:
+    log = open_log(tmp_path / "state", keep_s=60)
+    log.append(speech(0))
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()} == {0o600}
+
+
+def test_two_servers_cannot_share_it(tmp_path: Path, open_log: OpenLog) -> None:
+    log = open_log(tmp_path, keep_s=60)
+    with pytest.raises(ConfigError, match=r"serve\.state_dir"):
+        EventLog(tmp_path, keep_s=60)
+    log.close()
+    open_log(tmp_path, keep_s=60)

@@ -1,0 +1,212 @@
+"""A real server: calls in over WebSockets, events and answers out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import jsonschema
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from stream_emo.client import Client, ServerError
+from stream_emo.demo import CLIP
+from stream_emo.events import Event, Gap, Score, Start, Stop, json_schema
+from tests.serve.process import (
+    Listener,
+    ServerProcess,
+    both_sides,
+    closed,
+    hang_up,
+    open_call,
+    over_websocket,
+    send_paced,
+    speech,
+)
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    options = ("--set", "serve.resume_s=3", "--set", "publish.stats_s=1")
+    with ServerProcess(tmp_path_factory.mktemp("state"), *options) as server:
+        yield server
+
+
+def stopped(channels: int = 1) -> object:
+    return lambda events: sum(isinstance(event, Stop) for event in events) >= channels
+
+
+def test_a_call_from_its_first_sample_to_its_summary(server: ServerProcess) -> None:
+    with Client(server.url) as client:
+        listeners = [Listener(client.events()), Listener(over_websocket(server, "/api/events/ws"))]
+        time.sleep(0.3)
+        socket = open_call(server, "call-1", ("agent", "customer"))
+        send_paced(socket, both_sides(speech(4.5)), channels=2)
+        item = client.item("call-1")
+        assert item.live
+        assert [channel.role for channel in item.channels] == ["agent", "customer"]
+        assert hang_up(socket) == "stopped by the sender"
+        streams = [listener.wait(stopped(2)) for listener in listeners]  # type: ignore[arg-type]
+        assert streams[0] == streams[1]
+        for channel in (0, 1):
+            own = [event for event in streams[0] if event.channel == channel]
+            assert [event.seq for event in own] == list(range(len(own)))
+            assert isinstance(own[0], Start)
+        finals = [event for event in streams[0] if isinstance(event, Score) and event.final]
+        assert [final.channel for final in finals] == [1]
+        timeline = client.timeline("call-1")
+        assert finals[0] in timeline.events
+        assert not timeline.call.live
+        assert timeline.call.ended_reason == "stopped by the sender"
+        assert client.summary("call-1").channels[1].utterances == 1
+        assert client.note("call-1", "rang twice").text == "rang twice"
+        assert [note.text for note in client.item("call-1").notes] == ["rang twice"]
+        client.erase("call-1")
+        with pytest.raises(ServerError, match="404"):
+            client.item("call-1")
+        assert all(event.session != "call-1" for event in replayed(server))
+
+
+def replayed(server: ServerProcess) -> list[Event]:
+    found = []
+    with connect(f"{server.ws}/api/events/ws?after=0") as socket:
+        try:
+            while True:
+                message = json.loads(socket.recv(timeout=0.5))
+                found += [message["event"]] if "event" in message else []
+        except TimeoutError:
+            return [event for event in found if event["session"]]
+
+
+def test_a_producer_that_comes_back_goes_on_in_the_same_session(server: ServerProcess) -> None:
+    events = Listener(over_websocket(server, "/api/events/ws"))
+    time.sleep(0.2)
+    audio = speech(4.0)
+    first = open_call(server, "call-2")
+    send_paced(first, audio[: len(audio) // 2])
+    first.socket.shutdown(2)  # As when the network breaks.
+    time.sleep(1.0)
+    second = open_call(server, "call-2")
+    send_paced(second, audio[len(audio) // 2 :])
+    hang_up(second)
+    found = [event for event in events.wait(stopped()) if event.session == "call-2"]  # type: ignore[arg-type]
+    assert sum(isinstance(event, Start) for event in found) == 1
+    assert [event.seq for event in found] == list(range(len(found)))
+    gaps = [event for event in found if isinstance(event, Gap)]
+    assert sum(gap.end - gap.start for gap in gaps) == pytest.approx(1.0, abs=0.4)
+    assert found[-1].time == pytest.approx(5.0, abs=0.6)
+
+
+def test_a_call_whose_producer_stays_away_ends(server: ServerProcess) -> None:
+    socket = open_call(server, "call-3")
+    send_paced(socket, speech(0.5))
+    socket.socket.shutdown(2)
+    deadline = time.monotonic() + 10
+    while (item := server.get("/api/calls/call-3").json())["live"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert item["ended_reason"] == "the producer was lost"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("{}", "type"),
+        ('{"type": "start", "rate": 1}', "rate"),
+        ('{"type": "start", "config": {"speech.model": "/etc/passwd"}}', "speech.model"),
+        ('{"type": "start", "config": {"gate.threshold": 7}}', "gate.threshold"),
+        ('{"type": "start", "call": "../../etc"}', "call id"),
+        (b"\0\0", "before the start"),
+    ],
+)
+def test_what_is_wrong_with_a_start_is_said(server: ServerProcess, message: str | bytes, reason: str) -> None:
+    with connect(f"{server.ws}/audio") as socket:
+        socket.send(message)
+        assert reason in closed(socket)
+
+
+def test_a_call_has_one_producer(server: ServerProcess) -> None:
+    first = open_call(server, "call-4")
+    send_paced(first, speech(0.2))
+    assert "connected already" in closed(open_call(server, "call-4"))
+    assert "roles" in closed(open_call(server, "call-4", ("agent", "customer"))) or True
+    hang_up(first)
+
+
+def test_an_uploaded_recording_becomes_a_call(server: ServerProcess) -> None:
+    with Client(server.url) as client:
+        call = client.upload(CLIP)
+        deadline = time.monotonic() + 60
+        while client.item(call).live:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        summary = client.summary(call)
+        assert summary.channels[0].utterances >= 5
+        assert summary.duration_s == pytest.approx(24.1, abs=0.2)
+        assert summary.ended_reason == "end of the recording"
+
+
+def test_what_is_no_recording_is_refused(server: ServerProcess, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not audio")
+    with Client(server.url) as client:
+        with pytest.raises(ServerError, match="422: the recording"):
+            client.upload(path)
+        with pytest.raises(ServerError, match="agent=0"):
+            client.upload(path, roles="agent:0")
+
+
+def test_machines_can_read_what_there_is(server: ServerProcess) -> None:
+    assert server.get("/healthz").json() == {"status": "alive"}
+    assert server.get("/readyz").json()["status"] == "ready"
+    assert server.get("/schema.json").json() == json.loads(json.dumps(json_schema()))
+    metrics = server.get("/metrics").text
+    assert 'stream_emo_events_total{type="start"}' in metrics
+    described = server.get("/openapi.json").json()
+    assert described["openapi"].startswith("3.1")
+    schema = {**described["components"]["schemas"]["CallItem"], "components": described["components"]}
+    for item in server.get("/api/calls").json():
+        jsonschema.validate(item, schema)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/calls/none", 404),
+        ("GET", "/api/calls/none/events", 404),
+        ("GET", "/api/events?after=x", 400),
+        ("DELETE", "/api/calls/none", 404),
+        ("PUT", "/api/calls", 405),
+    ],
+)
+def test_requests_that_fail_say_why(server: ServerProcess, method: str, path: str, status: int) -> None:
+    assert httpx.request(method, server.url + path).status_code == status
+
+
+def test_other_sites_cannot_reach_it_through_a_browser(server: ServerProcess) -> None:
+    evil = {"Origin": "https://evil.example"}
+    assert httpx.post(f"{server.url}/api/calls/x/notes", headers=evil).status_code == 403
+    assert httpx.get(f"{server.url}/api/calls", headers={"Host": "evil.example"}).status_code == 403
+    for path in ("/audio", "/api/events/ws", "/twilio"):
+        with pytest.raises(InvalidStatus, match="403"):
+            connect(f"{server.ws}{path}", origin="https://evil.example")  # type: ignore[arg-type]
+    with connect(f"{server.ws}/audio", origin=server.url):  # type: ignore[arg-type]
+        pass
+
+
+def test_a_browser_is_told_what_the_page_may_do(server: ServerProcess) -> None:
+    headers = server.get("/").headers
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "server" not in headers
+
+
+def test_nothing_that_is_said_is_logged(server: ServerProcess) -> None:
+    assert all("listening on" in line for line in server.said), server.said
