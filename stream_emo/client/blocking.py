@@ -78,7 +78,8 @@ class Client(Requests):
         Args:
             call: id of a call; None: all.
             channel: number of a channel of it; None: all.
-            after: id of the last event that was seen, as `Timeline.after`; None: from now on.
+            after: id of the last event that was seen, as `Timeline.after`; None: from now on, 0: all
+                that the server can replay.
 
         Raises:
             ServerError: the server refuses the request.

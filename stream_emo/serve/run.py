@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from stream_emo.errors import ConfigError
 from stream_emo.serve.app import Server
 
 _MAX_MESSAGE = 1 << 20  # Bytes.
+_SEND_BUFFER = 256 * 1024  # Bytes.
 _LINGER_S = 2
 """Time that clients have to take their last events, s."""
 
@@ -43,6 +45,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, socket.SOCK_STREAM)
         if os.name == "posix":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it: what a client that reads nothing can hold.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         bound.bind(address)
     except OSError as error:
         raise ConfigError(
@@ -69,6 +73,7 @@ async def run(server: Server, bound: socket.socket, ready: Callable[[], object])
         )
     )
     server.streams.abort = web.abort
+    logging.getLogger("uvicorn.error").addFilter(_is_no_refusal)
     with _signals(lambda: _begin_to_stop(server, web)):
         serving = asyncio.create_task(web.serve(sockets=[bound]))
         while not web.started and not serving.done():
@@ -76,6 +81,11 @@ async def run(server: Server, bound: socket.socket, ready: Callable[[], object])
         if web.started:
             ready()
         await serving
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """Return False for what uvicorn says of a WebSocket that was answered with an HTTP error."""
+    return "without completing handshake" not in record.msg
 
 
 class _Web(uvicorn.Server):

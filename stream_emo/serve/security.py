@@ -134,10 +134,8 @@ class Security:
         refusal = self._refusal(scope)
         if refusal is None:
             await self._app(scope, receive, _with_headers(send, scope["path"]))
-        elif scope["type"] == "http":
-            await problem(*refusal)(scope, receive, _with_headers(send, scope["path"]))
         else:
-            await problem(*refusal)(scope, receive, _denying(send))
+            await problem(*refusal)(scope, receive, _with_headers(send, scope["path"]))
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return status and reason when the request is refused."""
@@ -185,14 +183,5 @@ def _with_headers(send: Send, path: str) -> Send:
                 headers[name] = value
             headers.setdefault("Cache-Control", "no-store" if path.startswith("/api") else "no-cache")
         await send(message)
-
-    return sending
-
-
-def _denying(send: Send) -> Send:
-    """Turn an HTTP answer into the refusal of a WebSocket."""
-
-    async def sending(message: Message) -> None:
-        await send({**message, "type": f"websocket.{message['type']}"})
 
     return sending

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -9,15 +10,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 import httpx
 import numpy as np
+from websockets.asyncio.client import connect as connect_async
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from stream_emo.audio.samples import read
+from stream_emo.client import AsyncClient
 from stream_emo.demo import CLIP
 from stream_emo.events import Event, decode
 
@@ -99,12 +104,15 @@ def both_sides(customer: bytes) -> bytes:
     return np.stack([np.zeros_like(samples), samples], axis=1).tobytes()
 
 
-def open_call(server: ServerProcess, call: str, roles: tuple[str, ...] = ("customer",)) -> ClientConnection:
+@contextmanager
+def open_call(
+    server: ServerProcess, call: str, roles: tuple[str, ...] = ("customer",)
+) -> Iterator[ClientConnection]:
     """Connect as the producer of a call."""
-    socket = connect(f"{server.ws}/audio", compression=None)
     start = {"type": "start", "call": call, "rate": RATE, "channels": len(roles), "roles": roles}
-    socket.send(json.dumps(start))
-    return socket
+    with connect(f"{server.ws}/audio", compression=None) as socket:
+        socket.send(json.dumps(start))
+        yield socket
 
 
 def send_paced(socket: ClientConnection, audio: bytes, channels: int = 1) -> None:
@@ -123,19 +131,32 @@ def hang_up(socket: ClientConnection) -> str:
 
 def closed(socket: ClientConnection) -> str:
     """Wait until the server closes the connection, and return why."""
-    for _ in socket:
-        pass
+    with suppress(ConnectionClosed):
+        for _ in socket:
+            pass
     assert socket.protocol.close_rcvd is not None
     return socket.protocol.close_rcvd.reason
 
 
 class Listener:
-    """Collects the events of a stream on a thread, until it is closed."""
+    """Collects the events of a stream on a thread, until the end of the block."""
 
-    def __init__(self, events: Iterator[Event]) -> None:
+    def __init__(self, events: AsyncIterator[Event]) -> None:
         self.events: list[Event] = []
-        self._thread = threading.Thread(target=self._collect, args=(events,), daemon=True)
+        self._source = events
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._collect()))
+
+    def __enter__(self) -> Self:
         self._thread.start()
+        assert self._ready.wait(5)
+        time.sleep(0.3)  # Until the server has answered.
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(RuntimeError):  # The stream has ended by itself.
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join()
 
     def wait(self, condition: Callable[[list[Event]], object], timeout: float = 20.0) -> list[Event]:
         """Return all events once they meet the condition."""
@@ -145,15 +166,29 @@ class Listener:
             time.sleep(0.02)
         return list(self.events)
 
-    def _collect(self, events: Iterator[Event]) -> None:
-        for event in events:
-            self.events.append(event)
+    async def _collect(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._ready.set()
+        with suppress(asyncio.CancelledError):
+            async for event in self._source:
+                self.events.append(event)
 
 
-def over_websocket(server: ServerProcess, path: str, after: int | None = None) -> Iterator[Event]:
+async def over_sse(server: ServerProcess, after: int | None = None) -> AsyncIterator[Event]:
+    """Yield events as the client does, which reconnects for ever."""
+    async with AsyncClient(server.url) as client:
+        async for event in client.events(after=after):
+            yield event
+
+
+async def over_websocket(server: ServerProcess, after: int | None = None) -> AsyncIterator[Event]:
     """Yield the events of a WebSocket until it is closed."""
     query = "" if after is None else f"?after={after}"
-    with connect(f"{server.ws}{path}{query}", compression=None) as socket:
-        assert json.loads(socket.recv())["type"] == "begin"
-        for message in socket:
-            yield decode(json.dumps(json.loads(message)["event"]))
+    async with connect_async(f"{server.ws}/api/events/ws{query}", compression=None) as socket:
+        assert json.loads(await socket.recv())["type"] == "begin"
+        with suppress(ConnectionClosed):
+            async for message in socket:
+                yield decode(json.dumps(json.loads(message)["event"]))
