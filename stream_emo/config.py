@@ -130,6 +130,8 @@ class CallsConfig:
     """Time between `dynamics` events, s."""
     playout_ms: float = _number(200.0, 0.0, 5000.0)
     """Time that late frames of a telephone line are waited for, ms."""
+    explained: int = _number(10, 0, 1000)
+    """Latest utterances of each channel that can be explained: about 150 kB of features each."""
 
 
 @dataclass(frozen=True, slots=True)

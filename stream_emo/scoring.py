@@ -17,7 +17,7 @@ from msgspec.structs import replace
 import stream_emo.events as events
 from stream_emo.config import Config
 from stream_emo.events import DECIMALS, Score
-from stream_emo.fusion.fuser import FusionSession
+from stream_emo.fusion.fuser import FusionInput, FusionSession
 from stream_emo.fusion.line_adaptation import SessionLine
 from stream_emo.models.loaded import Models
 from stream_emo.perception.text_encoder import LANGUAGES
@@ -56,6 +56,14 @@ class EncodedPass:
     audio: AudioTokens
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """A final score and what it followed from: features, from which no speech can be heard again."""
+
+    score: Score
+    input: FusionInput
+
+
 class Scorer:
     """Scores the utterances of one session, one after the other."""
 
@@ -85,6 +93,10 @@ class Scorer:
         self._warned = False
         self.draining = False
         """Whether the source was stopped, so that other sessions go first; set from any thread."""
+        self.keep = 0
+        """Number of latest utterances to keep for explanations."""
+        self.kept: tuple[Kept, ...] = ()
+        """Those utterances, oldest first; may be read from any thread."""
         self.dropped = 0
         """Samples lost since the start of the session."""
         self.utterances = 0
@@ -132,6 +144,8 @@ class Scorer:
             latency_ms=_rounded(self._age(end.decided_at)),
         )
         self.scores += 1
+        if self.keep and self._fusion.input is not None:
+            self.kept = (*self.kept, Kept(final, self._fusion.input))[-self.keep :]
         self._fusion.update()
         if self._transcript is not None:
             self._history.append((end.end, self._transcript.text))

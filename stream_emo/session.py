@@ -94,7 +94,7 @@ class Session:
         self._tokens = TokenStream(models.audio_encoder)
         self._window = round(config.fusion.window_s * SAMPLE_RATE)
         self._arrivals = ArrivalTimes()
-        self._scorer = Scorer(
+        self.scorer = Scorer(
             models, config, line=line, session=name, channel=channel, owner=self, age=self._arrivals.age_ms
         )
         self._resampler: Resampler | None = None
@@ -182,9 +182,9 @@ class Session:
     def score(self, item: Listened) -> Stage[Event]:
         """Run the second stage on one item of the first, and yield the events that follow from it."""
         if isinstance(item, EncodedPass):
-            yield from self._scorer.score(item)
+            yield from self.scorer.score(item)
         elif isinstance(item, SpeechStart):
-            self._scorer.begin()
+            self.scorer.begin()
             # A split for length is no silence, and the utterance after it no new speech.
             if not self._split:
                 yield events.Speech(**self._envelope(item.onset), utterance=item.utterance)
@@ -192,15 +192,15 @@ class Session:
             self._split = item.reason == "length"
             if not self._split:
                 yield events.Silence(**self._envelope(item.end), utterance=item.utterance)
-            final = self._scorer.finish(item)
+            final = self.scorer.finish(item)
             if final is not None:
                 yield final
-            warning = self._scorer.warning()
+            warning = self.scorer.warning()
             if warning is not None:
                 yield events.Error(**self._envelope(item.end), message=warning, fatal=False)
         elif isinstance(item, Gap):
             if item.reason not in _NOT_LOST:
-                self._scorer.dropped += item.length
+                self.scorer.dropped += item.length
             start, end = (round(seconds(position), DECIMALS) for position in (item.start, item.end))
             yield events.Gap(**self._envelope(item.end), start=start, end=end, reason=item.reason)
         elif isinstance(item, DeviceChange):
@@ -286,16 +286,16 @@ class Session:
 
     @draining.setter
     def draining(self, draining: bool) -> None:
-        self._schedule.draining = self._scorer.draining = draining
+        self._schedule.draining = self.scorer.draining = draining
 
     @property
     def baseline(self) -> BaselineState:
         """State of the speaker baseline; a later session with the same speaker may begin with it."""
-        return self._scorer.fusion.baseline
+        return self.scorer.fusion.baseline
 
     @baseline.setter
     def baseline(self, state: BaselineState) -> None:
-        self._scorer.fusion.baseline = state
+        self.scorer.fusion.baseline = state
 
     def start_event(self, source: str, *, live: bool = False) -> events.Start:
         """Return the first event of the session, which begins now; `live`: audio arrives in real time."""
@@ -323,7 +323,7 @@ class Session:
     def stats(self) -> events.Stats:
         """Return the counters as of now; cheap enough for a level meter, and callable from any thread."""
         counts = self.counts()
-        rolling = self._scorer.fusion.rolling_at(self._clock)
+        rolling = self.scorer.fusion.rolling_at(self._clock)
         return events.Stats(
             **self._envelope(self._clock),
             level_db=round(level_db(self._newest), DECIMALS),
@@ -334,8 +334,8 @@ class Session:
             queued=counts.queued,
             driver_overflows=counts.driver_overflows,
             clipped=counts.clipped,
-            utterances=self._scorer.utterances,
-            scores=self._scorer.scores,
+            utterances=self.scorer.utterances,
+            scores=self.scorer.scores,
             skipped_transcripts=self._schedule.shed.transcripts,
             skipped_scores=self._schedule.shed.scores,
             dropped_events=self.dropped_events(),

@@ -14,6 +14,7 @@ from stream_emo.audio.base import Source
 from stream_emo.audio.pcm import Encoding
 from stream_emo.audio.push import PushSource
 from stream_emo.calls.dynamics import DynamicsSink
+from stream_emo.calls.explain import Explanation, at, explain
 from stream_emo.calls.roles import ChannelSpec, scored_roles
 from stream_emo.config import Config
 from stream_emo.engine import Engine
@@ -40,11 +41,12 @@ class Sessions:
         stats_s = min(config.publish.stats_s, config.calls.dynamics_s)
         config = replace(config, publish=replace(config.publish, stats_s=stats_s))
         self.id = call_id
-        self._config = config
+        self._config, self._engine = config, engine
         self._feeds: list[Feed] = []
         for number, (role, source) in enumerate(channels):
             source.open()
             session = engine.session(config, name=call_id, channel=number, role=role, scored=scored[number])
+            session.scorer.keep = config.calls.explained
             self._feeds.append(Feed(source, engine, session))
         self.attach(DynamicsSink(len(channels), config.calls.dynamics_s, self.publish))
 
@@ -67,6 +69,15 @@ class Sessions:
     def publish(self, channel: int, event: Event) -> None:
         """Publish an event among those of a channel, which numbers it."""
         self._feeds[channel].publisher.publish(event)
+
+    def explain(self, channel: int, time: float) -> Explanation | None:
+        """Return what carried the score of a channel at a time, s, see `explain`; computes for some 10 ms.
+
+        None: that utterance has no final score yet, or is older than the last `calls.explained`.
+        """
+        session = self._feeds[channel].session
+        kept = at(session.scorer.kept, time)
+        return None if kept is None else explain(self._engine.models.fuser, kept)
 
     def end(self) -> None:
         """End the audio of all channels; what was heard is still scored."""

@@ -57,6 +57,17 @@ class ScoredWindow:
     """[emotions]: of the audio alone, calibrated up to a constant; without baseline and line bias."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FusionInput:
+    """All that a score followed from, so that it can be computed again without a part of it."""
+
+    window: Window
+    speaker_offsets: NDArray[np.float64] | None
+    """[1, k]"""
+    line_bias: NDArray[np.float64] | None
+    """[emotions]"""
+
+
 class Fuser:
     """A fusion network that scores windows. Stateless: one serves any number of sessions and threads."""
 
@@ -137,6 +148,8 @@ class FusionSession:
         self._window = round(config.window_s * SAMPLE_RATE)
         self._latest: tuple[ScoredWindow, float] | None = None
         """The current utterance, and the seconds of audio in its window."""
+        self.input: FusionInput | None = None
+        """What was fused last."""
 
     def fuse(self, audio: AudioTokens | None, text: TextTokens | None, end: int) -> Estimate:
         """Return the estimate from the tokens in the `window_s` before `end`.
@@ -147,6 +160,7 @@ class FusionSession:
         window = Window(audio, text, end).last(self._window)
         offsets = self._baseline.offset[None] if self._config.baseline else None
         bias = None if self._line is None else self._line.bias
+        self.input = FusionInput(window, offsets, bias)
         (scored,) = self._fuser.score([window], offsets, bias)
         audio_s = 0.0
         if window.audio is not None and scored.projection is not None:

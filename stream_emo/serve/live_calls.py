@@ -15,6 +15,7 @@ from functools import partial
 from typing import Protocol
 
 from stream_emo.calls.call import Call, Sessions
+from stream_emo.calls.explain import Explanation
 from stream_emo.calls.playout import CallPlayout
 from stream_emo.calls.roles import ChannelSpec
 from stream_emo.config import Config
@@ -25,6 +26,7 @@ from stream_emo.serve.api_types import Note
 from stream_emo.serve.call_config import for_call
 from stream_emo.serve.call_view import CallView
 from stream_emo.serve.event_log import EventLog
+from stream_emo.serve.log_sink import LogSink
 from stream_emo.serve.protocols.base import CallStarted
 
 _log = logging.getLogger(__name__)
@@ -181,7 +183,7 @@ class LiveCalls:
         view = CallView(call.id, channels)
         self._views.pop(call.id, None)
         self._views[call.id] = view
-        call.attach(_LogSink(self._log, view, self.on_event))
+        call.attach(LogSink(self._log, view, self.on_event))
         for watcher in self._watchers:
             watcher(call, config)
         call.start()
@@ -207,6 +209,21 @@ class LiveCalls:
         note = Note(text, datetime.now(UTC).isoformat(timespec="seconds"))
         view.notes.append(note)
         return note
+
+    async def explain(self, call_id: str, channel: int, time: float) -> Explanation:
+        """Return what carried the score of a channel at a time, s, of a call.
+
+        Raises:
+            CallRefused: the call has ended, or nothing is kept of what was said at that time.
+        """
+        live, found = self._calls.get(call_id), None
+        if live is None:
+            raise CallRefused(f"call {call_id} has ended: scores are explained while a call is live")
+        if 0 <= channel < len(live.started.roles):
+            found = await asyncio.to_thread(live.call.explain, channel, time)
+        if found is None:
+            raise CallRefused(f"channel {channel}: no final score at {time:g} s is kept (calls.explained)")
+        return found
 
     async def erase(self, call_id: str) -> None:
         """End a known call, and remove what is kept of it from memory and disk."""
@@ -330,20 +347,3 @@ class LiveCalls:
 
 def _discard(closing: set[LiveCall], live: LiveCall, task: asyncio.Task[None]) -> None:
     closing.discard(live)
-
-
-class _LogSink:
-    """Writes the events of a call to the log."""
-
-    name = "replay log"
-
-    def __init__(self, log: EventLog, view: CallView, on_event: Callable[[Event], object]) -> None:
-        self._log, self._view, self._on_event = log, view, on_event
-
-    def write(self, event: Event) -> None:
-        entry = self._log.append(event)
-        self._view.fold(event, entry.id, entry.at)
-        self._on_event(event)
-
-    def close(self) -> None:
-        """Do nothing: the log belongs to the server."""

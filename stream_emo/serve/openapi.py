@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 import stream_emo
+from stream_emo.calls.explain import Explanation
 from stream_emo.events import Event
 from stream_emo.serve.api_types import Begin, CallItem, Note, Problem, StreamMessage, Summary, Timeline
 
@@ -22,7 +23,7 @@ _ONE = "/api/calls/{call_id}"
 
 def openapi() -> dict[str, Any]:
     """Return the description, OpenAPI 3.1."""
-    types = (CallItem, Timeline, Summary, Note, Problem, StreamMessage, Begin, Event)
+    types = (CallItem, Timeline, Summary, Note, Problem, StreamMessage, Begin, Event, Explanation)
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
@@ -44,6 +45,11 @@ def _paths() -> dict[str, Any]:
     text = {"text/event-stream": {"schema": {"type": "string"}}}
     calls = {"type": "array", "items": _ref("CallItem")}
     note = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    moment = {
+        "type": "object",
+        "properties": {"channel": {"type": "integer"}, "time": {"type": "number"}},
+        "required": ["channel", "time"],
+    }
     return {
         "/api/calls": {"get": _operation("All known calls, who needs attention first.", _json(calls))},
         _ONE: {
@@ -54,6 +60,13 @@ def _paths() -> dict[str, Any]:
         f"{_ONE}/summary": {"get": _operation("What the call came to.", _json(_ref("Summary")))},
         f"{_ONE}/notes": {
             "post": _operation("Add a note.", _json(_ref("Note")), status="201", body=_json(note))
+        },
+        f"{_ONE}/explain": {
+            "post": _operation(
+                "What carried the score of a channel at a time (s): words and stretches of audio.",
+                _json(_ref("Explanation")),
+                body=_json(moment),
+            )
         },
         "/api/events": {"get": _operation(f"Events of all calls. {_STREAM}", text, (_AFTER,))},
         f"{_ONE}/events": {"get": _operation(f"Events of a call. {_STREAM}", text, (_AFTER, _CHANNEL))},

@@ -27,6 +27,11 @@ class _NoteBody(msgspec.Struct):
     text: str
 
 
+class _Moment(msgspec.Struct):
+    channel: int
+    time: float
+
+
 class Rest:
     """The endpoints that answer once."""
 
@@ -44,6 +49,7 @@ class Rest:
             Route(f"{one}/timeline", self._of_call(lambda view: answer(view.timeline()))),
             Route(f"{one}/summary", self._of_call(lambda view: answer(view.summary()))),
             Route(f"{one}/notes", self.note, methods=["POST"]),
+            Route(f"{one}/explain", self.explain, methods=["POST"]),
             Route("/healthz", self.health),
             Route("/readyz", self.ready),
             Route("/metrics", self.metrics),
@@ -72,6 +78,22 @@ class Rest:
             return problem(400, f"text: must have 1 to {_MAX_NOTE} characters")
         try:
             return answer(self._calls.note(call_id, text), 201)
+        except StreamEmoError as error:
+            return problem(409, str(error))
+
+    async def explain(self, request: Request) -> Response:
+        """Say what carried the score of a channel at a time of a live call."""
+        call_id = request.path_params["call_id"]
+        if self._calls.view(call_id) is None:
+            return _unknown(call_id)
+        try:
+            moment = msgspec.json.decode(await _body(request), type=_Moment)
+        except (msgspec.DecodeError, UnicodeError):
+            return problem(400, 'the body must be {"channel": 0, "time": 12.5}')
+        except ValueError as error:
+            return problem(413, str(error))
+        try:
+            return answer(await self._calls.explain(call_id, moment.channel, moment.time))
         except StreamEmoError as error:
             return problem(409, str(error))
 
