@@ -123,7 +123,7 @@ def test_the_example_is_an_event() -> None:
 def test_every_configuration_key_exists() -> None:
     config = Config()
     tables = {table.name: getattr(config, table.name) for table in fields(config)}
-    used = re.findall(rf"\b({'|'.join(tables)})\.([a-z_]+)(?= ?=|`)", README)
+    used = re.findall(rf"(?<![.\w])({'|'.join(tables)})\.([a-z_]+)(?= ?=|`)", README)
     assert used
     assert [f"{table}.{key}" for table, key in used if not hasattr(tables[table], key)] == []
 
