@@ -17,6 +17,7 @@ from stream_emo.bench.latency import endpoint, latency
 from stream_emo.bench.lost_audio import lost_audio
 from stream_emo.bench.machine import machine
 from stream_emo.bench.memory import growth, memory
+from stream_emo.bench.protocol_cost import protocol_cost
 from stream_emo.bench.sessions import idle_sessions, lifecycle
 from stream_emo.bench.stalled_pipe import stalled_pipe
 from stream_emo.bench.startup import cold_start, import_time, installed_size
@@ -57,6 +58,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stalled-pipe": Benchmark(stalled_pipe, needs_data=False),
     "lost-audio": Benchmark(lost_audio),
     "fuzz": Benchmark(fuzz, needs_data=False),
+    "protocol-cost": Benchmark(protocol_cost, needs_data=False),
     "fuzz-protocols": Benchmark(fuzz_protocols, needs_data=False),
     "wer": Benchmark(word_errors),
 }
