@@ -161,7 +161,9 @@ class ServeConfig:
     max_clients: int = _number(256, 1, 100_000)
     """Readers of the event stream at once."""
     client_queue: int = _number(1000, 10, 1_000_000)
-    """Events that one reader may be behind before it is dropped."""
+    """Events that wait for one reader; when there are more, it is served from the replay log."""
+    client_patience_s: float = _number(10.0, 0.1, 3600.0)
+    """Time after which a reader that takes nothing is dropped, s."""
     resume_s: float = _number(30.0, 0.0, 3600.0)
     """Time that a call waits for a lost producer to connect again, s."""
     replay_s: float = _number(300.0, 1.0, 86_400.0)

@@ -71,7 +71,12 @@ class Server:
         self.alerting = Alerting(self.config)
         self.calls = LiveCalls(self.engine, self.config, self.log, [self.alerting])
         self.readers = Readers(self.log, capacity=serve.client_queue, most=serve.max_clients)
-        self.streams = EventStreams(self.log, self.readers, lambda call: self.calls.view(call) is not None)
+        self.streams = EventStreams(
+            self.log,
+            self.readers,
+            lambda call: self.calls.view(call) is not None,
+            serve.client_patience_s,
+        )
         self.recordings = Recordings(self.engine, self.calls)
         self.audio = AudioSockets(self.calls, self.secrets.twilio_token)
         self.audiosocket = AudioSocketListener(self.calls.connect, max_connections=2 * serve.max_calls)

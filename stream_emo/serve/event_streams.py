@@ -18,8 +18,6 @@ from stream_emo.serve.readers import Reader, ReaderDropped, Readers, Selection
 
 _IDLE_S = 15.0
 """A sign of life is sent after so long without an event, s."""
-_STUCK_S = 10.0
-"""A client that takes nothing for so long is dropped, s."""
 _GOING_AWAY, _TOO_SLOW = 1001, 1008
 
 Abort = Callable[[Scope], object]
@@ -29,8 +27,18 @@ Abort = Callable[[Scope], object]
 class EventStreams:
     """Serves the readers of the event stream."""
 
-    def __init__(self, log: EventLog, readers: Readers, knows: Callable[[str], bool]) -> None:
-        """`knows` tells whether there is a call with this id."""
+    def __init__(
+        self, log: EventLog, readers: Readers, knows: Callable[[str], bool], patience_s: float
+    ) -> None:
+        """Serve `readers`.
+
+        Args:
+            log: what they read.
+            readers: all of them.
+            knows: tells whether there is a call with this id.
+            patience_s: time that a client may take nothing, s.
+        """
+        self._patience_s = patience_s
         self._log, self._readers, self._knows = log, readers, knows
         self.abort: Abort = lambda scope: None
 
@@ -130,12 +138,12 @@ class EventStreams:
             ReaderDropped: it takes nothing.
         """
         try:
-            async with asyncio.timeout(_STUCK_S):
+            async with asyncio.timeout(self._patience_s):
                 await sending
         except TimeoutError:
             self._readers.stuck(reader)
             self.abort(scope)
-            raise ReaderDropped(reader.dropped or f"nothing was read for {_STUCK_S:g} s") from None
+            raise ReaderDropped(reader.dropped or f"nothing was read for {self._patience_s:g} s") from None
 
 
 def _sse(entry: Entry) -> bytes:

@@ -1,7 +1,8 @@
 """Readers of the replay log: what each client of the event stream has still to be sent.
 
 All on the event loop of the server. A reader first catches up from the log, then gets what comes, through a
-bounded queue of its own: one that does not keep up is dropped with a reason, and no other notices.
+bounded queue of its own; when that is full, it catches up from the log again. One that takes nothing for some
+time, or that falls behind the log, is dropped with a reason. No other reader notices.
 """
 
 from __future__ import annotations
@@ -49,14 +50,21 @@ class Reader:
         """Whether the client has gone."""
         self.changed = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Events in the queue."""
+        return len(self._queue)
+
     def put(self, entry: Entry) -> None:
-        """Queue an event for the client, or drop the client when its queue is full."""
+        """Queue an event for the client; when its queue is full, it catches up from the log."""
         if not self.selection.takes(entry):
             return
-        if len(self._queue) >= self._capacity:
-            self.drop(f"{self._capacity} events waited to be read; reconnect with the id of the last one")
-            return
-        self._queue.append(entry)
+        if len(self._queue) < self._capacity:
+            self._queue.append(entry)
+        else:
+            self.cursor = self._queue[0].id - 1
+            self._queue.clear()
+            self.live = False
         self.changed.set()
 
     def drop(self, reason: str) -> None:
@@ -126,6 +134,8 @@ class Readers:
         Raises:
             ReaderDropped: the reader was too slow, or the server is shutting down.
         """
+        # The client has been told of what had left the log before.
+        reader.cursor = max(reader.cursor, self._log.gone)
         try:
             while not reader.left:
                 batch = reader.take() if reader.live else self._catch_up(reader)
@@ -164,6 +174,10 @@ class Readers:
 
     def _catch_up(self, reader: Reader) -> list[Entry]:
         """Return the next selected events of the log; the reader goes live at its end."""
+        if reader.cursor < self._log.gone:
+            self.drops["slow"] += 1
+            reader.drop("events left the replay log before they were read")
+            return []
         while True:
             entries = [
                 entry for entry in self._log.after(reader.cursor, limit=_BATCH) if entry.id <= self._cursor
@@ -191,8 +205,5 @@ class Readers:
             self._cursor = entries[-1].id
             for reader in [reader for reader in self._readers if reader.live]:
                 for entry in entries:
-                    if reader.dropped is None:
+                    if reader.live:
                         reader.put(entry)
-                if reader.dropped is not None:
-                    self.drops["slow"] += 1
-                    self._readers.discard(reader)

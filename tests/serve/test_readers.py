@@ -61,9 +61,9 @@ def test_readers_get_what_they_selected() -> None:
     run(test())
 
 
-def test_one_that_never_reads_is_dropped_and_the_others_notice_nothing() -> None:
+def test_one_that_never_reads_holds_little_and_is_dropped_once_the_log_has_gone_on() -> None:
     async def test() -> None:
-        log = EventLog(None, keep_s=60)
+        log = EventLog(None, keep_s=60, max_bytes=20_000)
         readers = Readers(log, capacity=50, most=10)
         readers.start()
         slow, quick = readers.open(Selection(), None), readers.open(Selection(), None)
@@ -75,11 +75,27 @@ def test_one_that_never_reads_is_dropped_and_the_others_notice_nothing() -> None
         for _ in range(30):
             ids += append(log, 10)
             await asyncio.sleep(0.001)
+            assert slow.waiting <= 50
         assert await reading == ids
         await waiting
-        with pytest.raises(ReaderDropped, match="50 events waited"):
+        append(log, 1000)
+        await asyncio.sleep(0.01)
+        with pytest.raises(ReaderDropped, match="before they were read"):
             await anext(slow_batches)
         assert readers.drops["slow"] == 1
+
+    run(test())
+
+
+def test_a_burst_does_not_drop_one_that_reads() -> None:
+    async def test() -> None:
+        log = EventLog(None, keep_s=60)
+        readers = Readers(log, capacity=50, most=10)
+        readers.start()
+        reading = asyncio.create_task(read(readers, readers.open(Selection(), None), 700))
+        await asyncio.sleep(0.01)
+        ids = append(log, 700)
+        assert await reading == ids
 
     run(test())
 
