@@ -121,6 +121,8 @@ class PageServer:
 
     def __init__(self, calls: list[ScriptedCall]) -> None:
         self.calls = {call.id: call for call in calls}
+        self.followers = 0
+        """Clients of the event stream."""
         self.token: str | None = None
         """What requests must state; None: nothing."""
         self.heard: list[str | bytes] = []
@@ -205,6 +207,14 @@ class PageServer:
 
     async def _stream(self) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
+        self.followers += 1
+        try:
+            async for message in self._messages():
+                yield message
+        finally:
+            self.followers -= 1
+
+    async def _messages(self) -> AsyncIterator[str]:
         number, told = 0, {call.id: call.now for call in self.calls.values()}
         while not self.stopping.is_set():
             for call in list(self.calls.values()):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,34 @@ def test_a_server_that_comes_back_is_followed_again(browser: Any) -> None:
             "before => document.querySelector('.call-head .soft').textContent !== before", arg=before
         )
     context.close()
+
+
+def test_a_page_out_of_sight_gives_its_connection_back(browser: Any) -> None:
+    """A browser allows six to a server over HTTP/1.1: with more tabs open, the next would wait for ever."""
+    see = """state => {
+        Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    with serving([ScriptedCall("one", 60, 600)]) as (address, server):
+        context = browser.new_context()
+        page = context.new_page()
+        page.clock.install()
+        page.goto(address)
+        page.locator("#connection[data-state=open]").wait_for()
+        assert server.followers == 1
+        page.evaluate(see, "hidden")
+        page.clock.fast_forward(30_000)
+        _until(lambda: server.followers == 0)
+        page.evaluate(see, "visible")
+        _until(lambda: server.followers == 1)
+        context.close()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_token_is_asked_for_and_stated(browser: Any) -> None:

@@ -39,9 +39,9 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Sets or removes an attribute only where it changed. */
+/** Sets an attribute only where it changed; null removes it, and so does false, but not of data-*. */
 export function setAttribute(element, name, value) {
-  if (value === null || value === false) {
+  if (value === null || (value === false && !name.startsWith("data-"))) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
   } else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }

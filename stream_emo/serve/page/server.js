@@ -48,7 +48,7 @@ export async function request(method, path, body) {
 
 /**
  * Follows Server-Sent Events until `signal` is aborted, reconnecting after the last event received.
- * `fetch`, not EventSource, because only it can send a token. Calls onEvents(list of events), onState("open" | "closed"),
+ * `fetch`, not EventSource, because only it can send a token. Calls onEvents(list of events, number of the last), onState("open" | "closed"),
  * and onMissed() when the server no longer has all that happened in between.
  */
 export async function follow(path, { after = null, signal, onEvents, onState, onMissed }) {
@@ -95,7 +95,7 @@ async function readStream(body, last, onEvents, onMissed) {
         if (kind === "missed") onMissed?.();
         else if (kind === "message" && data.length) events.push(JSON.parse(data.join("\n")));
       }
-      if (events.length) onEvents(events);
+      if (events.length) onEvents(events, last);
     }
   } catch (error) {
     // The number of the last event survives a broken connection.

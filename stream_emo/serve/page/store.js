@@ -4,6 +4,7 @@ import { follow, request } from "./server.js";
 import { CallModel } from "./model.js";
 
 const LIST_EVERY_MS = 5000;
+const HIDDEN_MS = 20_000;
 const TREND_CALL_MS = 30 * 60 * 1000;
 const STREAM_WAIT_MS = 300;
 
@@ -15,6 +16,7 @@ export class Store extends EventTarget {
     this.state = "connecting";
     this.listed = false;
     this.problem = null;
+    this.last = null;  // number of the newest event in the server's log
     this.following = new Promise((resolve) => { this.isFollowing = resolve; });
   }
 
@@ -26,9 +28,23 @@ export class Store extends EventTarget {
   start() {
     this.#list();
     setInterval(() => this.#list(), LIST_EVERY_MS);
+    document.addEventListener("visibilitychange", () => this.#visibility());
+    this.#follow();
+  }
+
+  /** A browser allows few connections to a server: pages out of sight give theirs back and catch up later. */
+  #visibility() {
+    clearTimeout(this.leaving);
+    if (document.visibilityState === "hidden") this.leaving = setTimeout(() => this.stream.abort(), HIDDEN_MS);
+    else if (this.stream.signal.aborted) this.#follow();
+  }
+
+  #follow() {
+    this.stream = new AbortController();
     follow("api/events", {
-      signal: new AbortController().signal,
-      onEvents: (events) => this.fold(events),
+      after: this.last,
+      signal: this.stream.signal,
+      onEvents: (events, last) => { this.last = last; this.fold(events); },
       onState: (state) => {
         this.state = state;
         this.#changed();

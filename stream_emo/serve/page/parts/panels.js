@@ -32,6 +32,7 @@ export class StatePanel {
     const state = at && side.latest ? side.latest : side.course.at(time);
     setText(this.role, `${roleName(side.role, side.number)} ${at ? (this.model.live ? "now" : "at the end") : `at ${clock(time)}`}`);
     setAttribute(this.element, "data-emotion", state ? state.label ?? "unclear" : null);
+    setAttribute(this.element, "data-empty", !state);
     setText(this.label, state ? emotionName(state.label) : "Nothing said yet");
     const since = state ? side.course.labelSince(time) : time;
     setText(this.held, state && time - since >= 1 ? `for ${lasting(time - since)}` : "");
@@ -151,15 +152,19 @@ export class LinePanel {
     const { sides } = this.model, stats = sides.map((side) => side.stats).filter(Boolean);
     const [lost, late, level, left] = this.figures;
     const lostMs = Math.max(0, ...sides.map((side) => side.droppedMs)) || 1000 * sides.reduce((sum, side) => sum + [...side.gaps.values()].reduce((total, gap) => total + gap.end - gap.start, 0), 0);
-    lost.set(lostMs < 1 ? "nothing" : lostMs < 1000 ? `${Math.round(lostMs)} ms` : lasting(lostMs / 1000));
+    lost.set(lostMs < 1 ? "nothing" : milliseconds(lostMs));
     const latency = sides.map((side) => side.latency).filter((value) => value !== null);
-    late.set(latency.length ? `${Math.round(Math.max(...latency))} ms` : "–");
+    late.set(latency.length ? milliseconds(Math.max(...latency)) : "–");
     level.set(stats.length ? stats.map((each) => `${Math.round(each.level_db)} dB`).join(" / ").replaceAll("-", "−") : "–");
     left.set(String(stats.reduce((sum, each) => sum + each.skipped_scores, 0)));
     const errors = sides.flatMap((side) => side.errors);
     this.trouble.hidden = !errors.length;
     if (errors.length) setText(this.trouble, errors[errors.length - 1].message);
   }
+}
+
+function milliseconds(value) {
+  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
 }
 
 /** Notes of whoever watches the call. */
