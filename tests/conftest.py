@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.pulse import PulseServer
+from tests.serve.page_browser import CHROMIUM
 
 if TYPE_CHECKING:
     from stream_emo.engine import Engine
@@ -42,6 +43,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _missing("needs PulseAudio (pulseaudio, pulseaudio-utils)")
     if item.get_closest_marker("ffmpeg") and not shutil.which("ffmpeg"):
         _missing("needs FFmpeg's own program: apt-get install ffmpeg")
+    if item.get_closest_marker("browser") and CHROMIUM is None:
+        _missing("needs Chromium: apt-get install chromium, or STREAM_EMO_CHROMIUM with its path")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,17 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
 CHROMIUM = os.environ.get("STREAM_EMO_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def launched(*arguments: str) -> Iterator[Any]:
-    """Give a browser; skip where there is none."""
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt install chromium, or name it by STREAM_EMO_CHROMIUM")
-    with api.sync_playwright() as playwright:
+    """Give a browser, for tests with the mark `browser`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *arguments])
         yield browser
         browser.close()

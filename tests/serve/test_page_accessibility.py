@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from tests.serve.page_browser import launched, opened
 from tests.serve.page_server import busy, serving
 
-AXE = os.environ.get("STREAM_EMO_AXE", "")
 VIEWS = {
     "list": ("#/", ".calls .call"),
     "wallboard": ("#/wall", ".tile"),
@@ -22,13 +20,7 @@ VIEWS = {
     "unknown call": ("#/call/nobody", ".empty h1"),
 }
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not AXE,
-        reason="needs axe-core: npm install axe-core, STREAM_EMO_AXE=node_modules/axe-core/axe.min.js",
-    ),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +30,8 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    return Path(AXE).read_text(encoding="utf-8")
+    """Return axe-core's script, which comes in a package."""
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 def violations(page: Any, axe: str) -> list[str]:
