@@ -318,6 +318,14 @@ def test_no_file_of_the_page_lies_where_a_token_is_asked_for() -> None:
     assert not [path.name for path in folder.iterdir() if path.name.startswith(private)]
 
 
+def test_all_modules_are_asked_for_at_once() -> None:
+    """Else the browser learns of a module only when the one that imports it has arrived."""
+    folder = Path(str(files("stream_emo.serve") / "page"))
+    named = re.findall(r'(?:modulepreload" href|src)="([^"]+\.js)"', (folder / "index.html").read_text())
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*.js")}
+    assert sorted(named) == sorted(there - {"recorder.js"})
+
+
 def test_page_weighs_less_than_300_kb() -> None:
     folder = Path(str(files("stream_emo.serve") / "page"))
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 300_000

@@ -11,7 +11,15 @@ import { eraseCall } from "./call.js";
 export function summaryView({ root, store, id }) {
   const view = { title: `Summary of ${id}`, destroy() { view.gone = true; for (const chart of view.charts ?? []) chart.destroy(); } };
   root.append(h("p", { class: "empty", role: "status" }, "Loading the call"));
-  store.load(id).then((model) => { if (!view.gone) build(root, store, model, view); }, (error) => {
+  store.load(id).then((model) => {
+    if (view.gone) return;
+    let { live } = model;
+    build(root, store, model, view);
+    view.update = () => {
+      if (live && !model.live) build(root, store, model, view);
+      live = model.live;
+    };
+  }, (error) => {
     if (!view.gone) root.replaceChildren(h("div", { class: "empty" }, h("h1", {}, "No summary"), h("p", {}, error.message), h("p", {}, h("a", { href: "#/" }, "All calls"))));
   });
   return view;
