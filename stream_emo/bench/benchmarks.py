@@ -18,6 +18,7 @@ from stream_emo.bench.lost_audio import lost_audio
 from stream_emo.bench.machine import machine
 from stream_emo.bench.memory import growth, memory
 from stream_emo.bench.protocol_cost import protocol_cost
+from stream_emo.bench.served_calls import event_clients, served_calls
 from stream_emo.bench.sessions import idle_sessions, lifecycle
 from stream_emo.bench.stalled_pipe import stalled_pipe
 from stream_emo.bench.startup import cold_start, import_time, installed_size
@@ -60,6 +61,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "fuzz": Benchmark(fuzz, needs_data=False),
     "protocol-cost": Benchmark(protocol_cost, needs_data=False),
     "fuzz-protocols": Benchmark(fuzz_protocols, needs_data=False),
+    "served-calls": Benchmark(served_calls, needs_data=False),
+    "event-clients": Benchmark(event_clients, needs_data=False),
     "wer": Benchmark(word_errors),
 }
 DEFAULT = ("latency", "speed", "cpu", "cold-start", "memory", "streams")

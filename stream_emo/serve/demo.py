@@ -30,7 +30,7 @@ _PAUSE_S, _QUIET = 0.7, 0.01
 """Sentences of the clip are told apart by so much silence, s, below this level."""
 _NEUTRAL, _HAPPY, _ANGRY, _SAD, _AFRAID = range(5)
 """Number of each sentence in the clip."""
-_CALLS = (
+LINES = (
     (_NEUTRAL, _SAD, _ANGRY, _ANGRY, _NEUTRAL, _HAPPY),
     (_NEUTRAL, _HAPPY, _NEUTRAL, _HAPPY, _HAPPY),
     (_AFRAID, _SAD, _AFRAID, _NEUTRAL, _ANGRY, _ANGRY, _ANGRY),
@@ -56,7 +56,7 @@ class Demo:
     def start(self) -> None:
         """Begin to play; on the event loop."""
         self._sentences = sentences()
-        for number, lines in enumerate(_CALLS):
+        for number, lines in enumerate(LINES):
             self._tasks.append(asyncio.create_task(self._play_on(number, lines)))
 
     async def _play_on(self, number: int, lines: tuple[int, ...]) -> None:
