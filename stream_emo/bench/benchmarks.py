@@ -9,6 +9,7 @@ from typing import Any
 
 from stream_emo.bench.baseline_system import vs_stock
 from stream_emo.bench.cost import cpu, silence, speed
+from stream_emo.bench.end_of_turn import end_of_turn
 from stream_emo.bench.fuzz import fuzz
 from stream_emo.bench.fuzz_protocols import fuzz_protocols
 from stream_emo.bench.hangover import hangover
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "vs-stock": Benchmark(vs_stock),
     "endpoint": Benchmark(endpoint),
     "hangover": Benchmark(hangover),
+    "end-of-turn": Benchmark(end_of_turn),
     "hop": Benchmark(hop),
     "overload": Benchmark(overload),
     "silence": Benchmark(silence, needs_data=False),

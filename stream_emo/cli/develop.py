@@ -160,9 +160,9 @@ def bench(
             "--only",
             metavar="BENCHMARKS",
             help="Some of latency, speed, cpu, cold-start, memory, streams (these without --only), vs-stock, "
-            "endpoint, hangover, hop, overload, silence, growth, idle-sessions, lifecycle, import, "
-            "installed-size, fuzz, fuzz-protocols, protocol-cost, wer, lost-audio, stalled-pipe; comma "
-            "between.",
+            "endpoint, hangover, end-of-turn, hop, overload, silence, growth, idle-sessions, lifecycle, "
+            "import, installed-size, fuzz, fuzz-protocols, protocol-cost, wer, lost-audio, stalled-pipe; "
+            "comma between.",
         ),
     ] = "",
     vs_stock: Annotated[
