@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import socket as sockets
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+import stream_emo
 from stream_emo.client import Client, ServerError
 from stream_emo.demo import CLIP
 from stream_emo.events import Event, Gap, Score, Start, Stop, json_schema
@@ -213,6 +218,31 @@ def test_a_browser_is_told_what_the_page_may_do(server: ServerProcess) -> None:
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert "server" not in headers
+
+
+README = (Path(stream_emo.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("language", "command"),
+    [("py", [sys.executable, "-u", "-c"]), ("js", ["node", "--input-type=module", "-e"])],
+)
+def test_the_examples_of_the_readme_show_what_happens(
+    server: ServerProcess, language: str, command: list[str]
+) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}")
+    (example,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    program = [*command, example.replace("http://127.0.0.1:8765", server.url)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(2)
+        with open_call(server, f"readme-{language}") as producer:
+            send_paced(producer, speech(4.5))
+            hang_up(producer)
+        time.sleep(1)
+        process.kill()
+        assert process.stdout is not None
+        assert "The meeting starts" in process.stdout.read()
 
 
 def test_nothing_that_is_said_is_logged(server: ServerProcess) -> None:
