@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +42,7 @@ def test_first_useful_picture(browser: Any) -> None:
                 page.wait_for_selector(".calls .call")
                 taken.append(time.perf_counter() - begin)
     print(f"first useful picture: {1000 * min(taken):.0f} ms")
+    skip_if_busy()
     assert min(taken) < 1.0
 
 
@@ -59,7 +61,15 @@ def test_four_hours_stay_quick(browser: Any) -> None:
     p95 = durations[int(0.95 * (len(durations) - 1))]
     print(f"4 h loaded in {loaded:.1f} s; {count} interactions: p50 {durations[len(durations) // 2]:.0f} ms, "
           f"p95 {p95:.0f} ms, worst {durations[-1]:.0f} ms")  # fmt: skip
+    skip_if_busy()
     assert p95 < 100
+
+
+def skip_if_busy() -> None:
+    """What is measured on a machine that runs many other things says nothing about the page."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > 1.5 * cores:
+        pytest.skip(f"the machine is too busy to judge: load {load:.1f} on {cores} cores")
 
 
 def _work(page: Any) -> int:
