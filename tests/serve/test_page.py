@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from stream_emo.events import decode
 from tests.serve.page_browser import launched, opened
-from tests.serve.page_script import composed
+from tests.serve.page_script import composed, start_time
 from tests.serve.page_server import ScriptedCall, busy, serving
 
 pytestmark = pytest.mark.browser
@@ -310,6 +311,28 @@ def test_a_model_of_a_call_is_the_same_in_any_order_and_twice(browser: Any) -> N
             page.evaluate(fold, [events, order]) for order in (straight, [*straight[150:], *straight])
         )
     assert once == twice
+
+
+def test_what_is_said_is_shown_as_text(browser: Any) -> None:
+    markup = "<img src=x onerror=alert(1)><b>bold</b>"
+    call = ScriptedCall("<i>one", 300, 300)
+    for event in call.events:
+        if event["type"] == "score":
+            event["text"] = markup
+        elif event["type"] == "alert":
+            event["hint"] = markup
+    with serving([call]) as (address, _), opened(browser, address) as page:
+        page.locator(".calls .call a").click()
+        page.wait_for_selector(".plain li")
+        assert page.locator(".plain li[data-side=scored]").first.inner_text().count(markup) == 1
+        assert page.locator("h1").inner_text() == "Summary of call <i>one"
+        assert page.locator("main img, main b, main i").count() == 0
+
+
+def test_composed_events_are_events() -> None:
+    for event in composed("one", 200):
+        decoded = decode(json.dumps({**event, "started_at": start_time(0)}))
+        assert decoded.session == "one"
 
 
 def test_no_file_of_the_page_lies_where_a_token_is_asked_for() -> None:
