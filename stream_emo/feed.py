@@ -36,6 +36,8 @@ class Feed:
         self.pipeline = engine.pipeline(session, self.publisher, live=source.live)
         session.counts = self._counts
         self.closed = False
+        self.before_end: Callable[[], object] = lambda: None
+        """Called on the source's thread when its audio has ended, before the session ends."""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._deliveries: list[Delivery] = []
@@ -134,6 +136,7 @@ class Feed:
                         coalesced = wanted
             except StreamEmoError as error:
                 failure = error  # What the source delivered before is still published.
+            self.before_end()
             self.pipeline.finish("closed" if source.stopped else "end", failure)
         except Closed:
             source.stop()  # The session has failed and reports that itself.

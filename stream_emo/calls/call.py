@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from stream_emo.errors import StuckError
 from stream_emo.events import Event
 from stream_emo.feed import Feed
 from stream_emo.publish.sink import Sink
+
+_POLL_S = 0.05
 
 
 class Sessions:
@@ -43,11 +46,22 @@ class Sessions:
         self.id = call_id
         self._config, self._engine = config, engine
         self._feeds: list[Feed] = []
-        for number, (role, source) in enumerate(channels):
-            source.open()
-            session = engine.session(config, name=call_id, channel=number, role=role, scored=scored[number])
-            session.scorer.keep = config.calls.explained
-            self._feeds.append(Feed(source, engine, session))
+        try:
+            for number, (role, source) in enumerate(channels):
+                source.open()
+                session = engine.session(
+                    config, name=call_id, channel=number, role=role, scored=scored[number]
+                )
+                session.scorer.keep = config.calls.explained
+                feed = Feed(source, engine, session)
+                feed.before_end = partial(self._await_scored, feed)
+                self._feeds.append(feed)
+        except BaseException:
+            for feed in self._feeds:
+                feed.close(time.monotonic())
+            for _, source in channels:
+                source.close()
+            raise
         self.attach(DynamicsSink(len(channels), config.calls.dynamics_s, self.publish))
 
     def attach(self, sink: Sink) -> Callable[[], None]:
@@ -83,6 +97,17 @@ class Sessions:
         """End the audio of all channels; what was heard is still scored."""
         for feed in self._feeds:
             feed.source.stop()
+            feed.session.draining = feed.source.live
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The exception that ended a session, if one has failed."""
+        return next((feed.pipeline.failure for feed in self._feeds if feed.pipeline.failure), None)
+
+    def without_speech(self) -> str | None:
+        """Return one line that says what was heard instead of speech; None once a channel has speech."""
+        heard = [feed.session.without_speech() for feed in self._feeds]
+        return None if None in heard else heard[0]
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all is published, at most `timeout` s; return whether that is so."""
@@ -103,6 +128,17 @@ class Sessions:
         stuck = [name for feed in self._feeds for name in feed.close(deadline)]
         if stuck:
             raise StuckError(f"did not end in time: {', '.join(stuck)}")
+
+    def _await_scored(self, feed: Feed) -> None:
+        """Keep a channel that is only timed open until the others have ended, unless it is live.
+
+        It would be over long before them, and nothing could be published about it any more.
+        """
+        if feed.session.scored or feed.source.live:
+            return
+        scored = [other for other in self._feeds if other.session.scored]
+        while not feed.source.stopped and not all(other.pipeline.wait(_POLL_S) for other in scored):
+            pass
 
 
 class Call(Sessions):

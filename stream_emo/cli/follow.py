@@ -20,6 +20,7 @@ from stream_emo.progress import NO_PROGRESS, Progress
 from stream_emo.types import SAMPLE_RATE, seconds
 
 if TYPE_CHECKING:
+    from stream_emo.calls.monitor import CallEvents, CallMonitor
     from stream_emo.monitor import Monitor
     from stream_emo.publish.json_lines import JsonLines
     from stream_emo.publish.live_view.view import LiveView
@@ -53,7 +54,7 @@ class Outputs:
     """True when nobody reads stdout any more."""
 
 
-def follow(monitor: Monitor, outputs: Outputs) -> None:
+def follow(monitor: Monitor | CallMonitor, outputs: Outputs) -> None:
     """Open `monitor`, and run it to its end into `outputs`.
 
     Raises:
@@ -71,8 +72,10 @@ def follow(monitor: Monitor, outputs: Outputs) -> None:
 
         stack.enter_context(finishing(stop, lambda: view is not None and on_terminal()))
         if outputs.view:
+            from stream_emo.monitor import Monitor
             from stream_emo.publish.live_view.view import LiveView
 
+            assert isinstance(monitor, Monitor), "a call has no live view"
             stack.enter_context(_held_messages())
             view = stack.enter_context(LiveView(monitor.stats))
         monitor.start()
@@ -90,7 +93,9 @@ def follow(monitor: Monitor, outputs: Outputs) -> None:
         say(instead)
 
 
-def _deliver(events: Subscription, sinks: Sequence[Sink], view: LiveView | None, outputs: Outputs) -> None:
+def _deliver(
+    events: Subscription | CallEvents, sinks: Sequence[Sink], view: LiveView | None, outputs: Outputs
+) -> None:
     """Write every event to every sink; draw the view in between."""
     drawn, source = 0.0, ""
     while True:

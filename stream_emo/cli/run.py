@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_emo.cli.common import ConfigFile, Overrides, on_terminal, progress, say, session_names
-from stream_emo.cli.source_options import check_live, check_options
-from stream_emo.errors import DeviceError, PipelineError, StreamEmoError
+from stream_emo.cli.common import ConfigFile, Overrides
+from stream_emo.cli.listen import listen
+from stream_emo.cli.source_options import check_call, check_live, check_options
+from stream_emo.errors import DeviceError
 
 if TYPE_CHECKING:
     from stream_emo.audio.pcm import PcmFormat
-    from stream_emo.cli.follow import Outputs
     from stream_emo.config import Config
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines, also on a terminal.")]
@@ -35,6 +34,14 @@ Track = Annotated[
 ]
 AllowNetwork = Annotated[
     bool, typer.Option("--allow-network", help="Listen to an http(s), rtsp or srt URL as a live source.")
+]
+Call = Annotated[
+    str | None,
+    typer.Option(
+        "--call",
+        metavar="ROLE=CHANNEL,...",
+        help="The audio is a call: who speaks on which channel, from 0. Only the customer is scored.",
+    ),
 ]
 Live = Annotated[
     bool | None,
@@ -76,6 +83,7 @@ def run(
         str | None,
         typer.Option("--encoding", help="PCM: s16le, s32le, f32le, mulaw or alaw. [default: s16le]"),
     ] = None,
+    call: Call = None,
     as_json: AsJson = False,
     view: View = False,
     output: Output = None,
@@ -85,12 +93,17 @@ def run(
     On a terminal it draws a live view, into a pipe or file it writes JSON lines. Each file is a session of
     its own; the exit code is the worst of them.
 
+    With --call the channels of the audio are the sides of a call, and share its events: the customer's speech
+    is scored, the others are only timed (see "Calls" in README); dynamics and alerts come with them.
+
     \b
     Examples:
       stream-emo run
       stream-emo run --device USB --set audio.channel=0 --output today.jsonl
       stream-emo run call.wav > call.jsonl
       stream-emo run calls/*.wav --json --output calls.jsonl
+      stream-emo run call.wav --call agent=0,customer=1 > call.jsonl
+      ffmpeg -v error -i call.mp3 -f wav - | stream-emo run - --call agent=0,customer=1
       curl -s https://example.org/call.mp3 | stream-emo run -
       ffmpeg -v error -i call.mp3 -f s16le -ac 1 -ar 16000 - | stream-emo run - --rate 16000
     """
@@ -100,10 +113,11 @@ def run(
     check_options(chosen, [f"--{name}" for name in given], device is not None, track is not None, realtime)
     check_live(chosen, live, realtime)
     settings = _config(config, overrides, device, track)
+    roles = check_call(call, settings)
     pcm = _pcm(given)
-    _listen(
+    listen(
         chosen, settings, pcm, realtime, as_json=as_json, view=view, output=output, live=live,
-        allow_network=allow_network,
+        allow_network=allow_network, roles=roles,
     )  # fmt: skip
 
 
@@ -120,7 +134,7 @@ def demo(
     from stream_emo.demo import CLIP, EXPLANATION
 
     settings = _config(config, overrides)
-    _listen([str(CLIP)], settings, None, True, as_json=as_json, view=False, output=output)
+    listen([str(CLIP)], settings, None, True, as_json=as_json, view=False, output=output)
     print(EXPLANATION, file=sys.stderr)
 
 
@@ -231,114 +245,3 @@ def _pcm(given: dict[str, Any]) -> PcmFormat | None:
     from stream_emo.audio.pcm import PcmFormat
 
     return PcmFormat(**given)
-
-
-def _listen(
-    sources: list[str],
-    config: Config,
-    pcm: PcmFormat | None,
-    realtime: bool,
-    *,
-    as_json: bool,
-    view: bool,
-    output: Path | None,
-    live: bool | None = None,
-    allow_network: bool = False,
-) -> None:
-    """Run one session for each source; exits with the worst exit code of several."""
-    if as_json and view:
-        raise StreamEmoError("--json and --view exclude each other; --output FILE records beside the view")
-    from stream_emo.audio.network import NetworkReader, is_url
-
-    with ExitStack() as stack:
-        outputs = _outputs(stack, sources, as_json=as_json, view=view, output=output)
-        if sources[0] in ("mic", "-") or is_url(sources[0]):
-            from stream_emo.cli.follow import follow
-            from stream_emo.monitor import Monitor
-
-            on_network = allow_network and is_url(sources[0])
-            source = NetworkReader(sources[0], config.audio) if on_network else sources[0]
-            follow(Monitor(config, source, realtime=realtime, live=live, pcm=pcm), outputs)
-        else:
-            _follow_files(stack, sources, config, realtime, outputs)
-
-
-def _outputs(
-    stack: ExitStack, sources: list[str], *, as_json: bool, view: bool, output: Path | None
-) -> Outputs:
-    from stream_emo.cli.follow import Outputs
-    from stream_emo.publish.json_lines import JsonLines
-
-    drawn = view or (on_terminal() and not as_json)
-    lines: list[JsonLines] = []
-    if sys.stdout is None and output is None:
-        raise PipelineError("stdout: closed; nothing can be published")
-    if sys.stdout is not None and not drawn:
-        lines.append(JsonLines(sys.stdout.buffer, "stdout"))
-    if output is not None:
-        if any(Path(source).exists() and output.exists() and output.samefile(source) for source in sources):
-            raise StreamEmoError(f"--output {output}: is also a source, and would be overwritten")
-        recording = JsonLines.to_file(output)
-        stack.callback(recording.close)
-        lines.append(recording)
-    return Outputs(drawn, lines)
-
-
-def _follow_files(
-    stack: ExitStack, paths: list[str], config: Config, realtime: bool, outputs: Outputs
-) -> None:
-    from stream_emo.cli.follow import OutputError, follow
-
-    worst = 0
-    readable: list[str] = []
-    durations: list[float | None] = []
-    for path in paths:
-        try:
-            durations.append(_probe(path, config))
-            readable.append(path)
-        except StreamEmoError as error:
-            if len(paths) == 1:
-                raise
-            say(str(error))
-            worst = max(worst, error.exit_code)
-    if not readable:
-        raise typer.Exit(worst)
-    from stream_emo.engine import Engine
-    from stream_emo.monitor import Monitor
-
-    if not (outputs.view or realtime):
-        outputs.progress = stack.enter_context(progress("loading the models"))
-    engine = stack.enter_context(Engine(config))
-    for path, name, duration in zip(readable, session_names(readable), durations, strict=True):
-        outputs.duration_s = None if outputs.view or realtime else duration
-        try:
-            follow(Monitor(config, path, realtime=realtime, engine=engine, name=name), outputs)
-        except OutputError:
-            raise
-        except StreamEmoError as error:
-            if len(paths) == 1:
-                raise
-            say(str(error))
-            worst = max(worst, error.exit_code)
-        if outputs.ended:
-            left = readable[readable.index(path) + 1 :]
-            if left and not outputs.reader_left:
-                say(f"stopped; not processed: {', '.join(left)}")
-            break
-    if worst:
-        raise typer.Exit(worst)
-
-
-def _probe(path: str, config: Config) -> float | None:
-    """Return the length of a file as its header says it, s; None where it does not.
-
-    Raises:
-        SourceError: the file cannot be read; so it is known before the models take their time.
-    """
-    from stream_emo.audio.file.reader import FileReader
-
-    reader = FileReader(path, config.audio)
-    reader.open()
-    duration = reader.duration_s
-    reader.close()
-    return duration

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stream_emo.errors import StreamEmoError
+
+if TYPE_CHECKING:
+    from stream_emo.calls.channel_split import Roles
+    from stream_emo.config import Config
 
 
 def check_options(
@@ -36,3 +42,21 @@ def check_live(sources: list[str], live: bool | None, realtime: bool) -> None:
         raise StreamEmoError("--live, --no-live: for standard input (-) and URLs only")
     if live and realtime:
         raise StreamEmoError("--realtime and --live exclude each other: a live pipe has its own pace")
+
+
+def check_call(call: str | None, config: Config) -> Roles:
+    """Return the roles of a call, none without --call.
+
+    Raises:
+        ConfigError: they cannot be read, or nobody may be scored.
+        StreamEmoError: the configuration names a channel, too.
+    """
+    if call is None:
+        return ()
+    from stream_emo.calls.roles import parse_roles, scored_roles
+
+    roles = parse_roles(call)
+    scored_roles([role for role, _ in roles], config.calls)
+    if config.audio.channel >= 0:
+        raise StreamEmoError("--call and audio.channel exclude each other: --call says which channels count")
+    return roles

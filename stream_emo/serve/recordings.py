@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from stream_emo.audio.source import open_source
 from stream_emo.calls.call import Sessions
+from stream_emo.calls.channel_split import file_sources
 from stream_emo.calls.roles import parse_roles
 from stream_emo.config import Config
 from stream_emo.engine import Engine
@@ -25,6 +26,8 @@ from stream_emo.serve.live_calls import CallRefused, LiveCalls
 
 _log = logging.getLogger(__name__)
 
+_MONO = ("customer", 0)
+"""What a recording is taken for when nothing is said; if it has several channels, they are mixed."""
 _AT_ONCE = 2
 """Recordings that are uploaded or analysed at once; live calls must not wait for them."""
 
@@ -42,7 +45,8 @@ class Recordings:
         """Answer `POST /api/recordings?call=agent=0,customer=1`, whose body is the file: the call's id."""
         config = self._calls.config
         try:
-            roles = parse_roles(request.query_params.get("call", "customer=0"))
+            call = request.query_params.get("call")
+            roles = parse_roles(call) if call else (_MONO,)
         except ConfigError as error:
             return problem(400, str(error))
         if self._busy >= _AT_ONCE or self._calls.draining:
@@ -122,8 +126,7 @@ def _opened(
     engine: Engine, config: Config, call_id: str, roles: tuple[tuple[str, int], ...], path: Path
 ) -> Sessions:
     """Open a session for each channel of a file. Raises `SourceError`."""
-    channels = [
-        (role, open_source(path, replace(config.audio, channel=channel if len(roles) > 1 else -1)))
-        for role, channel in roles
-    ]
-    return Sessions(engine, config, call_id, channels)
+    if roles != (_MONO,):
+        return Sessions(engine, config, call_id, file_sources(path, roles, config.audio))
+    mixed = open_source(path, replace(config.audio, channel=-1))
+    return Sessions(engine, config, call_id, [(roles[0][0], mixed)])
