@@ -43,6 +43,17 @@ Call = Annotated[
         help="The audio is a call: who speaks on which channel, from 0. Only the customer is scored.",
     ),
 ]
+Realtime = Annotated[
+    bool, typer.Option("--realtime", help="Read a file or pipe at the pace of a microphone.")
+]
+Rate = Annotated[
+    int | None, typer.Option("--rate", help="PCM: frames per second, 8000 to 192000. [default: 16000]")
+]
+Channels = Annotated[int | None, typer.Option("--channels", help="PCM: interleaved channels. [default: 1]")]
+PcmEncoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="PCM: s16le, s32le, f32le, mulaw or alaw. [default: s16le]"),
+]
 Live = Annotated[
     bool | None,
     typer.Option(
@@ -68,21 +79,12 @@ def run(
         str | None, typer.Option("--device", "-d", help="Microphone: its index or part of its name.")
     ] = None,
     track: Track = None,
-    realtime: Annotated[
-        bool, typer.Option("--realtime", help="Read a file or pipe at the pace of a microphone.")
-    ] = False,
+    realtime: Realtime = False,
     live: Live = None,
     allow_network: AllowNetwork = False,
-    rate: Annotated[
-        int | None, typer.Option("--rate", help="PCM: frames per second, 8000 to 192000. [default: 16000]")
-    ] = None,
-    channels: Annotated[
-        int | None, typer.Option("--channels", help="PCM: interleaved channels. [default: 1]")
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option("--encoding", help="PCM: s16le, s32le, f32le, mulaw or alaw. [default: s16le]"),
-    ] = None,
+    rate: Rate = None,
+    channels: Channels = None,
+    encoding: PcmEncoding = None,
     call: Call = None,
     as_json: AsJson = False,
     view: View = False,
