@@ -15,6 +15,13 @@ from tests.serve.page_server import ScriptedCall, busy, serving
 pytestmark = pytest.mark.browser
 
 FOUR_HOURS_S = 4 * 3600.0
+WATCH = """
+    const watch = () => {
+        if (!document.querySelector(".calls .call")) requestAnimationFrame(watch);
+        else requestAnimationFrame(() => { window.listShown = performance.now(); });
+    };
+    requestAnimationFrame(watch);
+"""
 OBSERVE = """() => {
     window.interactions = new Map();
     new PerformanceObserver((list) => {
@@ -33,17 +40,20 @@ def browser() -> Iterator[Any]:
 
 
 def test_first_useful_picture(browser: Any) -> None:
-    """From opening the page to the list of calls; best of three, as the machine does other things, too."""
+    """From the navigation to the list of calls on the screen; best of five, as the machine does more."""
     taken = []
     with serving(busy(12)) as (address, _):
-        for _ in range(3):
-            begin = time.perf_counter()
-            with opened(browser, address) as page:
-                page.wait_for_selector(".calls .call")
-                taken.append(time.perf_counter() - begin)
-    print(f"first useful picture: {1000 * min(taken):.0f} ms")
+        for _ in range(5):
+            context = browser.new_context()
+            page = context.new_page()
+            page.add_init_script(WATCH)
+            page.goto(address)
+            page.wait_for_function("() => window.listShown")
+            taken.append(page.evaluate("window.listShown"))
+            context.close()
+    print(f"first useful picture: {min(taken):.0f} ms")
     skip_if_busy()
-    assert min(taken) < 1.0
+    assert min(taken) < 1000
 
 
 def test_four_hours_stay_quick(browser: Any) -> None:

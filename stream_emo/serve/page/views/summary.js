@@ -56,15 +56,11 @@ function build(root, store, model, view) {
 function facts(model, item) {
   const rows = [
     ["Began", model.startedAt && dateAndTime(model.startedAt)], ["Lasted", lasting(model.time)],
-    ["State", model.live ? "goes on" : title(item.ended_reason) || "ended"],
+    ["State", model.live ? "goes on" : item.ended_reason ?? "ended"],
     ["Scored", model.sides.map((side) => `${roleName(side.role, side.number)}: ${side.scored === false ? "no, timed only" : "yes"}`).join("; ")],
     ["Purpose", model.purpose],
   ];
   return h("dl", { class: "facts card" }, rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-}
-
-function title(reason) {
-  return reason ? String(reason) : "";
 }
 
 /** How one side felt over the call: begin, end, shares and the pictures. */
