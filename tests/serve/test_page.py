@@ -149,6 +149,29 @@ def test_summary_of_an_ended_call_prints(browser: Any) -> None:
         assert len(page.pdf()) > 10_000
 
 
+def test_paper_is_white_in_the_dark_theme_too(browser: Any) -> None:
+    colour = """() => {
+        const canvas = document.querySelector('[data-chart^="emotion"] canvas');
+        const pixel = canvas.getContext("2d").getImageData(canvas.width / 4, 30, 1, 1).data;
+        return [pixel[0], canvas.width];
+    }"""
+    with (
+        serving([ScriptedCall("one", 400, 400)]) as (address, _),
+        opened(browser, f"{address}#/summary/one", theme="dark") as page,
+    ):
+        page.wait_for_selector(".plain li")
+        page.wait_for_timeout(200)
+        dark, wide = page.evaluate(colour)
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.wait_for_timeout(200)
+        light, narrow = page.evaluate(colour)
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        page.wait_for_timeout(200)
+        assert page.evaluate(colour) == [dark, wide]
+    assert dark < 100 < 200 < light
+    assert narrow < 680 < wide
+
+
 def test_an_unknown_call_says_so(browser: Any) -> None:
     with serving([]) as (address, _):
         context = browser.new_context()

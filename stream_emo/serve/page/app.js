@@ -104,6 +104,23 @@ function setUpTheme() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view?.repaint?.());
 }
 
+/** Paper is white and narrow: pictures are drawn anew for it, as a canvas keeps its colours and its width. */
+function setUpPrinting() {
+  const { dataset } = document.documentElement;
+  let before;
+  addEventListener("beforeprint", () => {
+    before = dataset.theme;
+    dataset.theme = "light";
+    dataset.printing = "";
+    view?.repaint?.();
+  });
+  addEventListener("afterprint", () => {
+    delete dataset.printing;
+    if (before) dataset.theme = before; else delete dataset.theme;
+    view?.repaint?.();
+  });
+}
+
 store.addEventListener("change", () => { showConnection(); refresh(); });
 store.addEventListener("alert", ({ detail: { model, alert } }) => {
   announce(`Alert in call ${model.id}, ${roleName(model.channel(alert.channel).role, alert.channel)}: ${alert.hint || alert.rule}`);
@@ -115,5 +132,6 @@ document.getElementById("keys").addEventListener("click", showKeys);
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 addEventListener("hashchange", show);
 setUpTheme();
+setUpPrinting();
 store.start();
 show();

@@ -3,7 +3,7 @@
 import { request } from "../server.js";
 import { AffectChart, EmotionChart, LaneChart, forgetColours } from "../charts.js";
 import { h, replace } from "../dom.js";
-import { EMOTIONS, clock, dateAndTime, emotionName, lasting, mood, percent, roleName } from "../format.js";
+import { EMOTIONS, clock, dateAndTime, emotionName, lasting, mood, percent, roleName, sideClass } from "../format.js";
 import { TalkPanel, alertCourse, noteRow } from "../parts/panels.js";
 import { emotionTag, ruleName } from "../parts/small.js";
 import { eraseCall } from "./call.js";
@@ -78,7 +78,8 @@ function outcome(side, model, view) {
     h("div", { class: "chart", "data-chart": `emotion-${side.number}`, role: "img", "aria-label": `Shares of the emotions of the ${role.toLowerCase()} over the call` }),
     h("div", { class: "chart", "data-chart": `affect-${side.number}`, role: "img", "aria-label": `Valence (solid) and arousal (dashed) of the ${role.toLowerCase()} over the call` }),
     h("p", { class: "legend" }, h("span", { class: "key valence" }, "Valence"), h("span", { class: "key arousal" }, "Arousal"), h("span", { class: "soft" }, "band: one standard deviation")),
-    h("div", { class: "chart", "data-chart": `lanes-${side.number}`, role: "img", "aria-label": "Who spoke when" }));
+    h("div", { class: "chart", "data-chart": `lanes-${side.number}`, role: "img", "aria-label": "Who spoke when" }),
+    h("p", { class: "legend" }, model.sides.map((each) => h("span", {}, h("span", { class: `lane-key ${sideClass(each)}`, "aria-hidden": "true" }), roleName(each.role, each.number))), h("span", { class: "soft" }, "hatched: lost audio; bar on top: an alert")));
 }
 
 /** Share of a side's speech, by time, that each emotion had in the final scores. */
