@@ -35,14 +35,6 @@ Track = Annotated[
 AllowNetwork = Annotated[
     bool, typer.Option("--allow-network", help="Listen to an http(s), rtsp or srt URL as a live source.")
 ]
-Rate = Annotated[
-    int | None, typer.Option("--rate", help="PCM: frames per second, 8000 to 192000. [default: 16000]")
-]
-Channels = Annotated[int | None, typer.Option("--channels", help="PCM: interleaved channels. [default: 1]")]
-PcmEncoding = Annotated[
-    str | None,
-    typer.Option("--encoding", help="PCM: s16le, s32le, f32le, mulaw or alaw. [default: s16le]"),
-]
 Call = Annotated[
     str | None,
     typer.Option(

@@ -27,7 +27,7 @@ def serve(
         bool, typer.Option("--demo", help="Play calls of synthetic speech, to see the page at work.")
     ] = False,
 ) -> None:
-    """Take calls over WebSockets, and serve their emotions as events, over REST, and on a page.
+    """Take calls over WebSockets; serve events and a page.
 
     The page is at the address that is printed; --demo shows it with calls of synthetic voices.
     """
