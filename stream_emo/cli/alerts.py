@@ -40,6 +40,14 @@ Moments = Annotated[
         help="When alerts should be raised: columns path, time (s) and rule. Without it, none should.",
     ),
 ]
+Roles = Annotated[
+    str | None,
+    typer.Option(
+        "--call",
+        metavar="ROLE=CHANNEL,...",
+        help="Who speaks on which channel of each file, as in agent=0,customer=1. Without it, the customer.",
+    ),
+]
 _Call = tuple["Recorded", Sequence["Moment"]]
 _SURE = 3.0
 """Expected alerts at the wanted rate below which recordings are too short to tell it."""
@@ -61,23 +69,26 @@ def try_rules(
     rules: Rules,
     recordings: Recordings,
     moments: Moments = None,
+    roles: Roles = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Replay recordings, and report alerts, their delay, and false alerts per hour.
 
-    Each file is the customer's side of a call; of a file with both sides, --set audio.channel=1 chooses one.
+    Each file is the customer's side of a call, or has both sides, named with --call: rules about the course
+    of the conversation need both.
 
     \b
     Examples:
       stream-emo alerts test shipped calls/*.wav
+      stream-emo alerts test my.toml calls/*.wav --call agent=0,customer=1
       stream-emo alerts test my.toml calls/*.wav --moments angry.csv --json
     """
     from stream_emo.calls.alerts.trial import raised
 
     chosen = _rules(rules)
-    calls = _replayed(chosen, recordings, moments, config, overrides)
+    calls = _replayed(chosen, recordings, moments, roles, config, overrides)
     report = _report(chosen, calls)
     if as_json:
         alerts = [
@@ -104,6 +115,7 @@ def tune(
         float, typer.Option("--per-hour", min=0.0, help="False alerts per hour that each rule may cause.")
     ] = 1.0,
     moments: Moments = None,
+    roles: Roles = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
@@ -122,7 +134,7 @@ def tune(
     if not output.parent.is_dir():
         raise StreamEmoError(f"--output {output}: {output.parent} is no folder; make it first")
     chosen = _rules(rules)
-    calls = _replayed(chosen, recordings, moments, config, overrides)
+    calls = _replayed(chosen, recordings, moments, roles, config, overrides)
     adjusted = tuple(rule if rule.of_dynamics else tuned(rule, calls, per_hour) for rule in chosen)
     try:
         output.write_text(written(adjusted), encoding="utf-8")
@@ -145,14 +157,17 @@ def _replayed(
     rules: Sequence[AlertRule],
     recordings: Sequence[Path],
     moments: Path | None,
+    roles: str | None,
     config: Path | None,
     overrides: list[str] | None,
 ) -> list[_Call]:
     """Return the events of each recording, and the moments in it."""
+    from stream_emo.calls.roles import parse_roles
     from stream_emo.config import Config
 
     expected = {} if moments is None else _read_moments(moments, recordings, rules)
     settings = Config.load(config, overrides=overrides or ())
+    sides = None if roles is None else parse_roles(roles)
     with interruptible(), progress("loading the models") as shown:
         from stream_emo.engine import Engine
 
@@ -162,12 +177,40 @@ def _replayed(
             names = session_names(list(map(str, recordings)))
             shown.step(0, len(names), "replaying")
             for done, (path, name) in enumerate(zip(recordings, names, strict=True), start=1):
-                calls.append((_recorded(engine, settings, path, name), expected.get(path, ())))
+                calls.append((_recorded(engine, settings, path, name, sides), expected.get(path, ())))
                 shown.step(done, len(names), "replaying")
     return calls
 
 
-def _recorded(engine: Engine, config: Config, path: Path, name: str) -> Recorded:
+def _recorded(
+    engine: Engine, config: Config, path: Path, name: str, sides: Sequence[tuple[str, int]] | None
+) -> Recorded:
+    """Return the events of a file: of the customer's session, or of a call with these roles and channels."""
+    from dataclasses import replace
+
+    from stream_emo.calls.alerts.trial import call_of
+    from stream_emo.calls.roles import CUSTOMER, scored_roles
+
+    if sides is None:
+        return _side(engine, config, path, name, CUSTOMER, 0, scored=True)
+    scored = scored_roles([role for role, _ in sides], config.calls)
+    dynamics_s = config.calls.dynamics_s
+    config = replace(config, publish=replace(config.publish, stats_s=min(config.publish.stats_s, dynamics_s)))
+    recorded = [
+        _side(
+            engine,
+            replace(config, audio=replace(config.audio, channel=channel)),
+            *(path, name, role, number),
+            scored=scored[number],
+        )
+        for number, (role, channel) in enumerate(sides)
+    ]
+    return call_of(recorded, dynamics_s)
+
+
+def _side(
+    engine: Engine, config: Config, path: Path, name: str, role: str, number: int, *, scored: bool
+) -> Recorded:
     from contextlib import closing
 
     from stream_emo.audio.file.reader import FileReader
@@ -177,7 +220,7 @@ def _recorded(engine: Engine, config: Config, path: Path, name: str) -> Recorded
     source = ReaderSource(FileReader(str(path), config.audio), config.audio)
     source.open()
     with closing(source):
-        return record(engine, config, name, source)
+        return record(engine, config, name, source, role=role, channel=number, scored=scored)
 
 
 def _read_moments(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from stream_emo.audio.samples import read
 from stream_emo.calls.alerts.rules import read_rules
 from stream_emo.demo import CLIP
+from stream_emo.types import SAMPLE_RATE
 from tests.cli.program import invoked
 
 RULES = """
@@ -48,6 +52,26 @@ def test_alerts_are_reported_and_thresholds_tuned(rules: Path, tmp_path: Path) -
     code, text = invoked("alerts", "test", str(output), str(CLIP), "--set", "speech.text=false")
     assert code == 0, text
     assert text.splitlines()[-1].split()[-3] == "0", "raised no more"
+
+
+@pytest.mark.weights
+def test_both_sides_of_a_file_raise_alerts_about_the_conversation(tmp_path: Path) -> None:
+    """The agent on channel 0 interrupts the customer of the demonstration, and then nobody speaks."""
+    customer = read(CLIP)
+    agent = np.zeros_like(customer)
+    agent[2 * SAMPLE_RATE :] = customer[: -2 * SAMPLE_RATE]
+    both = np.concatenate([np.stack([agent, customer], 1), np.zeros((20 * SAMPLE_RATE, 2), np.float32)])
+    path = tmp_path / "call.wav"
+    soundfile.write(path, both, SAMPLE_RATE)
+    code, text = invoked(
+        *("alerts", "test", "shipped", str(path), "--call", "agent=0,customer=1", "--json"),
+        *("--set", "speech.text=false"),
+    )
+    assert code == 0, text
+    report = json.loads(text.splitlines()[0])
+    assert report["rules"]["dead air"]["false"] == 1
+    code, text = invoked("alerts", "test", "shipped", str(path), "--call", "agent=0")
+    assert (code, "nobody may be scored" in text) == (2, True)
 
 
 @pytest.mark.parametrize(

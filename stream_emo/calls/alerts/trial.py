@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import msgspec
 import numpy as np
 
 from stream_emo.calls.alerts.evaluate import AlertFold, values_of
 from stream_emo.calls.alerts.rules import AlertRule
+from stream_emo.calls.dynamics import ConversationFold
+from stream_emo.calls.roles import CUSTOMER
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.events import DECIMALS, EMOTIONS, Alert, Event
@@ -67,13 +70,21 @@ class Outcome:
 
 
 def record(
-    engine: Engine, config: Config, name: str, items: Iterable[SourceItem | Samples], role: str = "customer"
+    engine: Engine,
+    config: Config,
+    name: str,
+    items: Iterable[SourceItem | Samples],
+    *,
+    role: str = CUSTOMER,
+    channel: int = 0,
+    scored: bool = True,
 ) -> Recorded:
     """Return the events of a session to which these items are pushed as fast as it takes them.
 
-    `items`: mono samples at 16 kHz, in blocks as they would arrive, or the items of a source.
+    `items`: mono samples at 16 kHz, in blocks as they would arrive, or the items of a source. `scored`: false
+    for a channel that is timed only.
     """
-    session = engine.session(config, name=name, role=role)
+    session = engine.session(config, name=name, role=role, channel=channel, scored=scored)
     events: list[tuple[float, Event]] = [(0.0, session.number(session.start_event(name)))]
     arrived = 0
     for item in items:
@@ -86,6 +97,16 @@ def record(
         events += [(arrived / SAMPLE_RATE, event) for event in session.push(item)]
     events += [(arrived / SAMPLE_RATE, event) for event in session.flush()]
     return Recorded(name, arrived / SAMPLE_RATE, tuple(events))
+
+
+def call_of(sides: Sequence[Recorded], dynamics_s: float) -> Recorded:
+    """Return the events of a call from those of its channels, with dynamics every `dynamics_s` seconds."""
+    fold = ConversationFold(len(sides), dynamics_s)
+    events: list[tuple[float, Event]] = []
+    for arrived, event in sorted(chain(*(side.events for side in sides)), key=lambda pair: pair[0]):
+        events.append((arrived, event))
+        events += [(arrived, dynamics) for dynamics in fold.feed(event)]
+    return Recorded(sides[0].name, max(side.length_s for side in sides), tuple(events))
 
 
 def raised(recorded: Recorded, rules: Sequence[AlertRule]) -> list[tuple[float, Alert]]:
