@@ -116,6 +116,8 @@ class Rolling(msgspec.Struct, frozen=True):
     """The emotion of the conversation, with hysteresis; null: too little speech, or none for long."""
     weight_s: float
     """Seconds of speech that the mean rests on, each decayed by its age: falls towards 0 in silence."""
+    evidence: dict[str, float] = {}
+    """Mean evidence of each emotion but neutral, as in a score, each limited to -1 to 2."""
 
 
 class Score(Envelope, frozen=True, kw_only=True, tag="score"):
@@ -137,6 +139,9 @@ class Score(Envelope, frozen=True, kw_only=True, tag="score"):
     """Calibrated probability of the label, 0 to 1; where it is null, of the likeliest emotion."""
     probabilities: dict[str, float]
     """Over the label set; sum 1."""
+    evidence: dict[str, float] = {}
+    """Of each emotion but neutral: 0 is typical of neutral speech, 1 the operating point of the label for
+    `fusion.false_alarms_per_hour`, whatever the modalities and the length of the speech."""
     valence: float
     """-1 (unpleasant) to 1 (pleasant)."""
     arousal: float

@@ -227,6 +227,7 @@ class Scorer:
             label=label,
             confidence=round(confidence, DECIMALS),
             probabilities=_distribution(estimate.probabilities),
+            evidence=_distribution(self._fusion.evidence(estimate)),
             valence=round(estimate.valence, DECIMALS),
             arousal=round(estimate.arousal, DECIMALS),
             valence_std=round(valence_std, DECIMALS),
@@ -255,6 +256,7 @@ def rounded_rolling(rolling: events.Rolling) -> events.Rolling:
         round(rolling.arousal_std, DECIMALS),
         rolling.label,
         round(rolling.weight_s, DECIMALS),
+        _distribution(rolling.evidence),
     )
 
 

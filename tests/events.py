@@ -9,6 +9,7 @@ import msgspec
 from stream_emo.events import EMOTIONS, Alert, Dynamics, Event, Rolling, Score, Start, Stats, Stop, Word
 
 ENVELOPE: dict[str, Any] = {"session": "abc", "channel": 0, "time": 1.5}
+EVIDENCE = dict.fromkeys(EMOTIONS[1:], 0.2) | {"angry": 1.5}
 PROBABILITIES = dict.fromkeys(EMOTIONS, 0.05) | {"angry": 0.7}
 
 STATS = Stats(
@@ -70,6 +71,7 @@ def make_score(**changes: Any) -> Score:
         "label": "angry",
         "confidence": 0.7,
         "probabilities": PROBABILITIES,
+        "evidence": EVIDENCE,
         "valence": -0.5,
         "arousal": 0.6,
         "valence_std": 0.3,

@@ -32,8 +32,10 @@ from stream_emo.types import SAMPLE_RATE
 
 ANGER = "getting angry"
 """The shipped rule whose delay is measured."""
-_CORPORA = {"crema_d": 2, "ravdess": 4, "nemo": 10}
+_CORPORA = {"crema_d": 2, "ravdess": 4, "nemo": 4}
 """Corpora of acted speech, and calls of each held-out speaker in which they turn angry."""
+_FOREIGN = "nemo"
+"""Polish, which the default recogniser does not know: scored from audio alone, and counted apart."""
 _BLOCK = SAMPLE_RATE // 10
 _HOUR = 3600.0  # s
 
@@ -84,7 +86,8 @@ def alerts(
     played = {name: _played(calls, scorer, rules, source, name) for name, calls in everything.items()}
     metrics: dict[str, MetricValue] = {}
     angry = {name: list(_turns(played[name])) for name in turning}
-    for name, turns in {**angry, "all": [*chain(*angry.values())]}.items():
+    english = [turns for name, turns in angry.items() if name != _FOREIGN]
+    for name, turns in {**angry, "English": [*chain(*english)]}.items():
         metrics |= {f"{name}: {key}": value for key, value in _found(turns).items()}
     notes = list(_notes())
     for name in ("read speech", "calm acted speech"):
@@ -109,8 +112,8 @@ def _unseen(source: Data, name: str) -> list[Clip]:
 def _played(
     calls: Sequence[CustomerCall], scorer: CallScorer, rules: Sequence[AlertRule], source: Data, name: str
 ) -> list[_Played]:
-    # Words of another language are noise to an English recogniser.
-    text = name != "nemo"
+    # Words of another language are noise to the recogniser.
+    text = name != _FOREIGN
     return [
         (call, raised(scorer.play(call, text=text), rules))
         for call in track(calls, source.progress, f"playing calls, {name}")
@@ -157,4 +160,4 @@ def _poisson_mean(count: int, probability: float) -> float:
 def _notes() -> Iterator[str]:
     yield "delay: from the first angry speech to the last audio that had arrived when the alert was published"
     yield "false per hour: of the customer's speech, with exact Poisson intervals"
-    yield "nemo, which is Polish: from audio alone"
+    yield "nemo, which is Polish: turning angry from audio alone, and not among English"

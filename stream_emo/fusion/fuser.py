@@ -198,6 +198,10 @@ class FusionSession:
         """Return the label of an estimate, see `Rule.label`."""
         return self._rule.label(estimate)
 
+    def evidence(self, estimate: Estimate) -> dict[str, float]:
+        """Return the evidence of each emotion but neutral, see `Rule.evidence`."""
+        return self._rule.evidence(estimate)
+
     def affect_std(self, estimate: Estimate) -> tuple[float, float]:
         """Return the standard deviation of the estimated valence and of the arousal."""
         return self._rule.affect_std(estimate)

@@ -110,7 +110,7 @@ class RollingState:
     def _published(self, state: _State, position: int) -> Rolling:
         mean = self._mean(state, position)
         label = rolling_label(mean.evidence, mean.weight_s, state.past_label)
-        return Rolling(mean.probabilities, *mean.affect, label, mean.weight_s)
+        return Rolling(mean.probabilities, *mean.affect, label, mean.weight_s, mean.evidence)
 
     def _mean(self, state: _State, position: int) -> Mean:
         latest = state.latest.scaled(self._decay(position - state.end))

@@ -106,6 +106,17 @@ def test_below() -> None:
     assert changes(alerts_of(events, [rule])) == [("raised", 1.0), ("cleared", 3.0)]
 
 
+def test_evidence() -> None:
+    for over in ("utterance", "rolling"):
+        rule = AlertRule(name="angry", measure="angry", scale="evidence", above=0.9, over=over)
+        events = [
+            CUSTOMER,
+            score(1.0, 0.9, evidence={"angry": 0.8}),
+            score(2.0, 0.1, evidence={"angry": 1.1}),
+        ]
+        assert [alert.value for alert in alerts_of(events, [rule])] == [1.1]
+
+
 def test_dynamics_raise_alerts_without_a_score() -> None:
     rule = AlertRule(name="silent", measure="dead_air_s", above=10.0)
     events = [CUSTOMER, *(dynamics(time, dead_air_s=time) for time in (5.0, 10.0, 15.0)), dynamics(20.0)]

@@ -51,6 +51,7 @@ def test_written_rules_read_back(tmp_path: Path) -> None:
         (RULE.replace("arousal", "rage"), "'rage' is not one of neutral"),
         (RULE + "within_s = 3.0\n", "within_s is for talk_s"),
         (RULE.replace("arousal", "dead_air_s") + "relative = true\n", "relative and over"),
+        (RULE + 'scale = "evidence"\n', "there is evidence of happy"),
         (RULE + RULE, "name of two rules"),
         ("alerts = 3", "alerts"),
         ("[[alerts", "not valid TOML"),

@@ -26,7 +26,7 @@ class Scorer:
     def play(self, call: CustomerCall, *, text: bool) -> Recorded:
         self.with_text[call.name] = text
         at = call.angry_from if call.angry_from is not None else 1.0 if "read" in call.name else None
-        scores = [] if at is None else [(at + 2, score(at + 1.5, 0.9, start=at))]
+        scores = [] if at is None else [(at + 2, score(at + 1.5, 0.9, start=at, evidence={"angry": 1.5}))]
         return Recorded(call.name, 60.0, ((0.0, CUSTOMER), *scores))
 
 
@@ -52,8 +52,8 @@ def test_only_speakers_that_are_held_out(data: Data) -> None:
     result = alerts(data, scorer, {"ravdess": 1})
     assert sorted(scorer.with_text) == ["23 calm", "23-0 turning angry", "read from 11"]
     found = {name: value.value for name, value in result.metrics.items()}
-    assert found["ravdess: anger found"] == found["all: anger found"] == 1.0
-    assert found["all: median delay (s)"] == pytest.approx(2.0)
+    assert found["ravdess: anger found"] == found["English: anger found"] == 1.0
+    assert found["English: median delay (s)"] == pytest.approx(2.0)
     assert found["calm acted speech: any, false per hour"] == 0.0
     assert found["read speech: getting angry, false per hour"] > 1000
     assert found["read speech: upset for long, false per hour"] == 0.0

@@ -136,9 +136,9 @@ class _RuleState:
             return None
         self._text = event.text or self._text
         rolling = rule.over == "rolling"
-        value = _measured(event.rolling if rolling else event, rule.measure)
+        value = _measured(event.rolling if rolling else event, rule)
         if rule.relative:
-            reference = self._reference.add(event, _measured(event, rule.measure))
+            reference = self._reference.add(event, _measured(event, rule))
             if reference is None:
                 return None
             value -= reference
@@ -197,6 +197,8 @@ class _Reference:
         return None
 
 
-def _measured(of: Score | Rolling, measure: str) -> float:
-    value: float = getattr(of, measure) if measure in AFFECT else of.probabilities[measure]
-    return value
+def _measured(of: Score | Rolling, rule: AlertRule) -> float:
+    if rule.measure in AFFECT:
+        value: float = getattr(of, rule.measure)
+        return value
+    return (of.evidence if rule.scale == "evidence" else of.probabilities)[rule.measure]

@@ -28,7 +28,10 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     measure: str
-    """An emotion (its probability), valence, arousal, or a measure of `Dynamics`."""
+    """An emotion, valence, arousal, or a measure of `Dynamics`."""
+    scale: Literal["probability", "evidence"] = "probability"
+    """What is measured of an emotion: evidence (see `Score`) has the same rate of false alarms in short and
+    long speech, with and without words; probability does not."""
     above: float | None = None
     """Threshold: met while the measure is at least this..."""
     below: float | None = None
@@ -140,6 +143,8 @@ def _problem(rule: AlertRule) -> str | None:
             return f"clear = {rule.clear:g} must not be over above = {rule.above:g}"
         if rule.below is not None and rule.clear < rule.below:
             return f"clear = {rule.clear:g} must not be under below = {rule.below:g}"
+    if rule.scale == "evidence" and rule.measure not in EMOTIONS[1:]:
+        return f"scale: there is evidence of {', '.join(EMOTIONS[1:])}, not of {rule.measure}"
     if rule.hits > rule.of:
         return f"hits = {rule.hits} of = {rule.of}: more hits than utterances"
     if rule.within_s and not rule.of_dynamics:
