@@ -9,8 +9,10 @@ for Conversation").
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from stream_emo.events import DECIMALS, Dynamics, Event, Score, Silence, Speech, Stop
 
@@ -83,15 +85,21 @@ class ConversationFold:
         """Return the dynamics of a channel as of `time`, s."""
         own = self._sides[channel].until(time)
         others = [side.until(time) for number, side in enumerate(self._sides) if number != channel]
-        foreign = sorted(turn for turns in others for turn in turns)
-        everyone = sorted([*own, *foreign])
+        foreign = _Turns(turn for turns in others for turn in turns)
+        everyone = sorted([*own, *foreign.turns])
         talk = _length(own)
         total = talk + sum(_length(turns) for turns in others)
         silences = list(_silences(everyone, time))
         open_silence = time - silences[-1][0] if silences and silences[-1][1] == time else 0.0
         side = self._sides[channel]
         rate = 60 * side.words / talk if side.transcribed and talk else None
-        responses = [gap for turn in own if (gap := _response(turn[0], own, foreign)) is not None]
+        meeting = [(turn, foreign.meeting(turn)) for turn in own]
+        own_ends = [end for _, end in own]
+        responses = [
+            gap
+            for turn, met in meeting
+            if (gap := _response(turn[0], own_ends, foreign.ends, met)) is not None
+        ]
         return Dynamics(
             session=self._call_id,
             channel=channel,
@@ -99,8 +107,8 @@ class ConversationFold:
             talk_s=round(talk, DECIMALS),
             talk_share=round(talk / total, DECIMALS) if total else 0.0,
             words_per_minute=None if rate is None else round(rate, 1),
-            overlap_s=round(sum(_overlap(one, two) for one in own for two in foreign), DECIMALS),
-            interruptions=sum(_interrupts(turn, foreign) for turn in own),
+            overlap_s=round(sum(_overlap(turn, other) for turn, met in meeting for other in met), DECIMALS),
+            interruptions=sum(_interrupts(turn, met) for turn, met in meeting),
             longest_s=round(max((end - start for start, end in own), default=0.0), DECIMALS),
             dead_air_s=round(open_silence, DECIMALS) if open_silence > DEAD_AIR_S else 0.0,
             dead_air_total_s=round(
@@ -128,6 +136,23 @@ class DynamicsSink:
         """Do nothing: it holds nothing."""
 
 
+class _Turns:
+    """Turns in the order of their starts, among which those that meet another are found without a search
+    through all: a call of hours has thousands."""
+
+    def __init__(self, turns: Iterable[tuple[float, float]]) -> None:
+        self.turns = sorted(turns)
+        self.ends = sorted(end for _, end in self.turns)
+        self._starts = [start for start, _ in self.turns]
+        self._latest = list(accumulate((end for _, end in self.turns), max))
+        """The latest end so far; turns of several channels may contain each other."""
+
+    def meeting(self, turn: tuple[float, float]) -> list[tuple[float, float]]:
+        """Return those that overlap with `turn`."""
+        first, last = bisect_right(self._latest, turn[0]), bisect_left(self._starts, turn[1])
+        return [other for other in self.turns[first:last] if other[1] > turn[0]]
+
+
 def _length(turns: list[tuple[float, float]]) -> float:
     return sum(end - start for start, end in turns)
 
@@ -144,14 +169,19 @@ def _interrupts(turn: tuple[float, float], others: list[tuple[float, float]]) ->
 
 
 def _response(
-    start: float, own: list[tuple[float, float]], others: list[tuple[float, float]]
+    start: float, own_ends: list[float], foreign_ends: list[float], met: list[tuple[float, float]]
 ) -> float | None:
     """Return how long before `start` another's turn ended, if that is what the turn answers."""
-    ended = max((end for _, end in others if end <= start), default=None)
-    before = max((end for _, end in own if end <= start), default=-1.0)
-    if ended is None or before > ended or any(begin < start < end for begin, end in others):
+    ended = _last_until(foreign_ends, start)
+    if ended is None or (_last_until(own_ends, start) or 0.0) > ended:
         return None
-    return start - ended
+    return None if any(begin < start < end for begin, end in met) else start - ended
+
+
+def _last_until(times: list[float], time: float) -> float | None:
+    """Return the last of sorted times that is not after `time`."""
+    count = bisect_right(times, time)
+    return times[count - 1] if count else None
 
 
 def _silences(turns: list[tuple[float, float]], time: float) -> Iterator[tuple[float, float]]:
