@@ -47,6 +47,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _missing("needs Chromium: apt-get install chromium, or STREAM_EMO_CHROMIUM with its path")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run where something was skipped that must not be."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if REQUIRE_ALL and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("STREAM_EMO_REQUIRE_ALL=1 forbids the skips", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is compiled for tests is not kept among the user's."""

@@ -1,18 +1,16 @@
-"""How fast the page is: first useful picture, and work with four hours of a call."""
+"""Measures how fast the page is: first useful picture, and work with four hours of a call.
+
+python -m tests.serve.page_speed
+"""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
-
-import pytest
 
 from tests.serve.page_browser import launched, opened
 from tests.serve.page_server import ScriptedCall, busy, serving
-
-pytestmark = pytest.mark.browser
 
 FOUR_HOURS_S = 4 * 3600.0
 WATCH = """
@@ -34,13 +32,8 @@ OBSERVE = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    yield from launched()
-
-
-def test_first_useful_picture(browser: Any) -> None:
-    """From the navigation to the list of calls on the screen; best of five, as the machine does more."""
+def first_picture_ms(browser: Any) -> float:
+    """Return the time from the navigation to the list of calls on the screen; best of five."""
     taken = []
     with serving(busy(12)) as (address, _):
         for _ in range(5):
@@ -51,13 +44,11 @@ def test_first_useful_picture(browser: Any) -> None:
             page.wait_for_function("() => window.listShown")
             taken.append(page.evaluate("window.listShown"))
             context.close()
-    print(f"first useful picture: {min(taken):.0f} ms")
-    skip_if_busy()
-    assert min(taken) < 1000
+    return float(min(taken))
 
 
-def test_four_hours_stay_quick(browser: Any) -> None:
-    """Time from an input to the picture after it (Event Timing), while the call goes on; p95 under 100 ms."""
+def four_hours(browser: Any) -> str:
+    """Return the times from an input to the picture after it (Event Timing), while a call of 4 h goes on."""
     call = ScriptedCall("long", FOUR_HOURS_S, FOUR_HOURS_S + 600)
     with serving([call]) as (address, _), opened(browser, f"{address}#/call/long") as page:
         begin = time.perf_counter()
@@ -69,17 +60,10 @@ def test_four_hours_stay_quick(browser: Any) -> None:
         shown = page.evaluate("[...window.interactions.values()]")
     durations = sorted([*shown, *[16.0] * max(0, count - len(shown))])
     p95 = durations[int(0.95 * (len(durations) - 1))]
-    print(f"4 h loaded in {loaded:.1f} s; {count} interactions: p50 {durations[len(durations) // 2]:.0f} ms, "
-          f"p95 {p95:.0f} ms, worst {durations[-1]:.0f} ms")  # fmt: skip
-    skip_if_busy()
-    assert p95 < 100
-
-
-def skip_if_busy() -> None:
-    """What is measured on a machine that runs many other things says nothing about the page."""
-    load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    if load > 1.5 * cores:
-        pytest.skip(f"the machine is too busy to judge: load {load:.1f} on {cores} cores")
+    return (
+        f"4 h loaded in {loaded:.1f} s; {count} interactions: p50 {durations[len(durations) // 2]:.0f} ms, "
+        f"p95 {p95:.0f} ms, worst {durations[-1]:.0f} ms"
+    )
 
 
 def _work(page: Any) -> int:
@@ -105,3 +89,9 @@ def _work(page: Any) -> int:
         page.wait_for_timeout(60)
         count += 2
     return count + 1
+
+
+if __name__ == "__main__":
+    with contextmanager(launched)() as chromium:
+        print(f"first useful picture: {first_picture_ms(chromium):.0f} ms")
+        print(four_hours(chromium))
