@@ -23,6 +23,7 @@ COMMANDS = (
     "schema",
     "calibrate",
     "alerts",
+    "serve",
     "train",
     "eval",
     "bench",
