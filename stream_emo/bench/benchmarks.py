@@ -19,7 +19,7 @@ from stream_emo.bench.lost_audio import lost_audio
 from stream_emo.bench.machine import machine
 from stream_emo.bench.memory import growth, memory
 from stream_emo.bench.protocol_cost import protocol_cost
-from stream_emo.bench.served_calls import event_clients, served_calls
+from stream_emo.bench.served_calls import event_clients, served_calls, twilio_calls
 from stream_emo.bench.sessions import idle_sessions, lifecycle
 from stream_emo.bench.stalled_pipe import stalled_pipe
 from stream_emo.bench.startup import cold_start, import_time, installed_size
@@ -64,6 +64,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "protocol-cost": Benchmark(protocol_cost, needs_data=False),
     "fuzz-protocols": Benchmark(fuzz_protocols, needs_data=False),
     "served-calls": Benchmark(served_calls, needs_data=False),
+    "twilio-calls": Benchmark(twilio_calls, needs_data=False),
     "event-clients": Benchmark(event_clients, needs_data=False),
     "wer": Benchmark(word_errors),
 }

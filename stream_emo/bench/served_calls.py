@@ -16,7 +16,7 @@ from stream_emo.bench.machine import Percentiles
 from stream_emo.bench.server_process import Served, call, served
 from stream_emo.progress import Progress
 
-_CALLS = (8, 16, 24, 32, 40)
+_CALLS = (4, 8, 12, 16, 24, 32, 40)
 _CALL_S = 40.0
 _BOUND_MS = 700.0
 _CLIENTS, _NEVER_READ = 50, 10
@@ -58,11 +58,20 @@ _Receipts = list[tuple[int | str | bytes, float]]
 
 def served_calls(progress: Progress) -> dict[str, ServedCalls]:
     """Measure growing numbers of calls in real time, each for 40 s, until they are no longer in time."""
+    return _growing(progress, twilio=False)
+
+
+def twilio_calls(progress: Progress) -> dict[str, ServedCalls]:
+    """Measure the same over Twilio's media streams, a JSON message for each track and 20 ms."""
+    return _growing(progress, twilio=True)
+
+
+def _growing(progress: Progress, *, twilio: bool) -> dict[str, ServedCalls]:
     found: dict[str, ServedCalls] = {}
     for step, count in enumerate(_CALLS):
         progress.step(step, len(_CALLS), "calls")
         with served(f"serve.max_calls={count}") as server:
-            found[f"calls_{count}"] = asyncio.run(_calls(server, count))
+            found[f"calls_{count}"] = asyncio.run(_calls(server, count, twilio=twilio))
         if not found[f"calls_{count}"].in_time:
             break
     progress.step(len(_CALLS), len(_CALLS), "calls")
@@ -80,9 +89,11 @@ def event_clients(progress: Progress) -> EventClients:
     return EventClients(Percentiles.of(late), missed, Percentiles.of(alone))
 
 
-async def _calls(server: Served, count: int) -> ServedCalls:
+async def _calls(server: Served, count: int, *, twilio: bool) -> ServedCalls:
     names = [f"bench-{number}" for number in range(count)]
-    await asyncio.gather(*(call(server, name, _CALL_S, number) for number, name in enumerate(names)))
+    await asyncio.gather(
+        *(call(server, name, _CALL_S, number, twilio=twilio) for number, name in enumerate(names))
+    )
     latencies: list[float] = []
     lost = transcripts = scores = 0.0
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as http:

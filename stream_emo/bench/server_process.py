@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -78,22 +78,59 @@ def served(*settings: str) -> Iterator[Served]:
                 process.kill()
 
 
-async def call(server: Served, name: str, length_s: float, number: int) -> None:
-    """Deliver a composed call of two channels in mu-law, at the pace of a telephone line."""
+async def call(server: Served, name: str, length_s: float, number: int, *, twilio: bool = False) -> None:
+    """Deliver a composed call of two channels in mu-law, at the pace of a telephone line.
+
+    `twilio`: over its media streams, with a message for each track, else interleaved over /audio.
+    """
     await asyncio.sleep(number * _STARTS_APART_S)
-    frames = _frames(number)
-    start = {"type": "start", "call": name, "rate": RATE, "encoding": "mulaw", "channels": 2}
-    async with connect(f"{server.address}/audio", compression=None) as socket:
-        await socket.send(json.dumps({**start, "roles": ["agent", "customer"]}))
+    first, messages, last = (_twilio if twilio else _raw)(name, _frames(number))
+    path = "twilio" if twilio else "audio"
+    async with connect(f"{server.address}/{path}", compression=None) as socket:
+        for text in first:
+            await socket.send(text)
         begun = time.monotonic()
-        for count, frame in enumerate(cycle(frames), 1):
-            await socket.send(frame)
-            if count * _MESSAGE_S >= length_s:
-                break
+        for count in range(1, round(length_s / _MESSAGE_S) + 1):
+            for message in messages(count - 1):
+                await socket.send(message)
             await asyncio.sleep(max(0.0, begun + count * _MESSAGE_S - time.monotonic()))
-        await socket.send('{"type": "stop"}')
+        await socket.send(last)
         async for _ in socket:  # Until the server closes the connection.
             pass
+
+
+_Messages = tuple[list[str], Callable[[int], list[str | bytes]], str]
+"""The first messages of a call, those of each 20 ms, and the last."""
+
+
+def _raw(name: str, frames: list[bytes]) -> _Messages:
+    start = {"type": "start", "call": name, "rate": RATE, "encoding": "mulaw", "channels": 2}
+    first = [json.dumps({**start, "roles": ["agent", "customer"]})]
+    return first, lambda count: [frames[count % len(frames)]], '{"type": "stop"}'
+
+
+def _twilio(name: str, frames: list[bytes]) -> _Messages:
+    stream = f"MZ{name}"
+    media_format = {"encoding": "audio/x-mulaw", "sampleRate": RATE, "channels": 1}
+    about = {"streamSid": stream, "callSid": name, "tracks": ["inbound", "outbound"]}
+    start = {"event": "start", "streamSid": stream, "start": {**about, "mediaFormat": media_format}}
+    connected = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+    payloads = [
+        (base64.b64encode(frame[1::2]).decode(), base64.b64encode(frame[::2]).decode()) for frame in frames
+    ]
+
+    def messages(count: int) -> list[str | bytes]:
+        time_ms = round(1000 * _MESSAGE_S) * count
+        return [
+            f'{{"event":"media","streamSid":"{stream}","sequenceNumber":"{2 * count + offset + 2}","media":'
+            f'{{"track":"{track}","chunk":"{count + 1}","timestamp":"{time_ms}","payload":"{payload}"}}}}'
+            for offset, (track, payload) in enumerate(
+                zip(("inbound", "outbound"), payloads[count % len(payloads)], strict=True)
+            )
+        ]
+
+    last = {"event": "stop", "streamSid": stream, "stop": {"callSid": name}}
+    return [json.dumps(connected), json.dumps(start)], messages, json.dumps(last)
 
 
 def _frames(number: int) -> list[bytes]:

@@ -17,6 +17,7 @@ PROGRAM = [sys.executable, "-m", "stream_emo"]
 COMMANDS = (
     "run",
     "demo",
+    "serve",
     "devices",
     "models",
     "config",
