@@ -30,6 +30,11 @@ def serve(
     """Take calls over WebSockets; serve events and a page.
 
     The page is at the address that is printed; --demo shows it with calls of synthetic voices.
+
+    \b
+    Examples:
+      stream-emo serve --demo
+      stream-emo serve --host 0.0.0.0 --token-file token
     """
     config = Config.load(config_file, overrides=overrides or [])
     given = {
