@@ -22,6 +22,7 @@ COMMANDS = (
     "models",
     "config",
     "schema",
+    "serve",
     "calibrate",
     "alerts",
     "serve",
