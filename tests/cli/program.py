@@ -17,12 +17,10 @@ PROGRAM = [sys.executable, "-m", "stream_emo"]
 COMMANDS = (
     "run",
     "demo",
-    "serve",
     "devices",
     "models",
     "config",
     "schema",
-    "serve",
     "calibrate",
     "alerts",
     "serve",
