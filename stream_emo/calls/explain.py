@@ -3,7 +3,7 @@
 Each part is left out in turn, and the utterance is scored again by the fusion network; what the label loses
 is the weight of the part (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks").
 Parts are left out of the network's input, where a token is 0.2 s of audio or a piece of a word, so that no
-audio needs to be kept. `stream-emo eval explanations` compares that with silencing the audio itself.
+audio needs to be kept.
 """
 
 from __future__ import annotations
