@@ -161,8 +161,8 @@ def bench(
             metavar="BENCHMARKS",
             help="Some of latency, speed, cpu, cold-start, memory, streams (these without --only), vs-stock, "
             "endpoint, hangover, end-of-turn, hop, overload, silence, growth, idle-sessions, lifecycle, "
-            "import, installed-size, fuzz, fuzz-protocols, protocol-cost, wer, lost-audio, stalled-pipe; "
-            "comma between.",
+            "import, installed-size, fuzz, fuzz-protocols, protocol-cost, served-calls, twilio-calls, "
+            "event-clients, wer, lost-audio, stalled-pipe; comma between.",
         ),
     ] = "",
     vs_stock: Annotated[

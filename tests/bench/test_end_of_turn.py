@@ -3,9 +3,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 
-from stream_emo.bench.end_of_turn import Pause, pauses, rule, smart_turn
+from stream_emo.bench.end_of_turn import Pause, pauses, rule
 from stream_emo.types import Samples
 
 ENDED = Pause(math.inf, 0.9)
@@ -32,9 +31,3 @@ def test_the_model_is_asked_at_each_pause_with_what_was_heard(speech: Samples) -
     assert any(0.4 < pause.length_s < 1.5 for pause in found[:-1])
     assert heard == sorted(heard)
     assert len(heard) == len(found)
-
-
-def test_the_model_tells_an_end_from_the_middle(speech: Samples) -> None:
-    pytest.importorskip("pipecat", reason="pipecat-ai is not installed")
-    model = smart_turn()
-    assert 0 <= model(speech[: len(speech) // 2]) <= 1
