@@ -65,7 +65,8 @@ def read_token(path: Path | None, host: str) -> str | None:
     try:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"serve.token_file: {path} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise ConfigError(f"serve.token_file: {path} cannot be read: {why}") from error
     if len(token) < _MIN_TOKEN:
         raise ConfigError(
             f"serve.token_file: the token in {path} has fewer than {_MIN_TOKEN} characters; "
