@@ -216,7 +216,7 @@ class Config:
         if path is not None:
             document = _read(Path(path))
             if "alerts" in document:
-                # Rules are not settings: whoever evaluates them reads them from the same file.
+                # Rules are not settings: `calls.alerts.rules` reads them from the same file.
                 del document["alerts"]
                 tables["serve"] = {"alerts": str(path)}
             _merge(tables, document)

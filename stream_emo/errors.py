@@ -14,7 +14,7 @@
 Each message is one line that names the thing and the remedy.
 """
 
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 
 class StreamEmoError(Exception):
@@ -59,3 +59,10 @@ class ForkError(PipelineError):
 
 class StuckError(PipelineError):
     """Shutdown passed its deadline; the message names the threads that did not end."""
+
+
+def raise_failure(failure: BaseException) -> NoReturn:
+    """Raise what ended a session: an unexpected exception as a `PipelineError`, any other as it is."""
+    if isinstance(failure, StreamEmoError) or not isinstance(failure, Exception):
+        raise failure
+    raise PipelineError(f"{type(failure).__name__}: {failure}") from failure

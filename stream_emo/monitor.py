@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Self
 from stream_emo.audio.pcm import PcmFormat
 from stream_emo.audio.source import SourceSpec, open_source
 from stream_emo.config import Config
-from stream_emo.errors import ConfigError, PipelineError, StreamEmoError, StuckError
-from stream_emo.events import Event, Score, Stats
+from stream_emo.errors import ConfigError, PipelineError, StuckError, raise_failure
+from stream_emo.events import Score, Stats
 from stream_emo.publish.sink import CallbackSink, Sink
 from stream_emo.publish.subscription import Subscription
 
@@ -50,7 +50,6 @@ class Monitor:
         name: str | None = None,
         channel: int = 0,
         role: str | None = None,
-        scored: bool = True,
     ) -> None:
         """Prepare a monitor; nothing is opened yet.
 
@@ -65,7 +64,6 @@ class Monitor:
             name: name of the session in its events; None: a generated one.
             channel: number of the channel in the conversation, from 0.
             role: role of the speaker, for example "customer".
-            scored: whether emotion is estimated; False: only when somebody speaks is found.
         """
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config: {config!r} is no Config; Config.load(path) reads a file")
@@ -73,7 +71,7 @@ class Monitor:
         self._spec, self._realtime, self._pcm, self._rate = source, realtime, pcm, rate
         self._live = live
         self._engine, self._owns_engine = engine, engine is None
-        self._identity = {"name": name, "channel": channel, "role": role, "scored": scored}
+        self._identity = {"name": name, "channel": channel, "role": role}
         self._open: Feed | None = None
         self._used = False
         self._told = False
@@ -198,9 +196,7 @@ class Monitor:
         if failure is None or self._told:
             return
         self._told = True
-        if isinstance(failure, StreamEmoError) or not isinstance(failure, Exception):
-            raise failure
-        raise PipelineError(f"{type(failure).__name__}: {failure}") from failure
+        raise_failure(failure)
 
     # -- readers -------------------------------------------------------------------------------------------
 
@@ -220,10 +216,6 @@ class Monitor:
         if opened.source.live:
             opened.start()
         return detach
-
-    def publish(self, event: Event) -> None:
-        """Publish an event of your own, numbered with those of the session; from any thread."""
-        self._opened.publisher.publish(event)
 
     def events(self) -> Subscription:
         """Return every event, to iterate over (also asynchronously); a file needs `start`, too."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from stream_emo.audio.base import Source
 from stream_emo.audio.pcm import Encoding
 from stream_emo.audio.push import PushSource
-from stream_emo.calls.dynamics import DynamicsSink
+from stream_emo.calls.dynamics import DynamicsSink, with_dynamics
 from stream_emo.calls.explain import Explanation, at, explain
-from stream_emo.calls.roles import ChannelSpec, scored_roles
+from stream_emo.calls.roles import scored_roles
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import StuckError
@@ -40,9 +39,7 @@ class Sessions:
             ConfigError: nobody may be scored, or the configuration contradicts the models.
         """
         scored = scored_roles([role for role, _ in channels], config.calls)
-        # Dynamics need to know that time passes, also while nobody speaks.
-        stats_s = min(config.publish.stats_s, config.calls.dynamics_s)
-        config = replace(config, publish=replace(config.publish, stats_s=stats_s))
+        config = with_dynamics(config)
         self.id = call_id
         self._config, self._engine = config, engine
         self._feeds: list[Feed] = []
@@ -149,23 +146,20 @@ class Call(Sessions):
         engine: Engine,
         config: Config,
         call_id: str,
-        channels: Sequence[ChannelSpec],
+        roles: Sequence[str],
         *,
         rate: int,
         encoding: Encoding,
     ) -> None:
-        """Open a session for each channel; `rate` and `encoding` are those of what is pushed.
+        """Open a session for each role, by channel; `rate` and `encoding` are those of what is pushed.
 
         Raises:
-            ConfigError: the configuration contradicts the models, or the audio's format is unsupported.
+            ConfigError: nobody may be scored, the configuration contradicts the models, or the format of
+                the audio is unsupported.
         """
-        self.channels = tuple(channels)
-        self._sources = [
-            PushSource(rate, encoding=encoding, name=f"{call_id}, {spec.role}") for spec in channels
-        ]
+        self._sources = [PushSource(rate, encoding=encoding, name=f"{call_id}, {role}") for role in roles]
         for source in self._sources:
             source.configure(config.audio)
-        roles = [spec.role for spec in channels]
         super().__init__(engine, config, call_id, list(zip(roles, self._sources, strict=True)))
 
     def push(self, channel: int, data: bytes | NDArray[Any]) -> None:

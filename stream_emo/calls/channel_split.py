@@ -30,7 +30,7 @@ _AHEAD_PIPE_S = 12.0
 class ChannelSplit:
     """Reads interleaved channels once, and gives each to a reader of its own. Thread-safe.
 
-    Whoever needs audio reads for all. Nobody is more than `ahead_s` ahead of the slowest: a reader waits
+    The channel that needs audio reads for all. None is more than `ahead_s` ahead of the slowest: it waits
     rather than that anything is lost.
     """
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
+from stream_emo.config import Config
 from stream_emo.events import DECIMALS, Dynamics, Event, Score, Silence, Speech, Stop
 
 DEAD_AIR_S = 3.0
@@ -116,6 +117,12 @@ class ConversationFold:
             ),
             response_s=round(statistics.median(responses), DECIMALS) if responses else None,
         )
+
+
+def with_dynamics(config: Config) -> Config:
+    """Return the configuration with counters as often as dynamics: they tell that time passes in silence."""
+    stats_s = min(config.publish.stats_s, config.calls.dynamics_s)
+    return replace(config, publish=replace(config.publish, stats_s=stats_s))
 
 
 class DynamicsSink:

@@ -12,7 +12,7 @@ from stream_emo.calls.alerts.rules import AlertRule
 from stream_emo.calls.alerts.sink import AlertSink
 from stream_emo.calls.roles import scored_roles
 from stream_emo.config import Config
-from stream_emo.errors import PipelineError, StreamEmoError
+from stream_emo.errors import raise_failure
 from stream_emo.events import Error, Event, Start, Stop
 from stream_emo.runtime.bounded_queue import BoundedQueue, Closed
 
@@ -114,11 +114,8 @@ class CallMonitor:
 
     def _raise_failure(self) -> None:
         failure = self._opened.failure
-        if failure is None:
-            return
-        if isinstance(failure, StreamEmoError) or not isinstance(failure, Exception):
-            raise failure
-        raise PipelineError(f"{type(failure).__name__}: {failure}") from failure
+        if failure is not None:
+            raise_failure(failure)
 
     @property
     def _opened(self) -> Sessions:

@@ -118,7 +118,7 @@ class Playout:
         return position
 
     def _is_new_count(self, position: int, length: int) -> bool:
-        """Return whether the sender has begun to count anew, and not merely lost or repeated something."""
+        """Return whether the sender has restarted its count, instead of having lost or repeated frames."""
         behind_s = (self._next - position) / self._format.rate
         if abs(behind_s) > _JUMP_S:
             self._late_frames = 0

@@ -7,21 +7,12 @@ reasons: only the customer is scored, unless `calls.purpose` states for which pu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stream_emo.config import CallsConfig
 from stream_emo.errors import ConfigError
 
 CUSTOMER = "customer"
 """The role that is scored."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelSpec:
-    """One side of a call."""
-
-    role: str
-    """Who speaks on it, for example "customer" or "agent"."""
 
 
 def scored_roles(roles: Sequence[str], config: CallsConfig) -> list[bool]:

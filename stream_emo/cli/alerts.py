@@ -189,13 +189,13 @@ def _recorded(
     from dataclasses import replace
 
     from stream_emo.calls.alerts.trial import call_of
+    from stream_emo.calls.dynamics import with_dynamics
     from stream_emo.calls.roles import CUSTOMER, scored_roles
 
     if sides is None:
         return _side(engine, config, path, name, CUSTOMER, 0, scored=True)
     scored = scored_roles([role for role, _ in sides], config.calls)
-    dynamics_s = config.calls.dynamics_s
-    config = replace(config, publish=replace(config.publish, stats_s=min(config.publish.stats_s, dynamics_s)))
+    config = with_dynamics(config)
     recorded = [
         _side(
             engine,
@@ -205,7 +205,7 @@ def _recorded(
         )
         for number, (role, channel) in enumerate(sides)
     ]
-    return call_of(recorded, dynamics_s)
+    return call_of(recorded, config.calls.dynamics_s)
 
 
 def _side(

@@ -60,12 +60,12 @@ def _serve(config: Config, *, demo: bool) -> None:
     from stream_emo.serve.demo import Demo
     from stream_emo.serve.event_log import EventLog
     from stream_emo.serve.run import listening_socket, run, state_folder
-    from stream_emo.serve.security import read_token
+    from stream_emo.serve.security import read_secret, read_token
 
     settings = config.serve
     token = read_token(Path(settings.token_file) if settings.token_file else None, settings.host)
     twilio = settings.twilio_token_file
-    secrets = Secrets(token, Path(twilio).read_text(encoding="ascii").strip() if twilio else None)
+    secrets = Secrets(token, read_secret("serve.twilio_token_file", Path(twilio)) if twilio else None)
     bound = listening_socket(settings.host, settings.port)
     port = bound.getsockname()[1]
     log = EventLog(state_folder(settings.state_dir, port), keep_s=settings.replay_s)

@@ -17,7 +17,6 @@ from typing import Protocol
 from stream_emo.calls.call import Call, Sessions
 from stream_emo.calls.explain import Explanation
 from stream_emo.calls.playout import CallPlayout
-from stream_emo.calls.roles import ChannelSpec
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import EventError, StreamEmoError
@@ -66,7 +65,7 @@ class Producer:
             self._live.playout.push(channel, data, position)
 
     def end(self, reason: str) -> None:
-        """End the call: the caller has hung up."""
+        """End the call: its producer has ended it."""
         if self.current:
             self._live.end(reason)
 
@@ -281,7 +280,7 @@ class LiveCalls:
             self._engine,
             config,
             started.call_id,
-            [ChannelSpec(role) for role in started.roles],
+            started.roles,
             rate=started.rate,
             encoding=started.encoding,
         )

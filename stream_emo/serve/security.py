@@ -62,17 +62,22 @@ def read_token(path: Path | None, host: str) -> str | None:
             f"serve.host: {host} can be reached from other machines, which requires a token: "
             "openssl rand -hex 32 > token, then --token-file token; put TLS in front (see README)"
         )
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
-        raise ConfigError(f"serve.token_file: {path} cannot be read: {why}") from error
+    token = read_secret("serve.token_file", path)
     if len(token) < _MIN_TOKEN:
         raise ConfigError(
             f"serve.token_file: the token in {path} has fewer than {_MIN_TOKEN} characters; "
             f"make one with: openssl rand -hex 32 > {path}"
         )
     return token
+
+
+def read_secret(key: str, path: Path) -> str:
+    """Return the secret in the file that a configuration key names. Raises `ConfigError`."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise ConfigError(f"{key}: {path} cannot be read: {why}") from error
 
 
 class Rates:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from stream_emo.calls.call import Call
-from stream_emo.calls.roles import ChannelSpec
 from stream_emo.config import Config, PublishConfig, SpeechConfig
 from stream_emo.engine import Engine
 from stream_emo.errors import ConfigError
@@ -16,7 +15,7 @@ from stream_emo.types import SAMPLE_RATE, Samples
 pytestmark = pytest.mark.weights
 CONFIG = Config(speech=SpeechConfig(text=False), publish=PublishConfig(stats_s=1.0))
 
-CHANNELS = [ChannelSpec("agent"), ChannelSpec("customer")]
+CHANNELS = ["agent", "customer"]
 
 
 class Collector:
@@ -83,5 +82,5 @@ def test_dynamics_of_both_channels_are_published(engine: Engine, speech: Samples
 def test_nobody_may_be_scored(engine: Engine) -> None:
     before = threading.active_count()
     with pytest.raises(ConfigError, match="nobody may be scored"):
-        Call(engine, CONFIG, "42", [ChannelSpec("agent")], rate=8000, encoding="mulaw")
+        Call(engine, CONFIG, "42", ["agent"], rate=8000, encoding="mulaw")
     assert threading.active_count() == before

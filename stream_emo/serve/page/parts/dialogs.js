@@ -46,7 +46,7 @@ export function askForToken(given) {
   open(
     h("form", { method: "dialog", onsubmit: () => given(field.value.trim()) },
       h("h2", { id: "dialog-title" }, "Access token"),
-      h("p", {}, "This server asks for a token; whoever runs it has it. It is kept until this tab is closed."),
+      h("p", {}, "This server asks for a token; its operator has it. It is kept until this tab is closed."),
       h("label", { for: "token" }, "Token"), field,
       h("div", { class: "actions" }, h("button", { class: "primary" }, "Sign in"))),
   );

@@ -167,7 +167,7 @@ function milliseconds(value) {
   return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
 }
 
-/** Notes of whoever watches the call. */
+/** Notes of the people who watch the call. */
 export class NotesPanel {
   constructor({ model, store }) {
     Object.assign(this, { model, store });
