@@ -81,8 +81,14 @@ class PulseServer:
         """Play into the sink and wait until it was recorded."""
         self._run("paplay", f"--device={self.sink}", str(path))
 
-    def _run(self, *command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, timeout=60, env=self.environment)
+    def recording(self) -> int:
+        """Return how many streams record from the microphone."""
+        return len(self._run("pactl", "list", "short", "source-outputs").splitlines())
+
+    def _run(self, *command: str) -> bytes:
+        return subprocess.run(
+            command, check=True, capture_output=True, timeout=60, env=self.environment
+        ).stdout
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:

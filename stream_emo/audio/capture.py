@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import chain, product
 
 from stream_emo.audio.base import Frames, SourceCounts
-from stream_emo.audio.frame_queue import Clock, FrameBlock, FrameItem
+from stream_emo.audio.frame_queue import Clock, FrameBlock, FrameItem, samples_after
 from stream_emo.audio.portaudio import InputDevice, PortAudio, UnsupportedError
 from stream_emo.audio.queued import FrameStream
+from stream_emo.audio.resample import Resampler
 from stream_emo.config import AudioConfig
 from stream_emo.errors import DeviceError
 from stream_emo.runtime.bounded_queue import Closed
-from stream_emo.types import SAMPLE_RATE, Chunk, Gap, Notice
+from stream_emo.types import SAMPLE_RATE, DeviceChange, Gap, Notice, SourceItem
 
 _COMMON_RATES = (48_000, 44_100, 16_000)
 _CLOCK_SLACK_S = 0.25
@@ -32,6 +33,78 @@ class Timeouts:
     """Between two attempts to reopen the device."""
     same_device_s: float = 2.0
     """Until the lost device returns, before the default device is opened instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The device was opened: its frames follow, the first of them at position `start` of the 16 kHz clock."""
+
+    name: str
+    rate: int
+    start: int
+
+
+Recorded = Recording | FrameItem | DeviceChange | Gap
+"""What a microphone records, with all channels of its frames."""
+
+
+class RecordedChannel:
+    """Makes one channel of what a microphone records into samples on the 16 kHz clock."""
+
+    def __init__(self, channel: int) -> None:
+        """Pick `channel`, counted from 0; -1 mixes all."""
+        self._channel = channel
+        self._resampler: Resampler | None = None
+        self._clipped = 0
+
+    @property
+    def clipped(self) -> int:
+        """Samples at or beyond full scale, before resampling."""
+        return self._clipped + (0 if self._resampler is None else self._resampler.clipped)
+
+    def feed(self, item: Recorded) -> Iterator[SourceItem]:
+        """Yield what follows from an item. Raises `SourceError` if the channel is not there."""
+        if isinstance(item, Recording):
+            self._clipped = self.clipped
+            self._resampler = Resampler(item.rate, self._channel, item.name, item.start)
+        elif isinstance(item, DeviceChange | Gap):
+            yield from self.flush()
+            yield item
+        else:
+            assert self._resampler is not None, "a recording begins with the device's opening"
+            yield from self._resampler.feed_item(item)
+
+    def flush(self) -> Iterator[SourceItem]:
+        """Yield everything up to the last frame."""
+        if self._resampler is not None:
+            yield from self._resampler.flush()
+
+
+class RecordingClock:
+    """Where the frames of one opening lie on the 16 kHz clock."""
+
+    def __init__(self, capture: DeviceCapture, start: int) -> None:
+        """Begin at position `start`."""
+        self._rate, self._start, self._frames = capture.rate, start, 0
+        self._newest = start, capture.begun
+        """End of the newest block, and when it arrived."""
+
+    @property
+    def position(self) -> int:
+        """End of the frames so far, those that were lost included."""
+        return self._start + samples_after(self._frames, self._rate)
+
+    def count(self, item: FrameItem) -> None:
+        """Take the next frames."""
+        if not isinstance(item, Notice):
+            self._frames += item.last - item.first
+        if isinstance(item, FrameBlock):
+            self._newest = self.position, item.arrived
+
+    def position_at(self, moment: float) -> int:
+        """Return the position that the clock should have at this time, as `FrameBlock.arrived`."""
+        position, then = self._newest
+        return position + round((moment - then) * SAMPLE_RATE)
 
 
 class DeviceCapture(FrameStream):
@@ -62,13 +135,7 @@ class DeviceCapture(FrameStream):
         """End of the last block on the driver's clock, s; 0: unknown."""
         self._last_arrival: float | None = None
         """When the last block arrived: seconds of `clock`."""
-        self._start = 0
         self._device_stream = portaudio.open(device, rate, channels, self._receive, self.end)
-
-    def position_at(self, moment: float) -> int:
-        """Return the position that the 16 kHz clock should have at this time (seconds of `clock`)."""
-        position, then = self._resampler.newest or (self._start, self.begun)
-        return position + round((moment - then) * SAMPLE_RATE)
 
     def wait(self) -> bool:
         """Wait for the first block. Returns whether it came."""
@@ -78,11 +145,6 @@ class DeviceCapture(FrameStream):
         self.begun = first.arrived - len(first.frames) / self.rate
         self._arriving = chain([first], self._arriving)
         return True
-
-    def items(self, start: int = 0) -> Iterator[Chunk | Gap | Notice]:
-        """Yield the audio until the device is lost or the stream ended; the first frame is at `start`."""
-        self._start = start
-        return super().items(start)
 
     def frame_items(self) -> Iterator[FrameItem]:
         """Yield blocks and the gaps between them, until none arrives within the timeout."""

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from stream_emo.audio.capture import DeviceCapture, Timeouts, open_device
+from stream_emo.audio.base import SourceCounts
+from stream_emo.audio.capture import (
+    DeviceCapture,
+    Recorded,
+    RecordedChannel,
+    Recording,
+    RecordingClock,
+    Timeouts,
+    open_device,
+)
 from stream_emo.audio.frame_queue import Clock
 from stream_emo.audio.portaudio import InputDevice, PortAudio, SoundDevice, choose
 from stream_emo.audio.queued import QueuedSource
@@ -37,6 +47,7 @@ class Microphone(QueuedSource):
         self._portaudio = portaudio or SoundDevice()
         self._timeouts = timeouts or Timeouts()
         self._clock = clock
+        self._channel = RecordedChannel(config.channel)
 
     @property
     def name(self) -> str:
@@ -54,6 +65,12 @@ class Microphone(QueuedSource):
 
     def __iter__(self) -> Iterator[SourceItem]:
         """Yield audio, gaps and device changes until `stop`."""
+        for item in self.recorded():
+            yield from self._channel.feed(item)
+        yield from self._channel.flush()
+
+    def recorded(self) -> Iterator[Recorded]:
+        """Yield frames with all their channels, gaps and device changes until `stop`."""
         capture = self._stream
         assert capture is not None, "open first"
         wanted = capture.device
@@ -61,21 +78,29 @@ class Microphone(QueuedSource):
         try:
             yield DeviceChange(start, "opened", wanted.name)
             while True:
-                yield from capture.items(start)
+                yield Recording(capture.name, capture.rate, start)
+                clock = RecordingClock(capture, start)
+                for item in capture.frame_items():
+                    clock.count(item)
+                    yield item
                 if self.stopped:
                     break
-                yield DeviceChange(capture.position, "paused" if capture.paused else "lost", capture.name)
+                yield DeviceChange(clock.position, "paused" if capture.paused else "lost", capture.name)
                 capture.close()
                 again = self._reopen(wanted, delay_s=0 if capture.paused else self._timeouts.retry_s)
                 if again is None:
                     break
-                start = max(capture.position, capture.position_at(again.begun))
-                if start > capture.position:
-                    yield Gap(capture.position, start, "paused" if capture.paused else "device")
+                start = max(clock.position, clock.position_at(again.begun))
+                if start > clock.position:
+                    yield Gap(clock.position, start, "paused" if capture.paused else "device")
                 capture = again
                 yield DeviceChange(start, "opened", capture.name)
         finally:
             self.close()
+
+    def counts(self) -> SourceCounts:
+        """Return the counters now, see `QueuedSource.counts`."""
+        return replace(super().counts(), clipped=self._channel.clipped)
 
     def pause(self) -> None:
         """Release the device until `resume`; the time until then is a gap."""

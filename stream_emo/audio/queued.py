@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import astuple
 
 from stream_emo.audio.base import SourceCounts
-from stream_emo.audio.frame_queue import Clock, FrameGap, FrameItem, FrameQueue
+from stream_emo.audio.frame_queue import Clock, FrameItem, FrameQueue
 from stream_emo.audio.resample import Resampler
 from stream_emo.audio.stalls import StallClock
 from stream_emo.config import AudioConfig
@@ -65,10 +65,7 @@ class FrameStream:
         """
         self._resampler = Resampler(self.rate, self._channel, self.name, start)
         for item in self.frame_items():
-            if isinstance(item, FrameGap) and item.reason == "stalled":
-                yield from self._stall(item)
-            else:
-                yield from self._resampler.feed_item(item)
+            yield from self._resampler.feed_item(item)
         yield from self._resampler.flush()
 
     def frame_items(self) -> Iterator[FrameItem]:
@@ -105,14 +102,6 @@ class FrameStream:
             self._stalls.set_paused(paused)
             if not paused:
                 self.queue.mark_resumed()
-
-    def _stall(self, gap: FrameGap) -> Iterator[Chunk | Gap | Notice]:
-        """Yield the gap at once, after all that was heard before; also an empty one, which is the news."""
-        yield from self._resampler.flush()
-        yield from self._resampler.feed_item(gap)
-        yield from self._resampler.flush()
-        if gap.first == gap.last:
-            yield Gap(self.position, self.position, gap.reason)
 
     def end(self) -> None:
         """Accept no more frames; what has arrived is still yielded."""

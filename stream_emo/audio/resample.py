@@ -71,9 +71,18 @@ class Resampler:
             yield from self.feed(item)
 
     def feed_item(self, item: FrameItem) -> Iterator[Chunk | Gap | Notice]:
-        """Yield what follows from a queue item. Raises `SourceError` if there is no such channel."""
+        """Yield what follows from a queue item. Raises `SourceError` if there is no such channel.
+
+        The gap of a stall comes at once, after all that was heard before, also when it is empty: it is news.
+        """
         if isinstance(item, Notice):
             yield item
+        elif isinstance(item, FrameGap) and item.reason == "stalled":
+            yield from self.flush()
+            yield from self._lose(item.last - item.first, item.reason)
+            yield from self.flush()
+            if item.first == item.last:
+                yield Gap(self.position, self.position, item.reason)
         elif isinstance(item, FrameGap):
             yield from self._lose(item.last - item.first, item.reason)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from stream_emo.audio.base import Lost, Reader, ReadItem, Source
 from stream_emo.audio.file.reader import FileReader
 from stream_emo.audio.pipe import PipeReader, PipeSource
 from stream_emo.audio.reader_source import PacedSource, ReaderSource
+from stream_emo.calls.shared_items import SharedItems
 from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.types import Notice
@@ -28,28 +28,23 @@ _AHEAD_PIPE_S = 12.0
 
 
 class ChannelSplit:
-    """Reads interleaved channels once, and gives each to a reader of its own. Thread-safe.
-
-    The channel that needs audio reads for all. None is more than `ahead_s` ahead of the slowest: it waits
-    rather than that anything is lost.
-    """
+    """Reads interleaved channels once, and gives each to a reader of its own. Thread-safe."""
 
     def __init__(self, reader: Reader, channels: Sequence[int], ahead_s: float) -> None:
-        """Split `reader` into these channels, counted from 0."""
+        """Split `reader` into these channels, counted from 0; `ahead_s`: see `SharedItems`."""
         self.reader = reader
         self._channels = channels
-        self._ahead_s = ahead_s
-        self._changed = threading.Condition()
-        self._waiting: dict[int, deque[ReadItem]] = {channel: deque() for channel in channels}
-        """What was read and not yet given out; what is not here was stopped."""
-        self._reading = self._ended = self._opened = self._closed = False
-        self._failure: SourceError | None = None
+        self._items: SharedItems[ReadItem] = SharedItems(
+            channels, ahead_s, part=_part, length_s=lambda item: _length(item) / self.rate
+        )
+        self._lock = threading.Lock()
+        self._opened = self._closed = False
         self._rate_lock = threading.Lock()
         self._rate: int | None = None
 
     def open(self) -> None:
         """Open the reader, once. Raises `SourceError`."""
-        with self._changed:
+        with self._lock:
             if not self._opened:
                 self.reader.open()
                 self._opened = True
@@ -57,7 +52,7 @@ class ChannelSplit:
     @property
     def rate(self) -> int:
         """Frames per second; it may wait for the header of a stream. Raises `SourceError`."""
-        with self._rate_lock:  # Not the other one: `stop` must not wait for a header.
+        with self._rate_lock:  # Not the other one: `close` must not wait for a header.
             if self._rate is None:
                 self._rate = self.reader.rate
             return self._rate
@@ -68,76 +63,33 @@ class ChannelSplit:
         Raises:
             SourceError: there is no such channel, or the audio can no longer be read.
         """
-        while True:
-            with self._changed:
-                own = self._waiting.get(channel)
-                if own:
-                    self._changed.notify_all()
-                    return own.popleft()
-                if own is not None and self._failure is not None:
-                    raise self._failure
-                if own is None or self._ended:
-                    return np.zeros((0, 1), np.float32)
-                if self._reading or self._others_full(channel):
-                    self._changed.wait()
-                    continue
-                self._reading = True
-            self._read_on(count)
+        item = self._items.take(channel, lambda: self._read(count))
+        return np.zeros((0, 1), np.float32) if item is None else item
 
     def stop(self, channel: int) -> None:
         """Give nothing more to a channel; with the last one, end a waiting read."""
-        with self._changed:
-            self._waiting.pop(channel, None)
-            last = not self._waiting
-            self._changed.notify_all()
-        if last:
+        if self._items.stop(channel):
             self.reader.stop()
 
-    def close(self) -> None:
-        """Close the reader, once all channels were stopped."""
-        with self._changed:
-            closing = self._opened and not self._closed and not self._waiting
+    def close(self, channel: int) -> None:
+        """Stop a channel, and close the reader with the last one."""
+        last = self._items.stop(channel)
+        with self._lock:
+            closing = last and self._opened and not self._closed
             self._closed = self._closed or closing
         if closing:
             self.reader.close()
 
-    def _others_full(self, channel: int) -> bool:
-        assert self._rate is not None, "the rate is asked for first"
-        most = self._ahead_s * self._rate
-        return any(
-            sum(map(_length, items)) >= most for other, items in self._waiting.items() if other != channel
-        )
-
-    def _read_on(self, count: int) -> None:
-        """Read for all channels, without the lock: a pipe may keep it waiting."""
-        item: ReadItem = np.zeros((0, 1), np.float32)
-        failure: SourceError | None = None
-        try:
-            item = self.reader.read(count)
-            if isinstance(item, np.ndarray) and len(item):
-                self._check(item.shape[1])
-        except SourceError as error:
-            failure = error
-        finally:
-            with self._changed:
-                self._reading = False
-                self._failure = failure
-                self._ended = failure is not None or (isinstance(item, np.ndarray) and not len(item))
-                if not self._ended:
-                    self._hand_out(item)
-                self._changed.notify_all()
-
-    def _hand_out(self, item: ReadItem) -> None:
-        for number, (channel, waiting) in enumerate(self._waiting.items()):
-            if isinstance(item, np.ndarray):
-                waiting.append(np.ascontiguousarray(item[:, channel : channel + 1]))
-            elif isinstance(item, Lost) or number == 0:  # A notice is told once.
-                waiting.append(item)
-
-    def _check(self, there: int) -> None:
-        missing = [channel for channel in self._channels if channel >= there]
+    def _read(self, count: int) -> ReadItem | None:
+        item = self.reader.read(count)
+        if not isinstance(item, np.ndarray):
+            return item
+        if not len(item):
+            return None
+        missing = [channel for channel in self._channels if channel >= item.shape[1]]
         if missing:
-            raise missing_channel(self.reader.name, missing[0], there)
+            raise missing_channel(self.reader.name, missing[0], item.shape[1])
+        return item
 
 
 class _ChannelReader:
@@ -168,8 +120,7 @@ class _ChannelReader:
         self._split.stop(self._channel)
 
     def close(self) -> None:
-        self._split.stop(self._channel)
-        self._split.close()
+        self._split.close(self._channel)
 
 
 def file_sources(
@@ -208,13 +159,6 @@ def pipe_sources(
     return sources
 
 
-def device_sources(roles: Roles, config: AudioConfig) -> list[tuple[str, Source]]:
-    """Return a source for each role, of the configured device, which is opened once for each of them."""
-    from stream_emo.audio.microphone import Microphone
-
-    return [(role, Microphone(replace(config, channel=channel))) for role, channel in roles]
-
-
 def missing_channel(name: str, channel: int, there: int) -> SourceError:
     """Return the error for a role whose channel is not in the audio."""
     what = "is mono" if there == 1 else f"has {there} channels"
@@ -231,3 +175,10 @@ def _sources(
 
 def _length(item: ReadItem) -> int:
     return 0 if isinstance(item, Notice) else item.count if isinstance(item, Lost) else len(item)
+
+
+def _part(item: ReadItem, channel: int, first: bool) -> ReadItem | None:
+    """Return what of an item concerns a channel; a notice is told once."""
+    if isinstance(item, np.ndarray):
+        return np.ascontiguousarray(item[:, channel : channel + 1])
+    return None if isinstance(item, Notice) and not first else item

@@ -89,7 +89,8 @@ def _live_call(
     from stream_emo.audio.network import NetworkReader
     from stream_emo.audio.source import open_source
     from stream_emo.audio.stdin import StdinReader
-    from stream_emo.calls.channel_split import device_sources, missing_channel, pipe_sources
+    from stream_emo.calls.channel_split import missing_channel, pipe_sources
+    from stream_emo.calls.device_channels import device_sources
 
     last = max(channel for _, channel in roles)
     if pcm is not None and pcm.channels <= last:
