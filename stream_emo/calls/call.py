@@ -14,7 +14,6 @@ from stream_emo.audio.base import Source
 from stream_emo.audio.pcm import Encoding
 from stream_emo.audio.push import PushSource
 from stream_emo.calls.dynamics import DynamicsSink, with_dynamics
-from stream_emo.calls.explain import Explanation, at, explain
 from stream_emo.calls.roles import scored_roles
 from stream_emo.config import Config
 from stream_emo.engine import Engine
@@ -22,6 +21,7 @@ from stream_emo.errors import StuckError
 from stream_emo.events import Event
 from stream_emo.feed import Feed
 from stream_emo.publish.sink import Sink
+from stream_emo.scoring import Kept
 
 _POLL_S = 0.05
 
@@ -41,7 +41,7 @@ class Sessions:
         scored = scored_roles([role for role, _ in channels], config.calls)
         config = with_dynamics(config)
         self.id = call_id
-        self._config, self._engine = config, engine
+        self._config = config
         self._feeds: list[Feed] = []
         try:
             for number, (role, source) in enumerate(channels):
@@ -81,14 +81,10 @@ class Sessions:
         """Publish an event among those of a channel, which numbers it."""
         self._feeds[channel].publisher.publish(event)
 
-    def explain(self, channel: int, time: float) -> Explanation | None:
-        """Return what carried the score of a channel at a time, s, see `explain`; computes for some 10 ms.
-
-        None: that utterance has no final score yet, or is older than the last `calls.explained`.
-        """
-        session = self._feeds[channel].session
-        kept = at(session.scorer.kept, time)
-        return None if kept is None else explain(self._engine.models.fuser, kept)
+    @property
+    def kept(self) -> list[tuple[Kept, ...]]:
+        """The last `calls.explained` final scores of each channel, with what they followed from."""
+        return [feed.session.scorer.kept for feed in self._feeds]
 
     def end(self) -> None:
         """End the audio of all channels; what was heard is still scored."""

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,12 +24,14 @@ from stream_emo.engine import Engine
 from stream_emo.errors import ConfigError
 from stream_emo.events import Event
 from stream_emo.serve.alerting import Alerting
+from stream_emo.serve.answers import problem
 from stream_emo.serve.audio_sockets import AudioSockets
 from stream_emo.serve.audiosocket_listener import AudioSocketListener
 from stream_emo.serve.event_log import EventLog
 from stream_emo.serve.event_streams import EventStreams
 from stream_emo.serve.live_calls import LiveCalls
 from stream_emo.serve.metrics import Metrics
+from stream_emo.serve.protocols.base import CALL_ID_RULE
 from stream_emo.serve.readers import Readers
 from stream_emo.serve.recordings import Recordings
 from stream_emo.serve.rest import Rest
@@ -111,7 +116,12 @@ class Server:
             origins=origins,
             public=self._is_public,
         )
-        return Starlette(routes=self._routes(), middleware=[guard], lifespan=lifespan)
+        return Starlette(
+            routes=self._routes(),
+            middleware=[guard],
+            exception_handlers={HTTPException: _refused},
+            lifespan=lifespan,
+        )
 
     async def start(self) -> None:
         """Begin to pass on events, to watch over calls, and to listen for AudioSocket connections.
@@ -170,6 +180,14 @@ class Server:
             return True
         private = ("/api", "/audio", "/genesys", "/metrics", "/schema", "/openapi", "/twilio", "/vonage")
         return not path.startswith(private)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Answer what fits no route; an id with a slash in it is one of those."""
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith("/api/calls/"):
+        return problem(error.status_code, f"{error.detail}, see /openapi.json; {CALL_ID_RULE}")
+    return problem(error.status_code, f"{error.detail}, see /openapi.json")
 
 
 class _Asgi:

@@ -8,10 +8,11 @@ from contextlib import aclosing, suppress
 
 import msgspec
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from stream_emo.serve.answers import problem
+from stream_emo.serve.answers import problem, unknown_call
 from stream_emo.serve.api_types import Begin, StreamMessage
 from stream_emo.serve.event_log import Entry, EventLog
 from stream_emo.serve.readers import Reader, ReaderDropped, Readers, Selection
@@ -51,7 +52,7 @@ class EventStreams:
             await problem(400, str(error))(scope, receive, send)
             return
         if reader is None:
-            await problem(*self._why_not(request))(scope, receive, send)
+            await self._why_not(request)(scope, receive, send)
             return
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
         body = {"type": "http.response.body", "more_body": True}
@@ -80,7 +81,7 @@ class EventStreams:
             await socket.send_denial_response(problem(400, str(error)))
             return
         if reader is None:
-            await socket.send_denial_response(problem(*self._why_not(socket)))
+            await socket.send_denial_response(self._why_not(socket))
             return
         await socket.accept()
         leaving = asyncio.create_task(_hung_up(socket))
@@ -115,14 +116,14 @@ class EventStreams:
         channel = _number("channel", connection.query_params.get("channel"))
         return self._readers.open(Selection(call, channel), after)
 
-    def _why_not(self, connection: HTTPConnection) -> tuple[int, str]:
+    def _why_not(self, connection: HTTPConnection) -> Response:
         if self._readers.full:
             self._readers.drops["refused"] += 1
-            return (
+            return problem(
                 503,
                 "as many clients read events as serve.max_clients allows, or the server is shutting down",
             )
-        return 404, f"no call {connection.path_params['call_id']}"
+        return unknown_call(connection.path_params["call_id"])
 
     def _sse_greeting(self, reader: Reader) -> bytes:
         """Return what comes first: when to reconnect and after which event, and whether any were missed."""

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Protocol
 
 from stream_emo.calls.call import Call, Sessions
-from stream_emo.calls.explain import Explanation
 from stream_emo.calls.playout import CallPlayout
 from stream_emo.config import Config
 from stream_emo.engine import Engine
@@ -25,6 +24,7 @@ from stream_emo.serve.api_types import Note
 from stream_emo.serve.call_config import for_call
 from stream_emo.serve.call_view import CallView
 from stream_emo.serve.event_log import EventLog
+from stream_emo.serve.explanations import Explanations
 from stream_emo.serve.log_sink import LogSink
 from stream_emo.serve.protocols.base import CallStarted
 
@@ -120,6 +120,7 @@ class LiveCalls:
         """Begin with the calls in the log, which have ended with the server that held them."""
         self._engine, self._config, self._log = engine, config, log
         self._watchers = tuple(watchers)
+        self.explanations = Explanations(engine.models.fuser)
         self._calls: dict[str, LiveCall] = {}
         self._views: dict[str, CallView] = {}
         self._opening: set[str] = set()
@@ -182,6 +183,7 @@ class LiveCalls:
         view = CallView(call.id, channels)
         self._views.pop(call.id, None)
         self._views[call.id] = view
+        self.explanations.opened(call)
         call.attach(LogSink(self._log, view, self.on_event))
         for watcher in self._watchers:
             watcher(call, config)
@@ -191,6 +193,7 @@ class LiveCalls:
 
     def ended(self, call_id: str, reason: str) -> None:
         """Note that no event of a call will follow."""
+        self.explanations.ended(call_id)
         view = self._views.get(call_id)
         if view is not None:
             view.ended_reason = reason
@@ -209,28 +212,13 @@ class LiveCalls:
         view.notes.append(note)
         return note
 
-    async def explain(self, call_id: str, channel: int, time: float) -> Explanation:
-        """Return what carried the score of a channel at a time, s, of a call.
-
-        Raises:
-            CallRefused: the call has ended, or nothing is kept of what was said at that time.
-        """
-        live, found = self._calls.get(call_id), None
-        if live is None:
-            raise CallRefused(f"call {call_id} has ended: scores are explained while a call is live")
-        if 0 <= channel < len(live.started.roles):
-            found = await asyncio.to_thread(live.call.explain, channel, time)
-        if found is None:
-            raise CallRefused(f"channel {channel}: no final score at {time:g} s is kept (calls.explained)")
-        return found
-
     async def erase(self, call_id: str) -> None:
         """End a known call, and remove what is kept of it from memory and disk."""
         live = self._calls.get(call_id)
         if live is not None:
             live.end("erased")
             await self._close(live)
-        self._views.pop(call_id, None)
+        self._forget(call_id)
         self._log.erase(call_id)
 
     async def drain(self) -> None:
@@ -294,6 +282,7 @@ class LiveCalls:
             await asyncio.to_thread(live.call.close)
         except StreamEmoError as error:
             _log.warning("call %s: %s", live.view.id, error)
+        self.explanations.ended(live.view.id)
         live.view.end(time.time(), live.ending or "ended")
         if self._calls.get(live.view.id) is live:
             del self._calls[live.view.id]
@@ -311,7 +300,7 @@ class LiveCalls:
                     self._closing.add(task)
                     task.add_done_callback(self._closing.discard)
                     task.add_done_callback(partial(_discard, closing, live))
-            self._forget()
+            self._forget_old()
 
     def _watch(self, live: LiveCall, now: float) -> None:
         silent = now - live.heard
@@ -322,12 +311,15 @@ class LiveCalls:
         elif live.ending is None and live.call.wait(0):
             live.end("failed")
 
-    def _forget(self) -> None:
-        """Forget calls that ended long ago."""
+    def _forget(self, call_id: str) -> None:
+        self._views.pop(call_id, None)
+        self.explanations.forget(call_id)
+
+    def _forget_old(self) -> None:
         oldest = time.time() - self._config.serve.keep_s
         for call_id, view in list(self._views.items()):
             if view.ended_at is not None and view.ended_at < oldest:
-                del self._views[call_id]
+                self._forget(call_id)
         self._log.expire()
 
     def _restore(self) -> None:

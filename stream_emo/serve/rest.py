@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from stream_emo.errors import StreamEmoError
 from stream_emo.events import json_schema
-from stream_emo.serve.answers import answer, problem
+from stream_emo.serve.answers import answer, problem, unknown_call
 from stream_emo.serve.call_view import CallView
 from stream_emo.serve.live_calls import LiveCalls
 from stream_emo.serve.metrics import Metrics
@@ -67,7 +67,7 @@ class Rest:
         """Add a note to a call."""
         call_id = request.path_params["call_id"]
         if self._calls.view(call_id) is None:
-            return _unknown(call_id)
+            return unknown_call(call_id)
         try:
             text = msgspec.json.decode(await _body(request), type=_NoteBody).text.strip()
         except (msgspec.DecodeError, UnicodeError):
@@ -82,10 +82,10 @@ class Rest:
             return problem(409, str(error))
 
     async def explain(self, request: Request) -> Response:
-        """Say what carried the score of a channel at a time of a live call."""
+        """Say what carried the score of a channel at a time of a call."""
         call_id = request.path_params["call_id"]
         if self._calls.view(call_id) is None:
-            return _unknown(call_id)
+            return unknown_call(call_id)
         try:
             moment = msgspec.json.decode(await _body(request), type=_Moment)
         except (msgspec.DecodeError, UnicodeError):
@@ -93,7 +93,7 @@ class Rest:
         except ValueError as error:
             return problem(413, str(error))
         try:
-            return answer(await self._calls.explain(call_id, moment.channel, moment.time))
+            return answer(await self._calls.explanations.explain(call_id, moment.channel, moment.time))
         except StreamEmoError as error:
             return problem(409, str(error))
 
@@ -101,7 +101,7 @@ class Rest:
         """End a call if it is live, and remove all that is kept of it."""
         call_id = request.path_params["call_id"]
         if self._calls.view(call_id) is None:
-            return _unknown(call_id)
+            return unknown_call(call_id)
         await self._calls.erase(call_id)
         self._readers.erased(call_id)
         return Response(status_code=204)
@@ -132,13 +132,9 @@ class Rest:
         async def handle(request: Request) -> Response:
             call_id = request.path_params["call_id"]
             view = self._calls.view(call_id)
-            return _unknown(call_id) if view is None else respond(view)
+            return unknown_call(call_id) if view is None else respond(view)
 
         return handle
-
-
-def _unknown(call_id: str) -> Response:
-    return problem(404, f"no call {call_id!r} is known")
 
 
 async def _body(request: Request) -> bytes:

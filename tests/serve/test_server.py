@@ -92,6 +92,75 @@ def check_what_is_kept(server: ServerProcess, client: Client, call: str, final: 
         assert not any(event.session == call for event in after.events)
 
 
+def test_a_score_is_explained_while_the_call_is_live_and_after_its_end(server: ServerProcess) -> None:
+    address = f"{server.url}/api/calls/explained/explain"
+
+    def asked(channel: object, time: object) -> httpx.Response:
+        return httpx.post(address, json={"channel": channel, "time": time}, timeout=20)
+
+    with Listener(over_websocket(server)) as listener, open_call(server, "explained") as producer:
+        assert asked(0, 1.0).status_code in (404, 409)
+        send_paced(producer, speech(4.5))
+        final = next(
+            event
+            for event in listener.wait(lambda events: any(isinstance(e, Score) and e.final for e in events))
+            if isinstance(event, Score) and event.final
+        )
+        while_live = asked(0, final.start + 0.5)
+        hang_up(producer)
+        listener.wait(stopped())
+    after = asked(0, final.start + 0.5)
+    assert (while_live.status_code, after.status_code) == (200, 200)
+    assert while_live.json() == after.json()
+    assert after.json()["utterance"] == final.utterance
+    assert [word["text"] for word in after.json()["words"]]
+    assert any(stretch["weight"] for stretch in after.json()["audio"])
+    for channel, at, status in (
+        (0, 1e9, 409),
+        (7, 1.0, 409),
+        (-1, 1.0, 409),
+        ("x", 1.0, 400),
+        (0, None, 400),
+    ):
+        assert asked(channel, at).status_code == status
+    assert httpx.post(address.replace("explained", "no-such-call"), json={}).status_code == 404
+    assert httpx.delete(address.removesuffix("/explain")).status_code == 204
+    assert asked(0, final.start + 0.5).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "call", ["a/b", "a?b", "a%b", "a b", "naïve", "电话", "", "x" * 129, "-a", "a\nb", ".."]
+)
+def test_an_unfit_call_id_is_refused_by_every_way_in_with_one_reason(
+    server: ServerProcess, call: str
+) -> None:
+    rule = "call id: must be 1 to 128 letters a-z, digits or ._:@+-, a letter or digit first"
+    start = {"type": "start", "call": call}
+    vonage = {"event": "websocket:connected", "content-type": "audio/l16;rate=16000", "call": call}
+    for path, message in (("/audio", start), ("/vonage", vonage)):
+        with connect(server.ws + path, compression=None) as producer:
+            producer.send(json.dumps(message))
+            assert rule in closed(producer)
+    with Client(server.url) as client:
+        with pytest.raises(ServerError, match="call id: must be"), client.call(call, rate=16_000):
+            time.sleep(0.3)
+        if call != "..":  # The client of HTTP takes that for another address.
+            with pytest.raises(ServerError, match="call id: must be"):
+                client.item(call)
+
+
+def test_a_call_id_of_every_allowed_character_works(server: ServerProcess) -> None:
+    call = "Az09._:@+-" + "x" * 118
+    with Client(server.url) as client, Listener(over_websocket(server)) as listener:
+        with client.call(call, rate=16_000) as audio:
+            audio.send(bytes(32_000))
+        listener.wait(stopped())
+        assert client.timeline(call).call.id == call
+        assert client.note(call, "long").text == "long"
+        assert next(iter(client.events(call, after=0))).session == call
+        client.erase(call)
+
+
 def test_a_producer_that_comes_back_goes_on_in_the_same_session(server: ServerProcess) -> None:
     audio = speech(4.0)
     with Listener(over_websocket(server)) as listener:

@@ -15,9 +15,9 @@ from stream_emo.errors import ProtocolError
 
 MAX_MESSAGE = 1 << 20
 """Bytes of a message, or characters of a text, at most."""
-MAX_CALL_ID = 128
-"""Characters of a call id at most."""
-_CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
+CALL_ID = r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}"
+"""Pattern of call ids: they are part of addresses, of lines of files and of what people read out."""
+CALL_ID_RULE = "call id: must be 1 to 128 letters a-z, digits or ._:@+-, a letter or digit first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class CallStarted:
     """A call begins; the first item of every connection, and the only one of its kind."""
 
     call_id: str
-    """At most 128 letters, digits and `._:@+-`: it is part of addresses and names of files."""
+    """Fits `CALL_ID`."""
     rate: int
     """Frames per second of every channel, 8,000 to 192,000."""
     encoding: Encoding
@@ -116,10 +116,8 @@ class State:
         """Note that the call starts. Raises `ProtocolError` the second time, and for an unfit call id."""
         if self.started is not None:
             raise self.error("start: the call has started already; use a connection for each call")
-        if len(started.call_id) > MAX_CALL_ID or not _CALL_ID.fullmatch(started.call_id):
-            raise self.error(
-                f"call id: must be 1 to {MAX_CALL_ID} letters, digits or ._:@+-, a letter or digit first"
-            )
+        if not is_call_id(started.call_id):
+            raise self.error(CALL_ID_RULE)
         self.started = started
         return started
 
@@ -165,6 +163,11 @@ def parsed(message: str | bytes, kind: type[_Message], protocol: str) -> _Messag
 def _without_values(problem: str) -> str:
     """Return msgspec's message without what it quotes from the data: an unknown tag or value."""
     return re.sub(r"Invalid value .*?(?= - at |$)", "invalid value", problem, flags=re.DOTALL)
+
+
+def is_call_id(text: str) -> bool:
+    """Return whether a call can have this id."""
+    return re.fullmatch(CALL_ID, text) is not None
 
 
 def new_id() -> str:

@@ -78,6 +78,6 @@ class VonageSerializer:
             raise self._state.error(f"content-type: {error}") from None
         del fields["event"]
         details = {name: value for name, value in fields.items() if isinstance(value, str)}
-        call_id = details.pop("call", None) or self._new_id()
+        call_id = details.pop("call") if "call" in details else self._new_id()
         role = details.pop("role", None) or "customer"
         return self._state.start(CallStarted(call_id, rate, "s16le", (role,), details))
