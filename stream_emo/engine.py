@@ -16,6 +16,7 @@ from stream_emo.models.loaded import Models
 from stream_emo.pipeline import Pipeline
 from stream_emo.publish.dispatcher import Dispatcher
 from stream_emo.publish.publisher import Publisher
+from stream_emo.pump import Pump
 from stream_emo.runtime.process import ForkGuard, available_cores
 from stream_emo.runtime.scheduler import Scheduler
 from stream_emo.session import Session
@@ -42,6 +43,7 @@ class Engine:
         self.config = config or Config()
         self.guard = ForkGuard()
         self.dispatcher = Dispatcher()
+        self.pump = Pump()
         workers = available_cores()
         # One thread for each call: two passes side by side use two cores better than two threads in either.
         self.models = Models.load(self.config, workers)

@@ -1,4 +1,4 @@
-"""The parts of an open monitor: a source and its thread, a session on the workers, and its sinks."""
+"""The parts of an open monitor: a source and what moves its audio, a session on the workers, its sinks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from stream_emo.audio.base import Source, SourceCounts
+from stream_emo.audio.base import PolledSource, Source, SourceCounts
 from stream_emo.engine import Engine
 from stream_emo.errors import PipelineError, StreamEmoError, StuckError
 from stream_emo.publish.dispatcher import Delivery
 from stream_emo.publish.publisher import Publisher
 from stream_emo.publish.sink import Sink
+from stream_emo.pump import Moving
 from stream_emo.runtime.bounded_queue import Closed
 from stream_emo.session import Session
 from stream_emo.types import SAMPLE_RATE
@@ -39,17 +41,25 @@ class Feed:
         self.before_end: Callable[[], object] = lambda: None
         """Called on the source's thread when its audio has ended, before the session ends."""
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._moving: threading.Thread | Moving | None = None
+        """What moves the audio: a thread of the source, or the pump if it can be polled."""
+        self._looks = 0
+        """How often the pump has looked at the source."""
         self._deliveries: list[Delivery] = []
         self.publisher.publish(session.start_event(source.name, live=source.live))
 
     def start(self) -> None:
-        """Start the source's thread, once."""
+        """Let the audio flow, once."""
         self.engine.guard.check()
         with self._lock:
-            if self._thread is None and not self.closed:
-                self._thread = threading.Thread(target=self._pump, name="stream_emo-source", daemon=True)
-                self._thread.start()
+            if self._moving is not None or self.closed:
+                return
+            if isinstance(self.source, PolledSource):
+                self._moving = self.engine.pump.add(partial(self._move, self.source), self.source.name)
+                return
+            thread = threading.Thread(target=self._pump, name="stream_emo-source", daemon=True)
+            self._moving = thread
+            thread.start()
 
     def attach(self, sink: Sink) -> Callable[[], None]:
         """Give every event from now on to `sink`; return what ends that.
@@ -77,10 +87,10 @@ class Feed:
             names.append(f"session {self.session.name}")
         elif self.pipeline.failure is not None:
             self.source.stop()  # It may be waiting for audio, and would notice at the next only.
-        if self._thread is not None:
-            self._thread.join(left())
-            if self._thread.is_alive():
-                names.append(self._thread.name)
+        if self._moving is not None:
+            self._moving.join(left())
+            if self._moving.is_alive():
+                names.append(self._moving.name)
         if not self.engine.dispatcher.on_thread():
             names += [
                 f"sink {delivery.name}" for delivery in self._deliveries if not delivery.done.wait(left())
@@ -90,9 +100,9 @@ class Feed:
     def close(self, deadline: float) -> list[str]:
         """Shut down along the data flow; return the names of what did not end until `deadline`."""
         self.publisher.stop_waiting()
-        if self._thread is not None:
-            self._thread.join(max(0.1, (deadline - time.monotonic()) / 2))
-        if self._thread is None or self._thread.is_alive():
+        if self._moving is not None:
+            self._moving.join(max(0.1, (deadline - time.monotonic()) / 2))
+        if self._moving is None or self._moving.is_alive():
             # What was heard is published, even if the source never ends.
             self.pipeline.finish("closed")
         stuck = self.pending(max(0.1, deadline - time.monotonic()))
@@ -105,8 +115,10 @@ class Feed:
         finally:
             for delivery in self._deliveries:
                 self.engine.dispatcher.detach(delivery)
-        left = max(0.1, deadline - time.monotonic())
-        return stuck + [thread.name for thread in self.engine.dispatcher.join(left)]
+        for shared in (self.engine.dispatcher, self.engine.pump):
+            left = max(0.1, deadline - time.monotonic())
+            stuck += [thread.name for thread in shared.join(left)]
+        return stuck
 
     def _counts(self) -> SourceCounts:
         """Return the counters of the source, with what waits in or was dropped from the session's queue."""
@@ -142,6 +154,26 @@ class Feed:
             source.stop()  # The session has failed and reports that itself.
         except BaseException as error:
             self.pipeline.abort(error)
+
+    def _move(self, source: PolledSource) -> bool:
+        """Move what has arrived to the session, on the pump's thread; return whether there may be more."""
+        self._looks += 1
+        if self._looks % 2 and not self.session.speaking:
+            return True  # Half of the cost, for as much delay at the beginning of speech.
+        try:
+            items = source.poll()
+            if items is not None:
+                self.pipeline.offer(items)
+                return True
+            self.before_end()
+            self.pipeline.finish("closed" if source.stopped else "end")
+        except StreamEmoError as error:
+            self.pipeline.finish("closed" if source.stopped else "end", error)
+        except Closed:
+            source.stop()  # The session has failed and reports that itself.
+        except BaseException as error:
+            self.pipeline.abort(error)
+        return False
 
     def _sink_failed(self, name: str, error: BaseException) -> None:
         """Report a detached sink; `KeyboardInterrupt` and the like end the session."""

@@ -84,14 +84,18 @@ class Pipeline:
         self._inbox.put(item)
         self._listen.wake_here()
 
-    def offer(self, item: SourceItem) -> bool:
-        """Hand over the next item without waiting; return False if it was dropped or the session is over."""
-        try:
-            taken = self._inbox.offer(item)
-        except Closed:
-            return False
-        self._listen.wake()
-        return taken
+    def offer(self, items: Sequence[SourceItem]) -> bool:
+        """Hand over the next items without waiting; voice activity detection runs on the calling thread.
+
+        Returns:
+            Whether all were taken; False: some were dropped.
+
+        Raises:
+            Closed: the session is over.
+        """
+        taken = [self._inbox.offer(item) for item in items]
+        self._listen.wake_here()
+        return all(taken)
 
     def finish(self, reason: StopReason = "end", failure: StreamEmoError | None = None) -> None:
         """End the input; what is queued is still processed and published. Returns at once.

@@ -126,7 +126,7 @@ def test_a_hundred_idle_sessions_need_no_threads(engine: Engine) -> None:
     pipelines = [engine.pipeline(engine.session(), publisher, live=True) for publisher in publishers]
     silence = np.zeros(SAMPLE_RATE // 2, np.float32)
     for pipeline in pipelines:
-        assert pipeline.offer(Chunk(0, silence))
+        assert pipeline.offer([Chunk(0, silence)])
     assert threading.active_count() - before <= available_cores()
     readers = [publisher.events() for publisher in publishers]
     for pipeline in pipelines:

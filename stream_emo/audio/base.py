@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,14 @@ class Source(Protocol):
 
     def counts(self) -> SourceCounts:
         """Return the counters now."""
+
+
+@runtime_checkable
+class PolledSource(Source, Protocol):
+    """A live source that tells without waiting what has arrived, so that many can share a thread."""
+
+    def poll(self) -> Sequence[SourceItem] | None:
+        """Return what has arrived; None once all was returned. Raises `SourceError` on failure."""
 
 
 class Reader(Protocol):

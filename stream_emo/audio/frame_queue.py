@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+
+import numpy as np
 
 from stream_emo.audio.base import Frames
 from stream_emo.events import GapReason
@@ -41,6 +43,26 @@ class FrameGap:
 
 
 FrameItem = FrameBlock | FrameGap | Notice
+
+
+def joined(items: Sequence[FrameItem]) -> Iterator[FrameItem]:
+    """Yield the same audio in blocks as long as can be: each costs a call of the resampler."""
+    blocks: list[FrameBlock] = []
+    for item in items:
+        if blocks and not (isinstance(item, FrameBlock) and item.first == blocks[-1].last):
+            yield _joined_blocks(blocks)
+            blocks = []
+        if isinstance(item, FrameBlock):
+            blocks.append(item)
+        else:
+            yield item
+    if blocks:
+        yield _joined_blocks(blocks)
+
+
+def _joined_blocks(blocks: Sequence[FrameBlock]) -> FrameBlock:
+    frames = blocks[0].frames if len(blocks) == 1 else np.concatenate([block.frames for block in blocks])
+    return FrameBlock(blocks[0].first, frames, blocks[-1].arrived)
 
 
 def samples_after(frames: int, rate: int) -> int:

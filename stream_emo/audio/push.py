@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +18,7 @@ from stream_emo.audio.queued import FrameStream, QueuedSource
 from stream_emo.config import AudioConfig
 from stream_emo.errors import SourceError
 from stream_emo.runtime.bounded_queue import Closed
-from stream_emo.types import Notice
+from stream_emo.types import Notice, SourceItem
 
 
 class PushSource(QueuedSource):
@@ -121,6 +122,14 @@ class PushSource(QueuedSource):
         """Say that the next `count` frames were lost on their way; they become a gap, "missing"."""
         with suppress(Closed):
             self._frames_stream.queue.skip(count, "missing")
+
+    def poll(self) -> Sequence[SourceItem] | None:
+        """Return what has arrived, without waiting; None: the audio has ended, and all was returned.
+
+        Raises:
+            SourceError: the configured channel is not there.
+        """
+        return self._frames_stream.poll()
 
     def end(self) -> None:
         """End the audio after what has been pushed; an incomplete frame is left out."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import astuple
 
 from stream_emo.audio.base import SourceCounts
-from stream_emo.audio.frame_queue import Clock, FrameItem, FrameQueue
+from stream_emo.audio.frame_queue import Clock, FrameItem, FrameQueue, joined
 from stream_emo.audio.resample import Resampler
 from stream_emo.audio.stalls import StallClock
 from stream_emo.config import AudioConfig
@@ -44,12 +44,14 @@ class FrameStream:
         self.queue = FrameQueue(rate, 0, clock)
         self._clock = clock
         self.set_realtime(realtime)
-        self._resampler = Resampler(rate, config.channel, name)
+        self._polled = False
+        """Whether `poll` has returned everything."""
         self.configure(config)
 
     def configure(self, config: AudioConfig) -> None:
         """Take the channel and the size of the buffer from `config`; before `items`."""
         self._channel = config.channel
+        self._resampler = Resampler(self.rate, self._channel, self.name)
         self.queue.capacity = round(config.buffer_s * SAMPLE_RATE)
 
     @property
@@ -67,6 +69,25 @@ class FrameStream:
         for item in self.frame_items():
             yield from self._resampler.feed_item(item)
         yield from self._resampler.flush()
+
+    def poll(self) -> list[Chunk | Gap | Notice] | None:
+        """Return what has arrived, and gaps for what the producer owes, without waiting.
+
+        None: the queue was closed, and all was returned before.
+
+        Raises:
+            SourceError: the configured channel is not there.
+        """
+        if self._polled:
+            return None
+        items: list[FrameItem] = []
+        try:
+            while came := self.next_items(self._clock()):
+                items += came
+        except Closed:
+            self._polled = True
+        found = [part for item in joined(items) for part in self._resampler.feed_item(item)]
+        return [*found, *self._resampler.flush()] if self._polled else found
 
     def frame_items(self) -> Iterator[FrameItem]:
         """Yield what the producer delivers and gaps for what it owes, until the queue is closed."""

@@ -85,7 +85,7 @@ class Call:
 
     def push(self, samples: Samples) -> None:
         """Deliver the samples that came next."""
-        self._pipeline.offer(Chunk(self._position, samples, time.monotonic()))
+        self._pipeline.offer([Chunk(self._position, samples, time.monotonic())])
         self._position += len(samples)
 
     def close(self) -> None:

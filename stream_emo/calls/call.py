@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from stream_emo.audio.base import Source
 from stream_emo.audio.pcm import Encoding
 from stream_emo.audio.push import PushSource
-from stream_emo.calls.dynamics import DynamicsSink, with_dynamics
+from stream_emo.calls.dynamics import ConversationFold, with_dynamics
 from stream_emo.calls.roles import scored_roles
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import StuckError
-from stream_emo.events import Event
+from stream_emo.events import Alert, Dynamics, Event
 from stream_emo.feed import Feed
 from stream_emo.publish.sink import Sink
 from stream_emo.scoring import Kept
@@ -42,6 +42,7 @@ class Sessions:
         config = with_dynamics(config)
         self.id = call_id
         self._config = config
+        self._deriving = threading.RLock()  # What is derived is observed in turn.
         self._feeds: list[Feed] = []
         try:
             for number, (role, source) in enumerate(channels):
@@ -59,7 +60,7 @@ class Sessions:
             for _, source in channels:
                 source.close()
             raise
-        self.attach(DynamicsSink(len(channels), config.calls.dynamics_s, self.publish))
+        self.derive(ConversationFold(len(channels), config.calls.dynamics_s).feed)
 
     def attach(self, sink: Sink) -> Callable[[], None]:
         """Give the events of all channels to `sink`; return what ends that."""
@@ -72,14 +73,24 @@ class Sessions:
 
         return detach
 
+    def derive(self, fold: Callable[[Event], Iterable[Alert | Dynamics]]) -> None:
+        """Publish what `fold` makes of the events of all channels, each among those of its channel.
+
+        It is called on the thread that publishes an event, with one event at a time.
+        """
+
+        def observe(event: Event) -> None:
+            with self._deriving:
+                for each in list(fold(event)):
+                    self._feeds[each.channel].publisher.publish(each)
+
+        for feed in self._feeds:
+            feed.publisher.observe(observe)
+
     def start(self) -> None:
         """Let the audio flow; after the sinks that are to have every event were attached."""
         for feed in self._feeds:
             feed.start()
-
-    def publish(self, channel: int, event: Event) -> None:
-        """Publish an event among those of a channel, which numbers it."""
-        self._feeds[channel].publisher.publish(event)
 
     @property
     def kept(self) -> list[tuple[Kept, ...]]:

@@ -7,6 +7,8 @@ Unlike the appendix this works at any rate and delays nothing: the beginning of 
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +36,13 @@ class Concealment:
     def __init__(self, rate: int) -> None:
         """Build for audio at `rate` frames per second, 8,000 or more."""
         self._rate = rate
-        self._history = np.zeros(round((_MATCHED_S + _MOST_PERIODS * _MAX_PITCH_S) * rate), np.float32)
+        self._kept = round((_MATCHED_S + _MOST_PERIODS * _MAX_PITCH_S) * rate)
+        """Frames of the past that concealment looks at."""
+        self._past: deque[Audio] = deque()
+        """What holds them, joined only when something was lost."""
+        self._past_frames = 0
+        self._history = np.zeros(self._kept, np.float32)
+        """The past as it was when the loss began."""
         self._lost = 0
         """Frames of the loss that goes on."""
         self._pitch = 0
@@ -57,6 +65,7 @@ class Concealment:
     def conceal(self, count: int) -> Audio:
         """Return [count] samples in the place of lost ones that follow."""
         if not self._lost:
+            self._history = self._joined_past()
             self._pitch = self._find_pitch()
             self._periods, self._phase = np.zeros(0, np.float32), 0
         made = self._continued(count)
@@ -66,7 +75,9 @@ class Concealment:
 
     def skip(self) -> None:
         """Note that samples are missing that nothing stands for."""
-        self._history[:] = 0
+        self._past.clear()
+        self._past_frames = 0
+        self._history = np.zeros(self._kept, np.float32)
         self._lost, self._made = 0, []
 
     def _blended(self, samples: Audio) -> Audio:
@@ -78,8 +89,14 @@ class Concealment:
         return np.concatenate([made * (1 - up) + samples[:length] * up, samples[length:]]).astype(np.float32)
 
     def _remember(self, samples: Audio) -> None:
-        kept = len(self._history)
-        self._history = np.concatenate([self._history, samples[-kept:]])[-kept:]
+        self._past.append(samples)
+        self._past_frames += len(samples)
+        while self._past_frames - len(self._past[0]) >= self._kept:
+            self._past_frames -= len(self._past.popleft())
+
+    def _joined_past(self) -> Audio:
+        joined = np.concatenate([np.zeros(self._kept, np.float32), *self._past])
+        return joined[-self._kept :]
 
     def _continued(self, count: int) -> Audio:
         """Return the next [count] samples of the repetition, faded."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
@@ -123,24 +123,6 @@ def with_dynamics(config: Config) -> Config:
     """Return the configuration with counters as often as dynamics: they tell that time passes in silence."""
     stats_s = min(config.publish.stats_s, config.calls.dynamics_s)
     return replace(config, publish=replace(config.publish, stats_s=stats_s))
-
-
-class DynamicsSink:
-    """Publishes the dynamics of a call, whose events it takes."""
-
-    name = "dynamics"
-
-    def __init__(self, channels: int, every_s: float, publish: Callable[[int, Dynamics], None]) -> None:
-        self._fold = ConversationFold(channels, every_s)
-        self._publish = publish
-
-    def write(self, event: Event) -> None:
-        """Take an event of any channel."""
-        for dynamics in self._fold.feed(event):
-            self._publish(dynamics.channel, dynamics)
-
-    def close(self) -> None:
-        """Do nothing: it holds nothing."""
 
 
 class _Turns:

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from stream_emo.audio.base import Source
+from stream_emo.calls.alerts.evaluate import AlertFold
 from stream_emo.calls.alerts.rules import AlertRule
-from stream_emo.calls.alerts.sink import AlertSink
 from stream_emo.calls.roles import scored_roles
 from stream_emo.config import Config
 from stream_emo.errors import raise_failure
@@ -73,7 +73,7 @@ class CallMonitor:
         with ExitStack() as stack:
             engine = self._engine or stack.enter_context(Engine(self._config))
             call = self._call = Sessions(engine, self._config, self._name, sources)
-            call.attach(AlertSink(self._rules, call.publish))
+            call.derive(AlertFold(self._rules).add)
             self._stack = stack.pop_all()
         return self
 

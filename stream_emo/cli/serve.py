@@ -59,7 +59,7 @@ def _serve(config: Config, *, demo: bool) -> None:
     from stream_emo.serve.app import Secrets, Server
     from stream_emo.serve.demo import Demo
     from stream_emo.serve.event_log import EventLog
-    from stream_emo.serve.run import listening_socket, run, state_folder
+    from stream_emo.serve.run import event_loop, listening_socket, run, state_folder
     from stream_emo.serve.security import read_secret, read_token
 
     settings = config.serve
@@ -73,7 +73,8 @@ def _serve(config: Config, *, demo: bool) -> None:
         with Engine(config) as engine:
             server = Server(engine, config, log, secrets, Demo if demo else None)
             shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-            asyncio.run(run(server, bound, lambda: say(f"listening on http://{shown}:{port}/")))
+            with asyncio.Runner(loop_factory=event_loop) as runner:
+                runner.run(run(server, bound, lambda: say(f"listening on http://{shown}:{port}/")))
     finally:
         log.close()
         bound.close()

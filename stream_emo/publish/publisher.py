@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 
 from stream_emo.config import PublishConfig
-from stream_emo.events import Event, Start, numbered
+from stream_emo.events import Event, Start, Stop, numbered
 from stream_emo.publish.subscription import Subscription
 from stream_emo.runtime.bounded_queue import Closed
 
@@ -26,6 +26,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._subscriptions: list[Subscription] = []
         self._seq = count()
+        self._observers: list[Callable[[Event], object]] = []
         self._start: Start | None = None
         self._finished = False
         self._dropped = 0
@@ -47,6 +48,30 @@ class Publisher:
 
     def publish(self, event: Event) -> None:
         """Number the event and append it to every subscription; nothing after `finish`."""
+        if isinstance(event, Stop):
+            self._observe(event)
+            self._append(event)
+        else:
+            self._append(event)
+            self._observe(event)
+
+    def observe(self, observer: Callable[[Event], object]) -> None:
+        """Call `observer` with the `Start` and with every event from now on, on the thread that publishes it.
+
+        What it publishes itself follows the event, or comes before it if that is the `Stop`, which stays the
+        last. It must not wait. Events that several threads publish may reach it in another order.
+        """
+        with self._lock:
+            start = self._start
+            self._observers.append(observer)
+        if start is not None:
+            observer(start)
+
+    def _observe(self, event: Event) -> None:
+        for observer in self._observers:
+            observer(event)
+
+    def _append(self, event: Event) -> None:
         # Under one lock, so that every reader gets the numbers in order.
         with self._lock:
             if self._finished:

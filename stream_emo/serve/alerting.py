@@ -6,8 +6,8 @@ from pathlib import Path
 
 import platformdirs
 
+from stream_emo.calls.alerts.evaluate import AlertFold
 from stream_emo.calls.alerts.rules import SHIPPED, read_rules
-from stream_emo.calls.alerts.sink import AlertSink
 from stream_emo.calls.alerts.webhook import Webhook
 from stream_emo.calls.call import Sessions
 from stream_emo.config import Config
@@ -30,7 +30,7 @@ class Alerting:
 
     def __call__(self, call: Sessions, config: Config) -> None:
         """Attach to a call that has just been opened."""
-        call.attach(AlertSink(self._rules, call.publish))
+        call.derive(AlertFold(self._rules).add)
 
     def deliver(self, event: Event) -> None:
         """Send an alert to the webhook."""

@@ -56,6 +56,15 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop: uvloop's where it is installed, which serves twice the messages."""
+    try:
+        import uvloop
+    except ImportError:  # There is none for Windows.
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
 async def run(server: Server, bound: socket.socket, ready: Callable[[], object]) -> None:
     """Serve on a bound socket until SIGTERM or SIGINT; `ready` is called once requests are answered."""
     web = _Web(

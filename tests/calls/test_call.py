@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stream_emo.calls.call import Call
+from stream_emo.calls.dynamics import ConversationFold
 from stream_emo.config import Config, PublishConfig, SpeechConfig
 from stream_emo.engine import Engine
 from stream_emo.errors import ConfigError
@@ -77,6 +78,29 @@ def test_dynamics_of_both_channels_are_published(engine: Engine, speech: Samples
     )
     assert (agent.talk_share, customer.talk_share) == (0.0, 1.0)
     assert agent.time == customer.time == CONFIG.calls.dynamics_s
+
+
+def test_what_is_due_at_the_very_end_of_a_call_is_published_before_its_stop(
+    engine: Engine, speech: Samples
+) -> None:
+    collector = Collector(None)
+    call = Call(engine, CONFIG, "42", ["customer"], rate=SAMPLE_RATE, encoding="s16le")
+    seen: list[Event] = []
+
+    def at_the_stop(event: Event) -> list[Dynamics]:
+        seen.append(event)
+        return [ConversationFold(1, 1.0).at(0, 0.0)] if isinstance(event, Stop) else []
+
+    call.derive(at_the_stop)
+    call.attach(collector)
+    call.start()
+    call.push(0, speech[:SAMPLE_RATE])
+    call.end()
+    assert call.wait(30)
+    call.close()
+    assert isinstance(seen[0], Start)
+    assert [type(event) for event in collector.events[-2:]] == [Dynamics, Stop]
+    assert [event.seq for event in collector.events] == list(range(len(collector.events)))
 
 
 def test_nobody_may_be_scored(engine: Engine) -> None:

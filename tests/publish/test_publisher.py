@@ -152,3 +152,25 @@ def test_a_cancelled_asynchronous_reader_leaves_nothing_behind() -> None:
 
     asyncio.run(cancelled())
     one.publish(speech(0))
+
+
+def test_an_observer_sees_every_event_and_what_it_publishes_comes_before_the_stop() -> None:
+    one = publisher(live=False)
+    one.publish(START)
+    seen: list[Event] = []
+
+    def observe(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, Stop):
+            one.publish(speech(1))
+
+    one.observe(observe)
+    reader = one.events()
+    one.publish(speech(0))
+    one.publish(STOP)
+    one.finish()
+    assert [type(event) for event in seen] == [type(START), Speech, Stop, Speech]
+    received = list(reader)
+    assert utterances(received) == [0, 1]
+    assert [event.seq for event in received] == [0, 1, 2, 3]
+    assert isinstance(received[-1], Stop)

@@ -50,7 +50,7 @@ def test_clients_miss_nothing_when_the_server_is_killed_and_restarted(tmp_path: 
             server.kill()
         server.start()
         with Listener(over_sse(server, after=0)) as everything:
-            written = everything.wait(lambda events: len(events) > 20)
+            written = everything.wait(lambda events: len(events) > 3)
             time.sleep(2.5)
             events = list(listener.events)
             written = list(everything.events)
