@@ -3,7 +3,8 @@
 Each part is left out in turn, and the utterance is scored again by the fusion network; what the label loses
 is the weight of the part (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks").
 Parts are left out of the network's input, where a token is 0.2 s of audio or a piece of a word, so that no
-audio needs to be kept.
+audio needs to be kept. The network's attention is not shown: it decides the shares of the modalities, and it
+does not agree with what the parts carry (`stream-emo eval explanation`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_emo.events import DECIMALS, Score
+from stream_emo.events import DECIMALS, Score, Word
 from stream_emo.fusion.batch import T, Window
 from stream_emo.fusion.fuser import Fuser, FusionInput
 from stream_emo.scoring import Kept
@@ -76,17 +77,8 @@ def explain(fuser: Fuser, kept: Kept) -> Explanation:
     """Return what carried a final score."""
     score, window = kept.score, kept.input.window
     label = score.label or max(score.probabilities, key=lambda name: score.probabilities[name])
-    spans = _spans(window.audio)
-    words = [word for word in score.words if _of_word(window.text, word.start, word.end).any()]
-    variants = [
-        *(replace(window, audio=_without(window.audio, span)) for span in spans),
-        *(
-            replace(window, text=_without(window.text, _of_word(window.text, word.start, word.end)))
-            for word in words
-        ),
-    ]
-    whole, *others = log_odds(fuser, kept.input, [window, *variants], label)
-    lost = [0.0 if math.isnan(other) else whole - other for other in others]
+    words = [word for word in score.words if _of_word(window.text, _centre(word)).any()]
+    audio, lost = occluded(fuser, kept.input, [_centre(word) for word in words], label)
     return Explanation(
         score.utterance,
         label,
@@ -95,10 +87,32 @@ def explain(fuser: Fuser, kept: Kept) -> Explanation:
         score.text_weight,
         tuple(
             WordWeight(word.text, word.start, word.end, round(weight, DECIMALS))
-            for word, weight in zip(words, lost[len(spans) :], strict=True)
+            for word, weight in zip(words, lost, strict=True)
         ),
-        _stretches(window.audio, score, spans, lost[: len(spans)]),
+        _stretches(window.audio, score, audio),
     )
+
+
+def occluded(
+    fuser: Fuser, of: FusionInput, words: Sequence[float], label: str
+) -> tuple[NDArray[np.float64], list[float]]:
+    """Return the log odds of a label that are lost without each part of a window.
+
+    `words`: position of the centre of each word. Returned are the weights of the audio tokens [n], the mean
+    over the spans that contain each, none of too few; and those of the words.
+    """
+    window = of.window
+    spans = _spans(window.audio)
+    variants = [
+        *(replace(window, audio=_without(window.audio, span)) for span in spans),
+        *(replace(window, text=_without(window.text, _of_word(window.text, word))) for word in words),
+    ]
+    whole, *others = log_odds(fuser, of, [window, *variants], label)
+    lost = [0.0 if math.isnan(other) else whole - other for other in others]
+    if not spans:
+        return np.zeros(0), lost
+    masks = np.array(spans, np.float64)
+    return (masks * np.array(lost[: len(spans)])[:, None]).sum(0) / masks.sum(0), lost[len(spans) :]
 
 
 def log_odds(fuser: Fuser, of: FusionInput, windows: Sequence[Window], label: str) -> list[float]:
@@ -126,11 +140,15 @@ def _spans(audio: AudioTokens | None) -> list[NDArray[np.bool_]]:
     return [(first <= places) & (places < first + width) for first in range(count - width + 1)]
 
 
-def _of_word(text: TextTokens | None, start: float, end: float) -> NDArray[np.bool_]:
-    """Return which text tokens [m] are of a word between two times, s: each is at the centre of its word."""
+def _centre(word: Word) -> float:
+    """Return the position of the centre of a word."""
+    return (word.start + word.end) / 2 * SAMPLE_RATE
+
+
+def _of_word(text: TextTokens | None, centre: float) -> NDArray[np.bool_]:
+    """Return which text tokens [m] are of the word with this centre."""
     if text is None:
         return np.zeros(0, np.bool_)
-    centre = (start + end) / 2 * SAMPLE_RATE
     return np.asarray(np.abs(text.positions - centre) <= _TOLERANCE)
 
 
@@ -142,12 +160,10 @@ def _without(tokens: T | None, mask: NDArray[np.bool_]) -> T | None:
 
 
 def _stretches(
-    audio: AudioTokens | None, score: Score, spans: Sequence[NDArray[np.bool_]], lost: Sequence[float]
+    audio: AudioTokens | None, score: Score, weights: NDArray[np.float64]
 ) -> tuple[StretchWeight, ...]:
-    if audio is None or not spans:
+    if audio is None or not len(weights):
         return ()
-    masks = np.array(spans, np.float64)
-    weights = (masks * np.array(lost)[:, None]).sum(0) / masks.sum(0)
     centres = audio.positions / SAMPLE_RATE
     return tuple(
         StretchWeight(

@@ -92,7 +92,7 @@ def evaluate(
             help="ravdess-6fold, nemo-loso, crema-d-6fold, leave-one-corpus-out, line-calibration, "
             "meld-text, goemotions-ekman, emobank, negation, composed, conflict, fused-left-out, decisions, "
             "rolling, robustness, telephone, "
-            "calibration, fairness, false-alarms, alerts, gate or phantom-text; or a "
+            "calibration, fairness, false-alarms, alerts, explanation, gate or phantom-text; or a "
             "CSV file with the columns path, emotion and perhaps speaker, text, language, split.",
         ),
     ],

@@ -124,9 +124,13 @@ def auc(scores: Array, positive: Flags) -> float:
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return math.nan
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    ranks = _ranks(scores)
     return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def spearman(x: Array, y: Array) -> float:
+    """Return Spearman's rank correlation of `x` and `y` [n]; NaN where one of them is constant."""
+    return pearson(_ranks(x), _ranks(y))
 
 
 def bootstrap(statistic: Callable[[Rows], float], groups: Sequence[str]) -> MetricValue:
@@ -151,6 +155,12 @@ def bootstrap(statistic: Callable[[Rows], float], groups: Sequence[str]) -> Metr
         return MetricValue(value, float("nan"), float("nan"))
     low, high = np.percentile(values, [2.5, 97.5])
     return MetricValue(value, float(low), float(high))
+
+
+def _ranks(values: Array) -> Array:
+    """Return the rank of each value [n], from 1; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[inverse], np.float64)
 
 
 def _f1(matrix: Confusion) -> Array:

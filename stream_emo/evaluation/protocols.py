@@ -9,6 +9,7 @@ from stream_emo.evaluation.audio_only import crema_d_6fold, leave_one_corpus_out
 from stream_emo.evaluation.calibration import calibration
 from stream_emo.evaluation.compositions import composed, conflict
 from stream_emo.evaluation.decisions import decisions
+from stream_emo.evaluation.explanation import explanation
 from stream_emo.evaluation.fairness import fairness
 from stream_emo.evaluation.false_alarms import false_alarms
 from stream_emo.evaluation.fused_left_out import fused_left_out
@@ -43,6 +44,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "false-alarms": false_alarms,
     "alerts": alerts,
     "decisions": decisions,
+    "explanation": explanation,
     "rolling": rolling,
     "gate": gate,
     "phantom-text": phantom_text,

@@ -88,10 +88,15 @@ class AttentionPool(nn.Module):
     def forward(self, x: Tensor, tokens: TokenTensors) -> Tensor:
         """Return the pooled tokens [b, w] of [b, n, w]."""
         x = self.norm(x)  # [b, n, w]
+        return weighted_sum(x, self.attention(x, tokens))  # [b, w]
+
+    def attention(self, x: Tensor, tokens: TokenTensors) -> Tensor:
+        """Return the weight of each token [b, n] of [b, n, w], which was normalised; they sum to 1."""
         scores = self.score(x).squeeze(2) - functional.softplus(self.slope) * tokens.ages  # [b, n]
         # The lowest finite value, not -inf: a missing modality must not divide zero by zero.
-        attention = scores.masked_fill(~tokens.present, torch.finfo(scores.dtype).min).softmax(1)  # [b, n]
-        return weighted_sum(x, attention * tokens.present)  # [b, w]
+        scores = scores.masked_fill(~tokens.present, torch.finfo(scores.dtype).min)  # [b, n]
+        attention: Tensor = scores.softmax(1) * tokens.present  # [b, n]
+        return attention
 
 
 def mean_over_tokens(features: Tensor, present: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score, roc_auc_score
@@ -21,6 +21,7 @@ from stream_emo.evaluation.metrics import (
     multilabel_f1,
     pearson,
     risk_coverage,
+    spearman,
     unweighted_accuracy,
     weighted_f1,
 )
@@ -51,6 +52,7 @@ items = st.lists(
 ).map(np.array)
 
 
+@settings(deadline=None)
 @given(items)
 def test_all_are_what_scikit_learn_computes(pairs: NDArray[np.int64]) -> None:
     """Of classes that occur; a prediction of -1 is a label of its own there."""
@@ -69,6 +71,7 @@ def test_all_are_what_scikit_learn_computes(pairs: NDArray[np.int64]) -> None:
     assert weighted_f1(matrix) == pytest.approx(weighted, abs=1e-15)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.booleans()] * 6), min_size=1, max_size=60).map(np.array))
 def test_several_labels_are_scored_as_scikit_learn_does(flags: NDArray[np.bool_]) -> None:
     truth, predicted = flags[:, :3], flags[:, 3:]
@@ -95,6 +98,7 @@ def test_bins_are_closed_above_as_in_the_paper() -> None:
     assert expected_calibration_error(confidence, np.array([True, False])) == pytest.approx(0.5)
 
 
+@settings(deadline=None)
 @given(answers)
 def test_calibration_error_lies_between_the_overall_gap_and_one(items: list[tuple[float, bool]]) -> None:
     confidence, right = np.array([item[0] for item in items]), np.array([item[1] for item in items])
@@ -111,12 +115,14 @@ def test_risk_coverage_by_hand() -> None:
     assert accuracy_at(0.75, confidence, right) == pytest.approx(2 / 3)
 
 
+@settings(deadline=None)
 @given(answers)
 def test_at_full_coverage_everything_counts(items: list[tuple[float, bool]]) -> None:
     confidence, right = np.array([item[0] for item in items]), np.array([item[1] for item in items])
     assert accuracy_at(1.0, confidence, right) == pytest.approx(right.mean())
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
 def test_auc_is_what_scikit_learn_computes(items: list[tuple[int, bool]]) -> None:
     scores = np.array([float(score) for score, _ in items])
@@ -174,3 +180,11 @@ def test_draws_that_cannot_be_scored_are_left_out() -> None:
 
     measured = bootstrap(difference, ["a", "b"])
     assert (measured.low, measured.value, measured.high) == (0.25, 0.25, 0.25)
+
+
+def test_rank_correlation() -> None:
+    x = np.array([1.0, 2.0, 3.0, 10.0])
+    assert spearman(x, x**3) == pytest.approx(1)
+    assert spearman(x, -x) == pytest.approx(-1)
+    assert spearman(x, np.array([1.0, 1.0, 2.0, 2.0])) == pytest.approx(4 / math.sqrt(20))
+    assert math.isnan(spearman(x, np.ones(4)))
