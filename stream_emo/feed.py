@@ -32,9 +32,12 @@ _LAST_WORDS_S = 0.5
 class Feed:
     """Moves audio from one open source into a session, and its events to sinks."""
 
-    def __init__(self, source: Source, engine: Engine, session: Session) -> None:
+    def __init__(
+        self, source: Source, engine: Engine, session: Session, publisher: Publisher | None = None
+    ) -> None:
+        """Publish with `publisher`; None: with a new one."""
         self.source, self.engine, self.session = source, engine, session
-        self.publisher = Publisher(session.config.publish, live=source.live)
+        self.publisher = publisher or Publisher(session.config.publish, live=source.live)
         self.pipeline = engine.pipeline(session, self.publisher, live=source.live)
         session.counts = self._counts
         self.closed = False

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stream_emo.audio.base import Source
 from stream_emo.audio.pcm import Encoding
 from stream_emo.audio.push import PushSource
+from stream_emo.calls.continuation import ContinuedPublisher, Earlier
 from stream_emo.calls.dynamics import ConversationFold, with_dynamics
 from stream_emo.calls.roles import scored_roles
 from stream_emo.config import Config
@@ -30,9 +31,16 @@ class Sessions:
     """One session for each channel of a call, each with a source of its own."""
 
     def __init__(
-        self, engine: Engine, config: Config, call_id: str, channels: Sequence[tuple[str, Source]]
+        self,
+        engine: Engine,
+        config: Config,
+        call_id: str,
+        channels: Sequence[tuple[str, Source]],
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         """Open the sources and a session for each; `channels`: role and source by number.
+
+        `earlier`: how far each had come, of a call that goes on; empty: it is a new one.
 
         Raises:
             SourceError: a source cannot be opened.
@@ -51,7 +59,9 @@ class Sessions:
                     config, name=call_id, channel=number, role=role, scored=scored[number]
                 )
                 session.scorer.keep = config.calls.explained
-                feed = Feed(source, engine, session)
+                publish = session.config.publish
+                continued = ContinuedPublisher(publish, earlier[number], live=True) if earlier else None
+                feed = Feed(source, engine, session, continued)
                 feed.before_end = partial(self._await_scored, feed)
                 self._feeds.append(feed)
         except BaseException:
@@ -121,6 +131,11 @@ class Sessions:
                 return False
         return True
 
+    def cut_off(self, reason: str) -> None:
+        """Drop what is not scored yet: the last events of each channel are an error and `stop`."""
+        for feed in self._feeds:
+            feed.pipeline.abort(StuckError(reason))
+
     def close(self) -> None:
         """End the call, and release what it holds.
 
@@ -157,8 +172,11 @@ class Call(Sessions):
         *,
         rate: int,
         encoding: Encoding,
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         """Open a session for each role, by channel; `rate` and `encoding` are those of what is pushed.
+
+        `earlier`: of a call that goes on; the time since it began is missing.
 
         Raises:
             ConfigError: nobody may be scored, the configuration contradicts the models, or the format of
@@ -167,7 +185,10 @@ class Call(Sessions):
         self._sources = [PushSource(rate, encoding=encoding, name=f"{call_id}, {role}") for role in roles]
         for source in self._sources:
             source.configure(config.audio)
-        super().__init__(engine, config, call_id, list(zip(roles, self._sources, strict=True)))
+        super().__init__(engine, config, call_id, list(zip(roles, self._sources, strict=True)), earlier)
+        now = time.time()
+        for channel, part in enumerate(earlier):
+            self.missing(channel, round(max(part.end, now - part.began) * rate))
 
     def push(self, channel: int, data: bytes | NDArray[Any]) -> None:
         """Deliver the audio of a channel that came next, see `PushSource.push`."""
@@ -181,6 +202,11 @@ class Call(Sessions):
         """End the audio of all channels; what was pushed is still scored."""
         for source in self._sources:
             source.end()
+
+    def hurry(self) -> None:
+        """Give only the final scores from now on: somebody waits for the end."""
+        for feed in self._feeds:
+            feed.session.draining = True
 
 
 class _SharedSink:

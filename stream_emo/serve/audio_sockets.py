@@ -11,7 +11,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stream_emo.errors import ConfigError, ProtocolError, StreamEmoError
 from stream_emo.serve.answers import problem
-from stream_emo.serve.live_calls import CallRefused, LiveCalls, Producer
+from stream_emo.serve.live_call import Producer
+from stream_emo.serve.live_calls import CallRefused, LiveCalls
 from stream_emo.serve.protocols.base import AudioFrame, CallEnded, CallStarted, Reply, Serializer
 from stream_emo.serve.protocols.genesys import GenesysSerializer
 from stream_emo.serve.protocols.raw import RawSerializer

@@ -25,7 +25,7 @@ _CHUNK = 16_384
 
 
 class Producer(Protocol):
-    """What takes the audio of a call; see `stream_emo.serve.live_calls.Producer`."""
+    """What takes the audio of a call; see `stream_emo.serve.live_call.Producer`."""
 
     def push(self, channel: int, data: bytes, position: int | None = None) -> None:
         """Deliver audio of a channel."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from stream_emo.calls.continuation import Earlier
 from stream_emo.events import (
     Alert,
     Dynamics,
@@ -54,8 +55,8 @@ class _Channel:
 class CallView:
     """One call as its events tell it. Thread-safe."""
 
-    def __init__(self, call_id: str, channels: int) -> None:
-        """Begin with nothing; the call is over once `channels` of them have stopped."""
+    def __init__(self, call_id: str, channels: int | None) -> None:
+        """Begin with nothing; the call is over once `channels` of them have stopped, None: once told so."""
         self.id = call_id
         self._count = channels
         self._lock = threading.Lock()
@@ -71,6 +72,8 @@ class CallView:
         """When the last channel stopped, s since 1970."""
         self.ended_reason: str | None = None
         """Why the call ended, where something other than its events knows."""
+        self.cut_off: float | None = None
+        """When the call began that ended with its server, s since 1970; None for any other."""
         self.notes: list[Note] = []
 
     @property
@@ -91,13 +94,51 @@ class CallView:
             if isinstance(event, Alert):
                 self._take_alert(event)
             stopped = sum(known.stop is not None for known in self._channels.values())
-            if isinstance(event, Stop) and stopped >= self._count:
+            if isinstance(event, Stop) and self._count is not None and stopped >= self._count:
                 self.end(at, {"end": "ended", "closed": "closed"}.get(event.reason, "failed"))
 
     def end(self, at: float, reason: str) -> None:
         """Note that no event will follow."""
         self.ended_at = self.ended_at or at
         self.ended_reason = self.ended_reason or reason
+
+    @property
+    def stopped(self) -> bool:
+        """Whether all channels that are known have stopped."""
+        return all(channel.stop is not None for channel in self._channels.values())
+
+    def earlier(self, roles: Sequence[str], oldest: float) -> list[Earlier] | None:
+        """Return how far each channel had come, if the call was cut off and has these roles.
+
+        None: it cannot go on, also if nothing of it was published since `oldest`, s since 1970.
+        """
+        began = self.cut_off
+        if began is None or began + self._time < oldest:
+            return None
+        with self._lock:
+            starts = {number: channel.start for number, channel in self._channels.items()}
+            if max(starts) >= len(roles) or any(
+                start is not None and start.role != roles[number] for number, start in starts.items()
+            ):
+                return None
+            return [self._earlier(number, began) for number in range(len(roles))]
+
+    def go_on(self, channels: int) -> list[Alert]:
+        """Let events follow again, after `earlier`; return the alerts that nobody will clear."""
+        self._count = channels
+        self.cut_off = self.ended_at = self.ended_reason = None
+        with self._lock:
+            return list(self._alerts.values())
+
+    def _earlier(self, number: int, began: float) -> Earlier:
+        events = [event for event in self._events.values() if event.channel == number]
+        utterances = [event.utterance for event in events if isinstance(event, Speech | Silence | Score)]
+        return Earlier(
+            began,
+            seq=max((event.seq for event in events), default=-1) + 1,
+            utterance=max(utterances, default=-1) + 1,
+            end=self._time,
+        )
 
     def item(self) -> CallItem:
         """Return how the call is now."""

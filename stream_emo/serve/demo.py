@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from stream_emo.audio.samples import read
 from stream_emo.demo import CLIP
 from stream_emo.errors import StreamEmoError
-from stream_emo.serve.live_calls import LiveCalls, Producer
+from stream_emo.serve.live_call import Producer
+from stream_emo.serve.live_calls import LiveCalls
 from stream_emo.serve.protocols.base import CallStarted
 from stream_emo.types import SAMPLE_RATE
 

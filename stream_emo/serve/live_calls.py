@@ -8,99 +8,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Protocol
 
+import msgspec
+
 from stream_emo.calls.call import Call, Sessions
+from stream_emo.calls.continuation import Earlier
 from stream_emo.calls.playout import CallPlayout
 from stream_emo.config import Config
 from stream_emo.engine import Engine
-from stream_emo.errors import EventError, StreamEmoError
-from stream_emo.events import Event, decode
+from stream_emo.errors import StreamEmoError
+from stream_emo.events import Event
 from stream_emo.serve.api_types import Note
 from stream_emo.serve.call_config import for_call
 from stream_emo.serve.call_view import CallView
 from stream_emo.serve.event_log import EventLog
 from stream_emo.serve.explanations import Explanations
+from stream_emo.serve.live_call import LiveCall, Producer
 from stream_emo.serve.log_sink import LogSink
 from stream_emo.serve.protocols.base import CallStarted
+from stream_emo.serve.restored import restored
 
 _log = logging.getLogger(__name__)
 
 _TAKE_OVER_S = 2.0
 """A producer that has sent nothing for so long loses its call to one that connects with the same id, s."""
 _TICK_S = 0.25
+_POLL_S = 0.02
+_FINISH_S = 60.0
+"""Time that a call may take to finish after its end while the server goes on, s."""
 _MAX_NOTES = 200
 
 
 class CallRefused(StreamEmoError):
     """A call cannot be opened or resumed now; the message says why."""
-
-
-class Producer:
-    """One connection that delivers the audio of a call."""
-
-    def __init__(self, live: LiveCall, dismiss: Callable[[str], object]) -> None:
-        """`dismiss` closes the connection, and says why."""
-        self._live = live
-        self._dismiss = dismiss
-
-    @property
-    def call_id(self) -> str:
-        """Id of the call."""
-        return self._live.view.id
-
-    @property
-    def current(self) -> bool:
-        """Whether the call still listens to this connection."""
-        return self._live.producer is self
-
-    def push(self, channel: int, data: bytes, position: int | None = None) -> None:
-        """Deliver audio, see `CallPlayout.push`; nothing after the connection was replaced."""
-        if self.current:
-            self._live.heard = time.monotonic()
-            self._live.playout.push(channel, data, position)
-
-    def end(self, reason: str) -> None:
-        """End the call: its producer has ended it."""
-        if self.current:
-            self._live.end(reason)
-
-    def lost(self) -> None:
-        """Leave the call open for a while, for a producer that connects again."""
-        if self.current:
-            self._live.producer = None
-            self._live.heard = time.monotonic()
-
-    def dismiss(self, reason: str) -> None:
-        """Close the connection."""
-        self._dismiss(reason)
-
-
-class LiveCall:
-    """A call that has not ended."""
-
-    def __init__(self, started: CallStarted, call: Call, playout: CallPlayout, view: CallView) -> None:
-        self.started, self.call, self.playout, self.view = started, call, playout, view
-        self.producer: Producer | None = None
-        self.heard = time.monotonic()
-        """When the producer was heard last, or was lost."""
-        self.ending: str | None = None
-        """Why it ends, once it does."""
-
-    def end(self, reason: str) -> None:
-        """End the audio; the open utterance is finished."""
-        if self.ending is None:
-            self.ending = reason
-            self.view.ended_reason = reason
-            self.playout.flush()
-            self.call.end()
-        producer, self.producer = self.producer, None
-        if producer is not None:
-            producer.dismiss(reason)
 
 
 class CallWatcher(Protocol):
@@ -119,19 +62,18 @@ class LiveCalls:
     ) -> None:
         """Begin with the calls in the log, which have ended with the server that held them."""
         self._engine, self._config, self._log = engine, config, log
+        self._shutdown_s = config.publish.shutdown_s
         self._watchers = tuple(watchers)
         self.explanations = Explanations(engine.models.fuser)
         self._calls: dict[str, LiveCall] = {}
-        self._views: dict[str, CallView] = {}
+        self._views = restored(log, time.time())
         self._opening: set[str] = set()
-        self._closing: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
         self.draining = False
         self.opened = 0
         """Calls since the start of the server."""
         self.on_event: Callable[[Event], object] = lambda event: None
         """Called with every event, on the dispatcher's thread."""
-        self._restore()
 
     @property
     def config(self) -> Config:
@@ -178,13 +120,21 @@ class LiveCalls:
         live.producer = Producer(live, dismiss)
         return live.producer
 
-    def watch(self, call: Sessions, channels: int, config: Config) -> CallView:
-        """Publish the events of a call of any kind, and let its audio flow; return its view."""
-        view = CallView(call.id, channels)
+    def watch(
+        self, call: Sessions, channels: int, config: Config, continued: CallView | None = None
+    ) -> CallView:
+        """Publish the events of a call of any kind, and let its audio flow; return its view.
+
+        `continued`: the view of a call that was cut off and goes on.
+        """
+        view = CallView(call.id, channels) if continued is None else continued
         self._views.pop(call.id, None)
         self._views[call.id] = view
+        raised = [] if continued is None else continued.go_on(channels)
         self.explanations.opened(call)
         call.attach(LogSink(self._log, view, self.on_event))
+        for alert in raised:
+            call.publish(alert.channel, msgspec.structs.replace(alert, state="cleared"))
         for watcher in self._watchers:
             watcher(call, config)
         call.start()
@@ -217,18 +167,22 @@ class LiveCalls:
         live = self._calls.get(call_id)
         if live is not None:
             live.end("erased")
-            await self._close(live)
+            await self._closed(live)
         self._forget(call_id)
         self._log.erase(call_id)
 
     async def drain(self) -> None:
-        """Take no new calls; end all, and wait until their last utterances are finished."""
+        """Take no new calls; end all, and wait until their last utterances are finished.
+
+        What is not finished within `publish.shutdown_s` is cut off.
+        """
         self.draining = True
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         for live in list(self._calls.values()):
             live.end("the server was shut down")
-        await asyncio.gather(*(self._close(live) for live in list(self._calls.values())), *self._closing)
+            live.call.hurry()
+        await asyncio.gather(*(self._closed(live) for live in list(self._calls.values())))
 
     def _check_resume(self, live: LiveCall, started: CallStarted) -> None:
         was = live.started
@@ -253,17 +207,20 @@ class LiveCalls:
         self._opening.add(call_id)
         try:
             config = for_call(self._config, started.overrides)
-            call = await asyncio.to_thread(self._make, started, config)
+            known = self._views.get(call_id)
+            oldest = time.time() - self._config.serve.replay_s
+            earlier = None if known is None else known.earlier(started.roles, oldest)
+            call = await asyncio.to_thread(self._make, started, config, earlier or ())
             playout = CallPlayout(
                 call, started.rate, started.encoding, len(started.roles), config.calls.playout_ms / 1000
             )
-            view = self.watch(call, len(started.roles), config)
+            view = self.watch(call, len(started.roles), config, known if earlier else None)
             live = self._calls[call_id] = LiveCall(started, call, playout, view)
         finally:
             self._opening.discard(call_id)
         return live
 
-    def _make(self, started: CallStarted, config: Config) -> Call:
+    def _make(self, started: CallStarted, config: Config, earlier: Sequence[Earlier]) -> Call:
         return Call(
             self._engine,
             config,
@@ -271,13 +228,21 @@ class LiveCalls:
             started.roles,
             rate=started.rate,
             encoding=started.encoding,
+            earlier=earlier,
         )
+
+    def _closed(self, live: LiveCall) -> asyncio.Task[None]:
+        """Return the task that ends with the call, which was ended; there is one for each."""
+        if live.closing is None:
+            live.closing = asyncio.create_task(self._close(live))
+        return live.closing
 
     async def _close(self, live: LiveCall) -> None:
         """Wait for the last events of a call that was ended, and release it."""
-        with suppress(StreamEmoError):
-            if not await asyncio.to_thread(live.call.wait, self._config.publish.shutdown_s):
-                _log.warning("call %s did not finish in time", live.view.id)
+        if not await _over(live.call, lambda: self._shutdown_s if self.draining else _FINISH_S):
+            _log.warning("call %s did not finish in time, and is cut off", live.view.id)
+            live.call.cut_off(f"{live.ending}; the rest was not scored in time")
+            await _over(live.call, lambda: self._shutdown_s)
         try:
             await asyncio.to_thread(live.call.close)
         except StreamEmoError as error:
@@ -288,18 +253,13 @@ class LiveCalls:
             del self._calls[live.view.id]
 
     async def _keep_house(self) -> None:
-        closing: set[LiveCall] = set()
         while True:
             await asyncio.sleep(_TICK_S)
             now = time.monotonic()
             for live in list(self._calls.values()):
                 self._watch(live, now)
-                if live.ending is not None and live not in closing:
-                    closing.add(live)
-                    task = asyncio.create_task(self._close(live))
-                    self._closing.add(task)
-                    task.add_done_callback(self._closing.discard)
-                    task.add_done_callback(partial(_discard, closing, live))
+                if live.ending is not None:
+                    self._closed(live)
             self._forget_old()
 
     def _watch(self, live: LiveCall, now: float) -> None:
@@ -322,19 +282,13 @@ class LiveCalls:
                 self._forget(call_id)
         self._log.expire()
 
-    def _restore(self) -> None:
-        cursor, now = 0, time.time()
-        while entries := self._log.after(cursor, limit=1000):
-            cursor = entries[-1].id
-            for entry in entries:
-                with suppress(EventError):
-                    event = decode(entry.json)
-                    if entry.call not in self._views or (event.seq == 0 and not self._views[entry.call].live):
-                        self._views[entry.call] = CallView(entry.call, channels=1 << 30)
-                    self._views[entry.call].fold(event, entry.id, entry.at)
-        for view in self._views.values():
-            view.end(now, "the server was restarted")
 
+async def _over(call: Call, most_s: Callable[[], float]) -> bool:
+    """Wait until all is published, at most so long, s; return whether that is so.
 
-def _discard(closing: set[LiveCall], live: LiveCall, task: asyncio.Task[None]) -> None:
-    closing.discard(live)
+    Without a thread for each call: threads are few, and opening a call takes one, too.
+    """
+    begun = time.monotonic()
+    while not (over := call.wait(0)) and time.monotonic() - begun < most_s():
+        await asyncio.sleep(_POLL_S)
+    return over

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -14,10 +15,14 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from stream_emo.events import Score, Stop
+from stream_emo.client import Client
+from stream_emo.events import Error, Gap, Score, Speech, Start, Stop
 from tests.serve.process import (
     Listener,
     ServerProcess,
+    both_sides,
+    closed,
+    hang_up,
     open_call,
     over_sse,
     over_websocket,
@@ -59,6 +64,41 @@ def test_clients_miss_nothing_when_the_server_is_killed_and_restarted(tmp_path: 
         item = server.get("/api/calls/call").json()
         assert not item["live"]
         assert item["ended_reason"] == "the server was restarted"
+
+
+def test_a_call_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
+    sides = ("agent", "customer")
+    audio = both_sides(speech(4.5))
+    with ServerProcess(tmp_path) as server, Listener(over_sse(server)) as listener:
+        with open_call(server, "call", sides) as producer:
+            send_paced(producer, audio, channels=2)
+            before = listener.wait(lambda events: any(isinstance(e, Score) and e.final for e in events))
+            server.kill()
+        server.start()
+        with open_call(server, "call", sides) as producer:
+            send_paced(producer, audio, channels=2)
+            assert server.get("/api/calls/call").json()["live"]
+            hang_up(producer)
+        events = listener.wait(lambda events: sum(isinstance(event, Stop) for event in events) == 2)
+        with Client(server.url) as client:
+            timeline = client.timeline("call")
+    for channel in (0, 1):
+        own = [event for event in events if event.channel == channel]
+        assert [event.seq for event in own] == list(range(len(own)))
+        starts = [event for event in own if isinstance(event, Start)]
+        assert len(starts) == 2
+        began = [datetime.fromisoformat(start.started_at) for start in starts]
+        assert abs((began[1] - began[0]).total_seconds()) < 2  # A busy server opens a call late.
+        hole = next(event for event in own if isinstance(event, Gap) and event.end - event.start > 1)
+        assert hole.reason == "missing"
+        assert hole.start == pytest.approx(max(event.time for event in before), abs=1.5)
+    finals = [event for event in events if isinstance(event, Score) and event.final]
+    assert [final.utterance for final in finals] == list(range(len(finals)))
+    assert len(finals) >= 2
+    assert finals[0].end <= hole.start
+    assert finals[-1].start >= hole.end
+    assert [event for event in timeline.events if isinstance(event, Score) and event.final] == finals
+    assert timeline.call.ended_reason == "stopped by the sender"
 
 
 def test_a_client_that_never_reads_is_dropped_alone(tmp_path: Path) -> None:
@@ -112,3 +152,23 @@ def test_a_token_guards_everything_but_the_page(tmp_path: Path) -> None:
             for _ in range(40)
         ]
         assert statuses[-1] == 429
+
+
+def test_many_calls_end_within_a_stated_time_each_with_a_reason(tmp_path: Path) -> None:
+    """Those that cannot finish are cut off; here nearly all, as there is no time."""
+    with ServerProcess(tmp_path, "--set", "publish.shutdown_s=0.1") as server, ExitStack() as stack:
+        listener = stack.enter_context(Listener(over_websocket(server)))
+        producers = [stack.enter_context(open_call(server, f"call-{number}")) for number in range(8)]
+        for producer in producers:
+            producer.send(speech(8.0))
+        listener.wait(lambda events: sum(isinstance(event, Speech) for event in events) >= 1)
+        begun = time.monotonic()
+        assert server.terminate() == 0
+        assert time.monotonic() - begun < 10
+        events = listener.wait(lambda events: sum(isinstance(event, Stop) for event in events) == 8)
+        assert {closed(producer) for producer in producers} == {"the server was shut down"}
+    failed = {event.session for event in events if isinstance(event, Stop) and event.reason == "failed"}
+    told = [event for event in events if isinstance(event, Error) and event.fatal]
+    assert failed
+    assert {error.session for error in told} == failed
+    assert {error.message for error in told} == {"the server was shut down; the rest was not scored in time"}
