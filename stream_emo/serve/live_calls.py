@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -20,7 +21,7 @@ from stream_emo.calls.playout import CallPlayout
 from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import StreamEmoError
-from stream_emo.events import Event
+from stream_emo.events import Alert, Event, Start
 from stream_emo.serve.api_types import Note
 from stream_emo.serve.call_config import for_call
 from stream_emo.serve.call_view import CallView
@@ -133,8 +134,8 @@ class LiveCalls:
         raised = [] if continued is None else continued.go_on(channels)
         self.explanations.opened(call)
         call.attach(LogSink(self._log, view, self.on_event))
-        for alert in raised:
-            call.publish(alert.channel, msgspec.structs.replace(alert, state="cleared"))
+        if raised:
+            call.derive(partial(_cleared, raised))
         for watcher in self._watchers:
             watcher(call, config)
         call.start()
@@ -292,3 +293,12 @@ async def _over(call: Call, most_s: Callable[[], float]) -> bool:
     while not (over := call.wait(0)) and time.monotonic() - begun < most_s():
         await asyncio.sleep(_POLL_S)
     return over
+
+
+def _cleared(raised: Sequence[Alert], event: Event) -> list[Alert]:
+    """Return the end of alerts that were raised before a crash, at the start of their channel."""
+    return [
+        msgspec.structs.replace(alert, state="cleared")
+        for alert in raised
+        if isinstance(event, Start) and event.channel == alert.channel
+    ]
