@@ -16,7 +16,7 @@ from stream_emo.bench.machine import Percentiles
 from stream_emo.bench.server_process import Served, call, served
 from stream_emo.progress import Progress
 
-_CALLS = (4, 8, 12, 16, 24, 32, 40)
+_CALLS = (8, 16, 24, 28, 32, 40)
 _CALL_S = 40.0
 _BOUND_MS = 700.0
 _CLIENTS, _NEVER_READ = 50, 10

@@ -95,6 +95,7 @@ def test_explanation_names_words_and_stretches(browser: Any) -> None:
         opened(browser, f"{address}#/call/one") as page,
     ):
         page.get_by_role("button", name="Explain this score").click()
+        assert page.locator("#moment-title").inner_text() == "Chosen utterance"
         page.wait_for_selector(".explanation mark")
         assert page.locator(".explanation mark[data-strength='3']").inner_text() == "ridiculous"
         assert page.locator(".explanation mark[data-against='true']").inner_text() == "please"

@@ -6,8 +6,8 @@ import { EMOTIONS, clock, emotionName, mood, percent, signed } from "../format.j
 import { bar } from "./small.js";
 
 export class Moment {
-  constructor({ model, side, time }) {
-    Object.assign(this, { model, side, time });
+  constructor({ model, side, time, choose }) {
+    Object.assign(this, { model, side, time, choose });
     this.title = h("h2", { id: "moment-title" }, "Newest utterance");
     this.when = h("span", { class: "soft" });
     this.quote = h("blockquote", { class: "quote" });
@@ -67,10 +67,11 @@ export class Moment {
   async explain() {
     const score = this.score;
     if (!score || this.button.disabled) return;
+    const time = (score.start + score.end) / 2;
+    if (this.time() === null) this.choose(time); // The next utterance does not take its place.
     this.button.disabled = true;
     this.answer.replaceChildren(h("p", { class: "soft" }, "Working it out …"));
     try {
-      const time = (score.start + score.end) / 2;
       const result = await request("POST", `api/calls/${encodeURIComponent(this.model.id)}/explain`, { channel: score.channel, time });
       if (this.score?.utterance === score.utterance) replace(this.answer, explanation(result, score));
     } catch (error) {

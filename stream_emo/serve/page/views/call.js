@@ -44,7 +44,7 @@ function build(root, store, model, view, refresh) {
     alerts: new AlertsPanel({ model, choose }),
     timeline: new Timeline({ model, window, side, changed }),
     transcript: new Transcript({ model, current, choose }),
-    moment: new Moment({ model, side, time: () => window.chosen ?? (window.live ? null : window.end) }),
+    moment: new Moment({ model, side, choose, time: () => window.chosen ?? (window.live ? null : window.end) }),
     talk: new TalkPanel({ model }),
     line: new LinePanel({ model }),
     notes: new NotesPanel({ model, store }),
