@@ -6,6 +6,7 @@ reasons: only the customer is scored, unless `calls.purpose` states for which pu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from stream_emo.config import CallsConfig
@@ -40,7 +41,7 @@ def parse_roles(text: str) -> tuple[tuple[str, int], ...]:
     found: dict[str, int] = {}
     for part in text.split(","):
         role, _, channel = part.strip().partition("=")
-        if not role.isidentifier() or not channel.isdecimal() or int(channel) > 63:
+        if not role.isidentifier() or not re.fullmatch("[0-9]{1,2}", channel) or int(channel) > 63:
             raise ConfigError(f"call {text!r}: write role=channel, for example agent=0,customer=1")
         if role in found or int(channel) in found.values():
             raise ConfigError(f"call {text!r}: name each role and each channel once")

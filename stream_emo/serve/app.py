@@ -13,7 +13,7 @@ from typing import Protocol
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -119,7 +119,7 @@ class Server:
         return Starlette(
             routes=self._routes(),
             middleware=[guard],
-            exception_handlers={HTTPException: _refused},
+            exception_handlers={HTTPException: _refused, ClientDisconnect: _gone},
             lifespan=lifespan,
         )
 
@@ -185,9 +185,16 @@ class Server:
 async def _refused(request: Request, error: Exception) -> Response:
     """Answer what fits no route; an id with a slash in it is one of those."""
     assert isinstance(error, HTTPException)
+    if error.status_code not in (404, 405):
+        return problem(error.status_code, error.detail)
     if request.url.path.startswith("/api/calls/"):
         return problem(error.status_code, f"{error.detail}, see /openapi.json; {CALL_ID_RULE}")
     return problem(error.status_code, f"{error.detail}, see /openapi.json")
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Answer nobody: the client has gone before its request was complete."""
+    return Response(status_code=400)
 
 
 class _Asgi:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 
 from starlette.requests import HTTPConnection
@@ -22,6 +23,9 @@ from stream_emo.serve.protocols.vonage import VonageSerializer
 _log = logging.getLogger(__name__)
 
 _NORMAL, _WRONG, _TRY_AGAIN, _FAILED = 1000, 1008, 1013, 1011
+_MOST_MESSAGES, _MOST_IN_S = 10_000, 5.0
+"""A connection may not send so many messages in so short a time, s: a line of 8 channels sends 800 a second,
+and a flood of single samples keeps all calls waiting."""
 _START_S = 10.0
 """A connection that starts no call for so long is closed, s."""
 
@@ -81,6 +85,8 @@ class _Connection:
         self._producer: Producer | None = None
         self._dismissed: str | None = None
         self._loop_task: asyncio.Task[tuple[int, str]] | None = None
+        self._messages, self._since = 0, time.monotonic()
+        """Number of messages, and since when."""
 
     async def run(self, serializer: Serializer) -> tuple[int, str]:
         """Feed the call until either side ends; return the code and reason to close with."""
@@ -115,6 +121,7 @@ class _Connection:
             message = await self._next()
             if message is None:
                 return _NORMAL, ""
+            self._check_pace()
             for item in serializer.feed(message):
                 match item:
                     case AudioFrame() if self._producer is not None:
@@ -127,6 +134,17 @@ class _Connection:
                         if self._producer is not None:
                             self._producer.end(item.reason)
                         return _NORMAL, item.reason
+
+    def _check_pace(self) -> None:
+        """Raise `ProtocolError` when messages come faster than those of any line."""
+        self._messages += 1
+        if self._messages == _MOST_MESSAGES:
+            now = time.monotonic()
+            if now - self._since < _MOST_IN_S:
+                raise ProtocolError(
+                    f"{_MOST_MESSAGES} messages in less than {_MOST_IN_S:g} s; send 20 ms of audio in each"
+                )
+            self._messages, self._since = 0, now
 
     async def _next(self) -> str | bytes | None:
         """Return the next message, None when the other side has gone."""

@@ -26,6 +26,8 @@ from stream_emo.events import Event
 
 _log = logging.getLogger(__name__)
 
+_DIGITS = 20
+"""Of the names of the files."""
 _SEGMENTS = 4
 """A segment of the file takes this part of the time that is kept, and is removed when all of it is older."""
 
@@ -66,7 +68,12 @@ class EventLog:
         self._segments: _Segments | None = None
         if folder is not None:
             self._segments = _Segments(folder, keep_s / _SEGMENTS)
-            for entry in self._segments.read():
+            try:
+                entries = self._segments.read()
+            except ConfigError:
+                self._segments.close()
+                raise
+            for entry in entries:
                 self._remember(entry)
             self._expire(clock())
         newest = self._entries[-1].id if self._entries else 0
@@ -179,8 +186,15 @@ class _Segments:
     def read(self) -> list[Entry]:
         """Return all whole entries on disk, in order; what a killed server wrote half is left out."""
         entries: list[Entry] = []
-        for path in sorted(self._folder.glob("*.log")):
-            found = [entry for line in path.read_bytes().splitlines() if (entry := _parsed(line))]
+        # Only what this class has written: the folder may be one that holds other logs.
+        for path in sorted(self._folder.glob("[0-9]" * _DIGITS + ".log")):
+            try:
+                lines = path.read_bytes().splitlines()
+            except OSError as error:
+                raise ConfigError(
+                    f"serve.state_dir: {path} cannot be read ({error.strerror}); remove it"
+                ) from error
+            found = [entry for line in lines if (entry := _parsed(line))]
             entries += found
             if found:
                 self._newest[path] = found[-1].at
@@ -210,9 +224,15 @@ class _Segments:
         for path in list(self._newest):
             found = [entry for line in path.read_bytes().splitlines() if (entry := _parsed(line))]
             kept = b"".join(_line(entry) for entry in found if entry.call != call)
-            with _create(path.with_suffix(".new")) as file:
-                file.write(kept)
-            path.with_suffix(".new").replace(path)
+            try:
+                with _create(path.with_suffix(".new")) as file:
+                    file.write(kept)
+                path.with_suffix(".new").replace(path)
+            except OSError as error:  # Erased is more than replayable.
+                _log.error("events of other calls are lost after a crash, too: %s", error)
+                path.unlink(missing_ok=True)
+                path.with_suffix(".new").unlink(missing_ok=True)
+                del self._newest[path]
 
     def close(self) -> None:
         self._close_file()
@@ -220,7 +240,7 @@ class _Segments:
 
     def _next(self, entry: Entry) -> None:
         self._close_file()
-        self._path = self._folder / f"{entry.id:020d}.log"
+        self._path = self._folder / f"{entry.id:0{_DIGITS}d}.log"
         self._file = _create(self._path)
         self._begun = entry.at
 
@@ -244,8 +264,9 @@ def _parsed(line: bytes) -> Entry | None:
 
 
 def _create(path: Path) -> BinaryIO:
-    """Create a file that only its owner may read, and that nothing buffers."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Create a file that only its owner may read, and that nothing buffers; never what a link points to."""
+    no_link = getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | no_link, 0o600)
     return os.fdopen(descriptor, "wb", buffering=0)
 
 

@@ -17,6 +17,8 @@ from stream_emo.serve.api_types import Begin, StreamMessage
 from stream_emo.serve.event_log import Entry, EventLog
 from stream_emo.serve.readers import Reader, ReaderDropped, Readers, Selection
 
+_MOST_MESSAGES = 10_000
+"""Messages that a reader, who has nothing to say, may send."""
 _IDLE_S = 15.0
 """A sign of life is sent after so long without an event, s."""
 _GOING_AWAY, _TOO_SLOW = 1001, 1008
@@ -162,9 +164,11 @@ async def _left(receive: Receive) -> None:
 
 
 async def _hung_up(socket: WebSocket) -> None:
-    """Return when the client has closed its connection; what it sends is ignored."""
+    """Return when the client has closed its connection, or has sent too much; what it sends is ignored."""
     with suppress(WebSocketDisconnect, RuntimeError):
-        while socket.client_state is WebSocketState.CONNECTED:
+        for _ in range(_MOST_MESSAGES):
+            if socket.client_state is not WebSocketState.CONNECTED:
+                return
             await socket.receive()
 
 

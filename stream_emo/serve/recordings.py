@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from stream_emo.audio.source import open_source
@@ -22,6 +22,7 @@ from stream_emo.config import Config
 from stream_emo.engine import Engine
 from stream_emo.errors import ConfigError, StreamEmoError
 from stream_emo.serve.answers import answer, problem
+from stream_emo.serve.bodies import parts
 from stream_emo.serve.live_calls import CallRefused, LiveCalls
 
 _log = logging.getLogger(__name__)
@@ -62,7 +63,10 @@ class Recordings:
             self._release(path)
             status = 413 if isinstance(error, _TooLarge) else 503 if isinstance(error, CallRefused) else 422
             return problem(status, str(error).replace(str(path), "the recording"))
-        except (ClientDisconnect, asyncio.CancelledError):
+        except OSError as error:
+            self._release(path)
+            return problem(507, f"the recording cannot be stored: {error.strerror or error}")
+        except BaseException:
             self._release(path)
             raise
         task = asyncio.create_task(self._analyse(sessions, path))
@@ -110,7 +114,7 @@ async def _saved(request: Request, most: int) -> Path:
     size = 0
     try:
         with os.fdopen(descriptor, "wb") as file:
-            async for part in request.stream():
+            async for part in parts(request):
                 size += len(part)
                 if size > most:
                     raise _TooLarge(f"the recording has more than {most // 1_000_000} MB (serve.upload_mb)")

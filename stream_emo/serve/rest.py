@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from stream_emo.errors import StreamEmoError
 from stream_emo.events import json_schema
 from stream_emo.serve.answers import answer, problem, unknown_call
+from stream_emo.serve.bodies import parts
 from stream_emo.serve.call_view import CallView
 from stream_emo.serve.live_calls import LiveCalls
 from stream_emo.serve.metrics import Metrics
@@ -140,7 +141,7 @@ class Rest:
 async def _body(request: Request) -> bytes:
     """Return the body of a request. Raises `ValueError` when it is too large."""
     body = b""
-    async for part in request.stream():
+    async for part in parts(request):
         body += part
         if len(body) > _MAX_BODY:
             raise ValueError(f"the body has more than {_MAX_BODY} bytes")

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,16 @@ import platformdirs
 import uvicorn
 from starlette.types import Scope
 
-from stream_emo.errors import ConfigError
+from stream_emo.errors import ConfigError, PipelineError
 from stream_emo.serve.app import Server
+from stream_emo.serve.http import LimitedHttp
 
 _MAX_MESSAGE = 1 << 20  # Bytes.
 _SEND_BUFFER = 256 * 1024  # Bytes.
 _LINGER_S = 2
 """Time that clients have to take their last events, s."""
+_ECHO_S = 0.5
+"""A process and its group may be sent the same signal; so soon it is no second one, s."""
 
 
 def state_folder(configured: str, port: int) -> Path:
@@ -70,7 +74,7 @@ async def run(server: Server, bound: socket.socket, ready: Callable[[], object])
     web = _Web(
         uvicorn.Config(
             server.app(),
-            http="httptools",
+            http=LimitedHttp,
             ws="websockets-sansio",
             ws_max_size=_MAX_MESSAGE,
             ws_per_message_deflate=False,
@@ -83,7 +87,7 @@ async def run(server: Server, bound: socket.socket, ready: Callable[[], object])
     )
     server.streams.abort = web.abort
     logging.getLogger("uvicorn.error").addFilter(_is_no_refusal)
-    with _signals(lambda: _begin_to_stop(server, web)):
+    with _signals(_Stop(server, web)):
         serving = asyncio.create_task(web.serve(sockets=[bound]))
         while not web.started and not serving.done():
             await asyncio.sleep(0.01)
@@ -113,22 +117,29 @@ class _Web(uvicorn.Server):
                 connection.transport.abort()
 
 
-_stopping: set[asyncio.Task[None]] = set()
+class _Stop:
+    """Ends the server, on the event loop."""
 
+    def __init__(self, server: Server, web: _Web) -> None:
+        self._server, self._web = server, web
+        self._begun = 0.0
+        self._task: asyncio.Task[None] | None = None
 
-def _begin_to_stop(server: Server, web: _Web) -> None:
-    if _stopping:  # The second signal does not wait.
-        web.should_exit = web.force_exit = True
-        return
+    def __call__(self) -> None:
+        """Begin to end it; a second call, which comes later than an echo of the first, does not wait."""
+        if self._task is None:
+            self._begun = time.monotonic()
+            self._task = asyncio.create_task(self._stop())
+        elif time.monotonic() - self._begun > _ECHO_S:
+            os.write(2, b"stream-emo: left without finishing\n")
+            os._exit(PipelineError.exit_code)
 
-    async def stop() -> None:
+    async def _stop(self) -> None:
         try:
-            await server.drain()
+            await self._server.drain()
             await asyncio.sleep(0.2)
         finally:
-            web.should_exit = True
-
-    _stopping.add(asyncio.create_task(stop()))
+            self._web.should_exit = True
 
 
 @contextmanager

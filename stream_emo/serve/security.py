@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,12 +72,19 @@ def read_token(path: Path | None, host: str) -> str | None:
 
 
 def read_secret(key: str, path: Path) -> str:
-    """Return the secret in the file that a configuration key names. Raises `ConfigError`."""
+    """Return the secret in the file that a configuration key names.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds more than one line, or what a header cannot hold.
+    """
     try:
-        return path.read_text(encoding="ascii").strip()
+        secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
         raise ConfigError(f"{key}: {path} cannot be read: {why}") from error
+    if not secret.isprintable() or " " in secret:
+        raise ConfigError(f"{key}: {path} must hold one line, without spaces")
+    return secret
 
 
 class Rates:
@@ -150,7 +157,7 @@ class Security:
         if not self._requests.take(address):
             return 429, "too many requests; slow down"
         host = headers.get("host", "").lower()
-        if self._hosts is not None and urlsplit(f"//{host}").hostname not in self._hosts:
+        if self._hosts is not None and _split(f"//{host}").hostname not in self._hosts:
             return (
                 403,
                 "Host: the server has no such name; use its address, or give it a token",
@@ -170,7 +177,15 @@ class Security:
         origin = headers.get("origin")
         if origin is None or (scope["type"] == "http" and scope["method"] in _SAFE_METHODS):
             return True
-        return urlsplit(origin.lower()).netloc == host or origin.rstrip("/").lower() in self._origins
+        return _split(origin.lower()).netloc == host or origin.rstrip("/").lower() in self._origins
+
+
+def _split(address: str) -> SplitResult:
+    """Return the parts of an address, all empty if it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def _states(scope: Scope, headers: Headers, token: str) -> bool:

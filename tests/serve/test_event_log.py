@@ -104,3 +104,25 @@ def test_two_servers_cannot_share_it(tmp_path: Path, open_log: OpenLog) -> None:
         EventLog(tmp_path, keep_s=60)
     log.close()
     open_log(tmp_path, keep_s=60)
+
+
+def test_files_of_others_stay_as_they_are(tmp_path: Path, open_log: OpenLog) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / "syslog.log").write_text("not ours")
+    log = open_log(tmp_path, keep_s=60)
+    log.append(speech(0))
+    log.erase("a")
+    assert (tmp_path / "syslog.log").read_text() == "not ours"
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    (folder / "lock").symlink_to(precious)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        open_log(folder, keep_s=60)
+    assert precious.read_text() == "mine"
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, open_log: OpenLog) -> None:
+    (tmp_path / f"{1:020d}.log").mkdir()
+    with pytest.raises(ConfigError, match=f"{1:020d}.log cannot be read"):
+        open_log(tmp_path, keep_s=60)
