@@ -40,6 +40,8 @@ _TICK_S = 0.25
 _POLL_S = 0.02
 _FINISH_S = 60.0
 """Time that a call may take to finish after its end while the server goes on, s."""
+_LAST_EVENTS_S = 5.0
+"""Time in which the last events of a call that is cut off reach everybody, s."""
 _MAX_NOTES = 200
 
 
@@ -243,7 +245,7 @@ class LiveCalls:
         if not await _over(live.call, lambda: self._shutdown_s if self.draining else _FINISH_S):
             _log.warning("call %s did not finish in time, and is cut off", live.view.id)
             live.call.cut_off(f"{live.ending}; the rest was not scored in time")
-            await _over(live.call, lambda: self._shutdown_s)
+            await _over(live.call, lambda: _LAST_EVENTS_S)
         try:
             await asyncio.to_thread(live.call.close)
         except StreamEmoError as error:

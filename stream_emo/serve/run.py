@@ -19,6 +19,7 @@ from starlette.types import Scope
 from stream_emo.errors import ConfigError, PipelineError
 from stream_emo.serve.app import Server
 from stream_emo.serve.http import LimitedHttp
+from stream_emo.serve.websocket import SlicedWebSocket
 
 _MAX_MESSAGE = 1 << 20  # Bytes.
 _SEND_BUFFER = 256 * 1024  # Bytes.
@@ -75,7 +76,7 @@ async def run(server: Server, bound: socket.socket, ready: Callable[[], object])
         uvicorn.Config(
             server.app(),
             http=LimitedHttp,
-            ws="websockets-sansio",
+            ws=SlicedWebSocket,
             ws_max_size=_MAX_MESSAGE,
             ws_per_message_deflate=False,
             access_log=False,
@@ -98,6 +99,8 @@ async def run(server: Server, bound: socket.socket, ready: Callable[[], object])
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:
     """Return False for what uvicorn says of a WebSocket that was answered with an HTTP error."""
+    if "Invalid UTF-8" in record.msg:
+        record.exc_info = None  # The fault is the client's.
     return "without completing handshake" not in record.msg
 
 

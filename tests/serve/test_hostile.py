@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,7 +27,7 @@ import stream_emo.serve.http as http
 from stream_emo.demo import CLIP
 from stream_emo.serve.bodies import parts
 from stream_emo.serve.http import LimitedHttp
-from tests.serve.process import ServerProcess, open_call
+from tests.serve.process import ServerProcess, hang_up, open_call
 
 HOST = b"Host: localhost\r\n"
 UPLOAD = b"POST /api/recordings HTTP/1.1\r\n" + HOST
@@ -49,6 +49,18 @@ def answered(port: int, request: bytes, timeout: float = 5.0) -> bytes:
             return client.recv(4096).split(b"\r\n")[0]
         except (BrokenPipeError, ConnectionResetError):
             return b""
+
+
+@contextmanager
+def upgraded(server: ServerProcess, path: str) -> Iterator[sockets.socket]:
+    """Open a WebSocket whose frames the test writes itself."""
+    with sockets.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        assert b" 101 " in client.recv(4096)
+        yield client
 
 
 @pytest.mark.weights
@@ -109,6 +121,58 @@ def test_a_flood_of_tiny_frames_is_refused_and_keeps_nobody_waiting(server: Serv
         slowest = max(slowest, time.monotonic() - begun)
     assert reasons == ["10000 messages in less than 5 s; send 20 ms of audio in each"] * 2
     assert slowest < 5.0
+
+
+@pytest.mark.weights
+def test_a_flood_of_pings_keeps_nobody_waiting(server: ServerProcess) -> None:
+    stop = threading.Event()
+
+    def flood() -> None:
+        with upgraded(server, "/api/events/ws") as client, suppress(OSError):
+            while not stop.is_set():
+                client.sendall(b"\x89\x80\0\0\0\0" * 10_000)
+                client.setblocking(False)
+                with suppress(BlockingIOError):
+                    while client.recv(1 << 20):
+                        pass
+                client.settimeout(5)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    slowest = 0.0
+    try:
+        for _ in range(20):
+            begun = time.monotonic()
+            assert server.get("/healthz").status_code == 200
+            slowest = max(slowest, time.monotonic() - begun)
+    finally:
+        stop.set()
+        thread.join()
+    assert slowest < 3.0
+
+
+@pytest.mark.weights
+def test_long_messages_arrive_whole_however_they_are_cut(server: ServerProcess) -> None:
+    with open_call(server, "long") as producer:
+        for _ in range(6):
+            producer.send(bytes(300_000))
+            producer.send(bytes(20_000))
+            time.sleep(0.05)
+        hang_up(producer)
+    deadline = time.monotonic() + 20
+    while server.get("/api/calls/long").json()["live"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (stop,) = (event for event in server.get("/api/calls/long/timeline").json()["events"]
+               if event["type"] == "stop")  # fmt: skip
+    assert stop["stats"]["offered"] == 6 * 160_000
+
+
+@pytest.mark.weights
+def test_text_that_is_no_text_ends_the_connection(server: ServerProcess) -> None:
+    with upgraded(server, "/audio") as client:
+        client.sendall(b"\x81\x82\0\0\0\0\xff\xfe")
+        assert client.recv(100)[:4] == b"\x88\x02\x03\xef"  # 1007
 
 
 @pytest.mark.weights
