@@ -9,6 +9,7 @@ replay whatever its clients may have seen. Ids never fall: an empty log begins a
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -66,6 +67,7 @@ class EventLog:
         self._entries: deque[Entry] = deque()
         self._bytes = 0
         self._segments: _Segments | None = None
+        self._disk_failed = False
         if folder is not None:
             self._segments = _Segments(folder, keep_s / _SEGMENTS)
             try:
@@ -140,14 +142,13 @@ class EventLog:
                 self._segments = None
 
     def _write(self, entry: Entry) -> None:
-        if self._segments is None:
+        if self._segments is None or self._disk_failed:
             return
         try:
             self._segments.write(entry)
         except OSError as error:
             _log.error("events are kept in memory only from now on: %s", error)
-            self._segments.close()
-            self._segments = None
+            self._disk_failed = True  # What is on disk is still to expire, and to be erased on demand.
 
     def _remember(self, entry: Entry) -> None:
         self._entries.append(entry)
@@ -207,7 +208,9 @@ class _Segments:
         if self._file is None or entry.at - self._begun > self._span_s:
             self._next(entry)
         assert self._file is not None
-        self._file.write(_line(entry))
+        line = _line(entry)
+        if self._file.write(line) < len(line):  # What is left of a disk that is nearly full.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._newest[self._path] = entry.at
 
     def expire(self, oldest: float) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -126,3 +128,32 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, open_log: OpenLog) -> None
     (tmp_path / f"{1:020d}.log").mkdir()
     with pytest.raises(ConfigError, match=f"{1:020d}.log cannot be read"):
         open_log(tmp_path, keep_s=60)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from stream_emo.events import Speech
+from stream_emo.serve.event_log import EventLog
+
+folder = Path(sys.argv[1])
+log = EventLog(folder, keep_s=60)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+for number in range(100):
+    log.append(Speech(session=f"call-{number % 2}", channel=0, seq=number, time=1.0, utterance=number))
+print(len(log.after(0, limit=1000)))
+log.erase("call-1")
+print(len(log.after(0, limit=1000)))
+log.close()
+again = EventLog(folder, keep_s=60)
+print({entry.call for entry in again.after(0, limit=1000)})
+again.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no limit there")
+def test_on_a_full_disk_it_goes_on_in_memory_and_still_erases(tmp_path: Path) -> None:
+    result = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True)
+    assert result.stdout.splitlines() == ["100", "50", "{'call-0'}"]
+    assert result.stderr.count("events are kept in memory only from now on") == 1
+    assert b"call-1" not in b"".join(path.read_bytes() for path in tmp_path.glob("*"))
