@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from functools import cache
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -151,13 +152,20 @@ def parsed(message: str | bytes, kind: type[_Message], protocol: str) -> _Messag
     if len(message) > MAX_MESSAGE:
         raise ProtocolError(f"{protocol}: message of more than {MAX_MESSAGE} bytes")
     try:
-        return msgspec.json.decode(message, type=kind, strict=False)
+        decoder: msgspec.json.Decoder[_Message] = _decoder(cast(Any, kind))
+        return decoder.decode(message)
     except msgspec.ValidationError as error:
         raise ProtocolError(f"{protocol}: {_without_values(str(error))}") from None
     except (msgspec.DecodeError, UnicodeError):
         raise ProtocolError(f"{protocol}: message is not JSON") from None
     except RecursionError:
         raise ProtocolError(f"{protocol}: message is nested too deeply") from None
+
+
+@cache
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    """Return a decoder, which costs more to make than a message to decode."""
+    return msgspec.json.Decoder(kind, strict=False)
 
 
 def _without_values(problem: str) -> str:
