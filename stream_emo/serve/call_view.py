@@ -65,7 +65,7 @@ class CallView:
         """By a key that what replaces an event shares with it; in order of publication."""
         self._alerts: dict[tuple[str, int], Alert] = {}
         """Those that are raised now."""
-        self._spans: dict[tuple[str, int, float], AlertSpan] = {}
+        self._spans: list[AlertSpan] = []
         self._time = 0.0
         self._cursor = 0
         self.ended_at: float | None = None
@@ -161,7 +161,7 @@ class CallView:
                 ended_reason=self.ended_reason,
                 purpose=self._purpose(),
                 channels=[_summary(number, channel) for number, channel in sorted(self._channels.items())],
-                alerts=list(self._spans.values()),
+                alerts=list(self._spans),
                 notes=list(self.notes),
             )
 
@@ -188,14 +188,14 @@ class CallView:
 
     def _take_alert(self, alert: Alert) -> None:
         key = (alert.rule, alert.channel)
-        span = self._spans.setdefault(
-            (*key, alert.since),
-            AlertSpan(rule=alert.rule, channel=alert.channel, start=alert.since, end=None),
-        )
         if alert.state == "raised":
+            if key not in self._alerts:
+                span = AlertSpan(rule=alert.rule, channel=alert.channel, start=alert.since, end=None)
+                self._spans.append(span)
             self._alerts[key] = alert
-        else:
-            self._alerts.pop(key, None)
+        elif self._alerts.pop(key, None) is not None:
+            # `since` of this event is when the rule ceased to be met: the span is the one that is open.
+            span = next(span for span in reversed(self._spans) if (span.rule, span.channel) == key)
             span.end = alert.time
 
     def _item(self) -> CallItem:
