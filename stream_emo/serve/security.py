@@ -95,10 +95,6 @@ class Rates:
         self._per_s, self._at_once, self._clock = per_s, at_once, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def allows(self, address: str) -> bool:
-        """Return whether the address has any requests left."""
-        return self._left(address) >= 1
-
     def take(self, address: str) -> bool:
         """Count one request, and return whether it is allowed."""
         left = self._left(address)
@@ -166,12 +162,12 @@ class Security:
             return 403, "Origin: pages of other sites are not allowed; add theirs to serve.origins"
         if self._token is None or self._public(scope["path"]):
             return None
-        if not self._wrong.allows(address):
+        # The right token always passes: others behind the same address, as a proxy's, may have a wrong one.
+        if _states(scope, headers, self._token):
+            return None
+        if not self._wrong.take(address):
             return 429, "too many requests with a wrong token; wait a minute"
-        if not _states(scope, headers, self._token):
-            self._wrong.take(address)
-            return 401, "a token is required: Authorization: Bearer TOKEN"
-        return None
+        return 401, "the token is missing or wrong; send Authorization: Bearer TOKEN"
 
     def _from_own_page(self, scope: Scope, headers: Headers, host: str) -> bool:
         origin = headers.get("origin")

@@ -152,6 +152,7 @@ def test_a_token_guards_everything_but_the_page(tmp_path: Path) -> None:
             for _ in range(40)
         ]
         assert statuses[-1] == 429
+        assert httpx.get(f"{server.url}/api/calls", headers=right).status_code == 200
 
 
 def test_many_calls_end_within_a_stated_time_each_with_a_reason(tmp_path: Path) -> None:
