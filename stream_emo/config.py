@@ -286,17 +286,18 @@ def _set(tables: dict[str, dict[str, Any]], section: str, key: str, text: str, o
 def _section(name: str, origin: str) -> type:
     sections = {table.name: type(getattr(Config(), table.name)) for table in fields(Config)}
     if name not in sections:
-        raise ConfigError(f"{origin}: unknown section {name!r}; {_nearest(name, sections)}")
+        raise ConfigError(f"{origin}: unknown section {name!r}; {nearest(name, sections)}")
     return sections[name]
 
 
 def _key(section: str, key: str, origin: str) -> None:
     keys = [known.name for known in fields(_section(section, origin))]
     if key not in keys:
-        raise ConfigError(f"{origin}: unknown key {key!r} in [{section}]; {_nearest(key, keys)}")
+        raise ConfigError(f"{origin}: unknown key {key!r} in [{section}]; {nearest(key, keys)}")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name that an unknown one resembles; at all of them if none does."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

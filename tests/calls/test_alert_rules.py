@@ -40,7 +40,8 @@ def test_written_rules_read_back(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("", "alerts"),
-        (RULE + "hitz = 2\n", "hitz.*rule 'loud'"),
+        (RULE + "hitz = 2\n", "rule 'loud': unknown key 'hitz'; did you mean 'hits'"),
+        (RULE + "colour = 2\n", "rule 'loud': unknown key 'colour'; known: name, measure"),
         (RULE + 'dwell_s = "long"\n', "rule 'loud'.dwell_s"),
         (RULE + "dwell_s = -1.0\n", "rule 'loud'.dwell_s"),
         (RULE + "hits = 3\nof = 2\n", "more hits"),

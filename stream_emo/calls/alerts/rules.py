@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from stream_emo.config import nearest
 from stream_emo.errors import ConfigError
 from stream_emo.events import EMOTIONS, Dynamics, Envelope
 
@@ -98,6 +100,9 @@ def read_rules(path: Path = SHIPPED) -> tuple[AlertRule, ...]:
         raise ConfigError(f"rules {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"rules {path}: not valid TOML: {error}") from error
+    unknown = _unknown_key(document)
+    if unknown is not None:
+        raise ConfigError(f"rules {path}: {unknown}")
     try:
         rules = msgspec.convert(document, _File).alerts
     except msgspec.ValidationError as error:
@@ -154,11 +159,26 @@ def _problem(rule: AlertRule) -> str | None:
     return None
 
 
-def _readable(message: str, document: object) -> str:
+def _unknown_key(document: Mapping[str, object]) -> str | None:
+    """Return which key no rule has, with a hint at the right one; None if all are known."""
+    known = AlertRule.__struct_fields__
+    for place, rule in _tables(document):
+        for key in rule:
+            if key not in known:
+                return f"rule {rule.get('name', place + 1)!r}: unknown key {key!r}; {nearest(key, known)}"
+    return None
+
+
+def _readable(message: str, document: Mapping[str, object]) -> str:
     """Return msgspec's message with the name of the rule in place of its index."""
-    rules = document.get("alerts") if isinstance(document, dict) else None
-    if isinstance(rules, list):
-        for place, rule in enumerate(rules):
-            name = rule.get("name", place + 1) if isinstance(rule, dict) else place + 1
-            message = message.replace(f"$.alerts[{place}]", f"rule {name!r}")
+    for place, rule in _tables(document):
+        message = message.replace(f"$.alerts[{place}]", f"rule {rule.get('name', place + 1)!r}")
     return message
+
+
+def _tables(document: Mapping[str, object]) -> list[tuple[int, Mapping[str, object]]]:
+    """Return the rules, with their places, as far as they are tables."""
+    rules = document.get("alerts")
+    if not isinstance(rules, list):
+        return []
+    return [(place, rule) for place, rule in enumerate(rules) if isinstance(rule, dict)]
