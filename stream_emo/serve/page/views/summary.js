@@ -67,7 +67,8 @@ function facts(model, item) {
 function outcome(side, model, view) {
   const role = roleName(side.role, side.number), { course } = side;
   if (!course.times.length) return h("section", { class: "card" }, h("h2", {}, role), h("p", { class: "soft" }, "Nothing was scored."));
-  const first = course.at(Math.min(model.time, course.times[0] + 30)), last = course.at(model.time);
+  // The beginning is the first 30 s that were scored; of a short call, the first third.
+  const began = course.times[0], first = course.at(began + Math.min(30, (model.time - began) / 3)), last = course.at(model.time);
   const lowest = course.valence.reduce((best, value, index) => (value < course.valence[best] ? index : best), 0);
   const shares = shareOfSpeech(side);
   const told = [["In the beginning", first], ["Least pleasant", course.at(course.times[lowest])], ["At the end", last]];
