@@ -81,7 +81,7 @@ function emptyNotice() {
     h("ul", {},
       h("li", {}, h("a", { href: "#/try" }, "Try it with your microphone or a recording"), ", now and in this browser."),
       h("li", {}, "See composed calls: ", h("code", {}, "stream-emo serve --demo"), "."),
-      h("li", {}, "Connect a telephone line: the README's section “Calls” shows Twilio and Asterisk.")));
+      h("li", {}, "Connect a telephone line: the README's section “Telephone lines” shows Twilio and Asterisk.")));
 }
 
 function callRow(item) {
