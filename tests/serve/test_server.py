@@ -301,7 +301,7 @@ def test_the_examples_of_the_readme_show_what_happens(
 ) -> None:
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {command[0]}")
-    (example,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    example = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)[0]
     program = [*command, example.replace("http://127.0.0.1:8765", server.url)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
         time.sleep(2)
@@ -312,6 +312,15 @@ def test_the_examples_of_the_readme_show_what_happens(
         process.kill()
         assert process.stdout is not None
         assert "The meeting starts" in process.stdout.read()
+
+
+def test_the_example_of_the_readme_brings_a_call(server: ServerProcess) -> None:
+    _, example = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
+    program = [sys.executable, "-c", example.replace("http://127.0.0.1:8765", server.url)]
+    silence = b"\xff" * 2 * 8000  # 1 s of both sides
+    done = subprocess.run(program, input=silence, capture_output=True, timeout=60, check=True)
+    assert b"Summary(id='line-7'" in done.stdout
+    assert b"stopped by the sender" in done.stdout
 
 
 def test_nothing_that_is_said_is_logged(server: ServerProcess) -> None:
