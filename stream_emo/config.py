@@ -15,19 +15,14 @@ from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from stream_emo.config_fields import choice as _choice
+from stream_emo.config_fields import number as _number
 from stream_emo.errors import ConfigError
+from stream_emo.mood_config import MoodConfig
 
 ENVIRONMENT_PREFIX = "STREAM_EMO_"
 # Not configuration: where the evaluation data is, and whether tests may skip.
 _NOT_CONFIGURATION = frozenset({"STREAM_EMO_DATA", "STREAM_EMO_REQUIRE_ALL"})
-
-
-def _number(default: Any, low: float, high: float) -> Any:
-    return field(default=default, metadata={"range": (low, high)})
-
-
-def _choice(default: str, *choices: str) -> Any:
-    return field(default=default, metadata={"choices": choices})
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +182,7 @@ class Config:
     publish: PublishConfig = PublishConfig()
     calls: CallsConfig = CallsConfig()
     serve: ServeConfig = ServeConfig()
+    mood: MoodConfig = field(default_factory=MoodConfig)
 
     def __post_init__(self) -> None:
         for table in fields(self):

@@ -13,7 +13,7 @@ import pytest
 import stream_emo
 
 ROOT = Path(stream_emo.__file__).parent
-SHARED = {"types", "events", "errors", "config"}
+SHARED = {"types", "events", "errors", "config", "config_fields", "mood_config"}
 LAYERS = ("audio", "perception", "fusion", "publish")
 HEAVY = (
     "torch",

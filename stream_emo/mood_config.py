@@ -1,0 +1,27 @@
+"""The table [mood] of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MoodConfig:
+    """Settings of the mood tracker."""
+
+    folder: str = ""
+    """Where it keeps its data; empty: the platform's folder for the user's data."""
+    owner_only: bool = True
+    """Whether only the enrolled voice is scored, and others are only counted."""
+    keep_text: bool = False
+    """Whether the recognised words are kept, too."""
+    quiet_hours: str = ""
+    """Local times in which nothing is recorded, as in "22:00-07:00, 12:30-13:15"; empty: none."""
+    pause_when_locked: bool = True
+    """Whether it pauses while the screen is locked, where that can be known."""
+    pause_in_calls: bool = True
+    """Whether it pauses while another program records, where that can be known."""
+    notify: bool = True
+    """Whether changes of the recording state are shown on the desktop, too."""
+    prompt_at: str = ""
+    """Local time from which it asks for a note once a day, as in "18:30"; empty: never."""
