@@ -7,6 +7,7 @@
     ├── WeightsError      a model is missing, corrupt or does not fit       (exit code 2)
     ├── EventError        a line of JSON that is not an event            (exit code 2)
     ├── ProtocolError     a message of a telephony protocol is malformed (exit code 2)
+    ├── StoreError        the mood tracker's database cannot be used  (exit code 2)
     └── PipelineError     a stage failed while running                      (exit code 1)
         ├── ForkError     models used in a process forked after loading  (exit code 1)
         └── StuckError    threads that did not end in time, by name      (exit code 1)
@@ -45,6 +46,10 @@ class EventError(StreamEmoError):
 
 class ProtocolError(StreamEmoError):
     """A message is not what the telephony protocol allows at this place; its connection is to be closed."""
+
+
+class StoreError(StreamEmoError):
+    """The mood tracker's database is missing, damaged, in use by another service, or needs its key."""
 
 
 class PipelineError(StreamEmoError):
