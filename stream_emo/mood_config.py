@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stream_emo.config_fields import number
+
 
 @dataclass(frozen=True, slots=True)
 class MoodConfig:
@@ -15,6 +17,14 @@ class MoodConfig:
     """Whether only the enrolled voice is scored, and others are only counted."""
     keep_text: bool = False
     """Whether the recognised words are kept, too."""
+    encrypt: bool = False
+    """Whether the database is encrypted, with a key in the system's keyring."""
+    keep_utterances: int = number(30, 0, 36_500)
+    """Days after which utterances are removed; 0: never."""
+    keep_minutes: int = number(365, 0, 36_500)
+    """Days after which sums by minute are removed, and what the service did; 0: never."""
+    keep_days: int = number(0, 0, 36_500)
+    """Days after which sums by day are removed, and notes; 0: never."""
     quiet_hours: str = ""
     """Local times in which nothing is recorded, as in "22:00-07:00, 12:30-13:15"; empty: none."""
     pause_when_locked: bool = True
