@@ -6,10 +6,10 @@ from pathlib import Path
 
 import platformdirs
 
-from stream_emo.config import MoodConfig
 from stream_emo.errors import StoreError
 from stream_emo.mood.store.keys import key_of
 from stream_emo.mood.store.store import Mode, Retention, Store
+from stream_emo.mood_config import MoodConfig
 
 DATABASE = "mood.sqlite3"
 
