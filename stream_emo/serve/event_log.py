@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 from stream_emo.errors import ConfigError
 from stream_emo.events import Event
+from stream_emo.runtime.private_files import create_private, exclusive
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class _Segments:
         """When the newest event of each file was published; in order of age."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._guard = _exclusive(folder / "lock")
+            self._guard = exclusive(folder / "lock")
         except OSError as error:
             raise ConfigError(
                 f"serve.state_dir: {folder} cannot be used ({error.strerror or error}); name another folder, "
@@ -228,7 +229,7 @@ class _Segments:
             found = [entry for line in path.read_bytes().splitlines() if (entry := _parsed(line))]
             kept = b"".join(_line(entry) for entry in found if entry.call != call)
             try:
-                with _create(path.with_suffix(".new")) as file:
+                with create_private(path.with_suffix(".new")) as file:
                     file.write(kept)
                 path.with_suffix(".new").replace(path)
             except OSError as error:  # Erased is more than replayable.
@@ -244,7 +245,7 @@ class _Segments:
     def _next(self, entry: Entry) -> None:
         self._close_file()
         self._path = self._folder / f"{entry.id:0{_DIGITS}d}.log"
-        self._file = _create(self._path)
+        self._file = create_private(self._path)
         self._begun = entry.at
 
     def _close_file(self) -> None:
@@ -264,25 +265,3 @@ def _parsed(line: bytes) -> Entry | None:
     except ValueError:
         return None
     return entry if json.startswith(b"{") and json.endswith(b"}") else None
-
-
-def _create(path: Path) -> BinaryIO:
-    """Create a file that only its owner may read, and that nothing buffers; never what a link points to."""
-    no_link = getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | no_link, 0o600)
-    return os.fdopen(descriptor, "wb", buffering=0)
-
-
-def _exclusive(path: Path) -> BinaryIO:
-    """Open a file that no other process can open the same way. Raises `OSError`."""
-    file = _create(path)
-    try:
-        import fcntl
-    except ImportError:  # Windows: two servers cannot have the same port there either.
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise OSError("another server uses it") from None
-    return file

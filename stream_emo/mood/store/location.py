@@ -8,7 +8,8 @@ import platformdirs
 
 from stream_emo.errors import StoreError
 from stream_emo.mood.store.keys import key_of
-from stream_emo.mood.store.store import Mode, Retention, Store
+from stream_emo.mood.store.removal import Retention
+from stream_emo.mood.store.store import Mode, Store
 from stream_emo.mood_config import MoodConfig
 
 DATABASE = "mood.sqlite3"

@@ -1,0 +1,137 @@
+"""The one thread of a process that writes to the database."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from stream_emo.errors import StoreError
+from stream_emo.mood.records import Note, Others, Presence, Record, Utterance
+from stream_emo.mood.store.fold import write
+from stream_emo.mood.store.migrations import transaction
+
+T = TypeVar("T")
+
+COMMIT_S = 2.0
+"""How long a record waits at most before it is committed."""
+_BATCH = 5000
+"""Records that wait at most before they are committed sooner."""
+
+
+class Writer:
+    """Commits queued records in batches, and does other work on the same connection in between."""
+
+    def __init__(
+        self, open_connection: Callable[[], sqlite3.Connection], *, commit_s: float = COMMIT_S
+    ) -> None:
+        """Open a connection and begin."""
+        self._connection = open_connection()
+        self._commit_s = commit_s
+        self._changed = threading.Condition()
+        self._records: deque[Record] = deque()
+        self._work: deque[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]] = deque()
+        self._closing = False
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="stream_emo-mood-store", daemon=True)
+        self._thread.start()
+
+    def add(self, record: Record) -> None:
+        """Queue a record. Waits only while very many wait already.
+
+        Raises:
+            StoreError: an earlier record could not be written.
+        """
+        if not isinstance(record, Utterance | Presence | Others | Note):
+            raise TypeError(f"{type(record).__name__} cannot be added to the store")
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._records) < 2 * _BATCH or self._failure is not None)
+            self._check()
+            self._records.append(record)
+            if len(self._records) in (1, _BATCH):
+                self._changed.notify_all()
+
+    def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return `work(connection)`, called on the thread after all that was queued is committed.
+
+        Raises:
+            StoreError: what was queued could not be written.
+        """
+        future: Future[T] = Future()
+        with self._changed:
+            self._check()
+            if self._closing:
+                raise StoreError("the store is closed")
+            self._work.append((work, future))
+            self._changed.notify_all()
+        return future.result()
+
+    def close(self) -> None:
+        """Commit what is queued, and end the thread. Raises as `call` does."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+        self._check()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise _failed(self._failure)
+
+    def _run(self) -> None:
+        try:
+            while self._step():
+                pass
+        except Exception as error:
+            with self._changed:
+                self._failure = error
+                for _, future in self._work:
+                    future.set_exception(_failed(error))
+                self._work.clear()
+                self._changed.notify_all()
+        finally:
+            self._connection.close()
+
+    def _step(self) -> bool:
+        """Wait for something to do and do it; return False when all is done and the store was closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._records or self._work or self._closing)
+            deadline = time.monotonic() + self._commit_s
+            self._changed.wait_for(
+                lambda: self._work or self._closing or len(self._records) >= _BATCH,
+                timeout=max(0.0, deadline - time.monotonic()),
+            )
+            records = list(self._records)
+            self._records.clear()
+            work = list(self._work)
+            self._work.clear()
+            done = self._closing and not (records or work)
+            self._changed.notify_all()
+        try:
+            if records:
+                with transaction(self._connection):
+                    write(self._connection, records)
+        except Exception as error:
+            with self._changed:
+                self._failure = error
+            for _, future in work:
+                future.set_exception(_failed(error))
+            raise
+        for task, future in work:
+            try:
+                future.set_result(task(self._connection))
+            except Exception as error:
+                future.set_exception(error)
+        return not done
+
+
+def _failed(error: Exception) -> StoreError:
+    failure = (
+        error if isinstance(error, StoreError) else StoreError(f"a record could not be written: {error}")
+    )
+    failure.__cause__ = error if failure is not error else None
+    return failure

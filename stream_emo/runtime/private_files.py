@@ -1,0 +1,53 @@
+"""Files that only their owner may read, and the lock of which one process can hold one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+
+def make_private(path: Path) -> None:
+    """Create an empty file that only its owner may read; take others' rights to one that is there.
+
+    Raises `OSError`. On Windows the rights of its folder hold.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Not opened: closing it would release the locks that SQLite holds on it in this process.
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+
+
+def create_private(path: Path) -> BinaryIO:
+    """Create or empty a file that only its owner may read, and that nothing buffers; not what a link points to.
+
+    Raises `OSError`.
+    """
+    no_link = getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | no_link, 0o600)
+    return os.fdopen(descriptor, "wb", buffering=0)
+
+
+def exclusive(path: Path) -> BinaryIO:
+    """Open a file that nobody else can open the same way until it is closed or the process has died.
+
+    Raises:
+        OSError: somebody has it open, or it cannot be created.
+    """
+    file = create_private(path)
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise OSError("it is in use") from None
+    return file
