@@ -91,9 +91,8 @@ def evaluate(
             metavar="PROTOCOL|MANIFEST",
             help="ravdess-6fold, nemo-loso, crema-d-6fold, leave-one-corpus-out, line-calibration, "
             "meld-text, goemotions-ekman, emobank, negation, composed, conflict, fused-left-out, decisions, "
-            "rolling, robustness, telephone, "
-            "calibration, fairness, false-alarms, alerts, explanation, gate or phantom-text; or a "
-            "CSV file with the columns path, emotion and perhaps speaker, text, language, split.",
+            "rolling, robustness, telephone, calibration, fairness, false-alarms, alerts, gate, phantom-text, "
+            "mood-days or mood-changes; or a CSV file with the columns path, emotion and perhaps speaker, text, language, split.",
         ),
     ],
     data: DataFolder = None,
@@ -216,7 +215,7 @@ def _on_manifest(path: Path, config: Config, *, shuffle: bool, baseline: bool, c
 
 
 def _by_protocol(name: str, data: Path | None, checkpoint: str, manifest_only: list[str]) -> Result:
-    from stream_emo.evaluation.protocols import PROTOCOLS
+    from stream_emo.evaluation.protocols import PROTOCOLS, WITHOUT_DATA
     from stream_emo.runtime.cache import default_cache
     from stream_emo.training.datasets import Data
 
@@ -224,10 +223,10 @@ def _by_protocol(name: str, data: Path | None, checkpoint: str, manifest_only: l
         raise StreamEmoError(f"{name!r} is neither a manifest (.csv) nor one of {', '.join(PROTOCOLS)}")
     if manifest_only:
         raise StreamEmoError(f"{', '.join(manifest_only)}: for a manifest, not for a protocol ({name})")
-    if data is None:
+    if data is None and name not in WITHOUT_DATA:
         raise StreamEmoError(f"{name} needs --data, the folder of the data sets; {_where_from()}")
     with progress(name) as shown:
-        return PROTOCOLS[name](Data.of(data, default_cache(), checkpoint, shown))
+        return PROTOCOLS[name](Data.of(data or Path(), default_cache(), checkpoint, shown))
 
 
 def _where_from() -> str:

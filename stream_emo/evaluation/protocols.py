@@ -15,6 +15,8 @@ from stream_emo.evaluation.false_alarms import false_alarms
 from stream_emo.evaluation.fused_left_out import fused_left_out
 from stream_emo.evaluation.gate import gate
 from stream_emo.evaluation.line_calibration import line_calibration
+from stream_emo.evaluation.mood_changes import mood_changes
+from stream_emo.evaluation.mood_days import mood_days
 from stream_emo.evaluation.negation import negation
 from stream_emo.evaluation.phantom_text import phantom_text
 from stream_emo.evaluation.result import Result
@@ -48,5 +50,9 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "rolling": rolling,
     "gate": gate,
     "phantom-text": phantom_text,
+    "mood-days": mood_days,
+    "mood-changes": mood_changes,
 }
 """Each reports into `Data.progress`, and raises `SourceError` where a corpus is missing."""
+WITHOUT_DATA = frozenset({"mood-changes"})
+"""Those that read no data set."""
