@@ -1,4 +1,4 @@
-"""The protocol `mood-days`: whether a day with more of an emotion is told from the same speaker's ordinary days.
+"""The protocol `mood-days`: whether a day with more of an emotion is told from a speaker's ordinary days.
 
 It is what the mood tracker's reports rest on: means of a day, relative to the owner's own other days.
 """
@@ -119,7 +119,7 @@ def simulated_days(
 
 
 def ranked(days: Mapping[str, Sequence[SimulatedDay]], means: Mapping[str, Array]) -> list[Ranked]:
-    """Return the AUC of each speaker, emotion and affect, given the means [days, 2] of each speaker's days."""
+    """Return the AUC of each speaker, emotion and affect; `means`: [days, 2] by speaker."""
     found = []
     for speaker, own in days.items():
         ordinary = means[speaker][[day.raised is None for day in own]]
@@ -220,5 +220,5 @@ def _notes() -> tuple[str, ...]:
         "compares",
         f"speaker baseline: one that goes on from day to day, and the same days without; at most "
         f"{_BASELINE_SPEAKERS} speakers, {_UTTERANCES[0]} utterances a day",
-        "clips are drawn with replacement: microphone, room and health, which differ between real days, do not",
+        "clips are drawn with replacement; microphone, room and health do not differ, as between real days",
     )
