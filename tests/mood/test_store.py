@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sqlite3
 import stat
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from stream_emo.errors import StoreError
-from stream_emo.mood.records import Note
+from stream_emo.mood.records import Note, Record
 from stream_emo.mood.store import Retention, Store
 from stream_emo.mood.store.connection import connect
 from stream_emo.mood.store.migrations import backups, migrate
@@ -276,7 +277,7 @@ def test_what_is_too_old_is_thinned(store: Store) -> None:
         for minutes in (100 * 1440, 369.5 * 1440, 370.5 * 1440, 370.5 * 1440 + 1, 399 * 1440, 399 * 1440 + 1)
     ]
     assert len(store.days(date.min, date.max)) == 5
-    assert store.thin(now, replace(Retention(), days=300))["day"] == 2
+    assert store.thin(now, replace(Retention(), days=299))["day"] == 2
 
 
 def test_views_are_for_people(path: Path) -> None:
@@ -301,3 +302,36 @@ def test_views_are_for_people(path: Path) -> None:
 def test_a_moment_without_a_time_zone_is_refused(store: Store) -> None:
     with pytest.raises(StoreError, match="without a time zone"):
         store.utterances(datetime(2026, 3, 2), datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (utterance(valence=math.nan), "not a number"),
+        (utterance(label="bored"), "unknown label 'bored'"),
+        (Note(at=NOON, offset_min=0, mood=6), "between 1 and 5"),
+        (Note(at=NOON.replace(tzinfo=None), offset_min=0, mood=5), "without a time zone"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_and_the_rest_is_kept(
+    record: Record, message: str, path: Path
+) -> None:
+    with Store.open(path) as store:
+        store.add(utterance())
+        with pytest.raises(StoreError, match=message):
+            store.add(record)
+        store.add(utterance(1))
+        store.flush()
+        assert len(store.utterances(NOON, NOON + DAY)) == 2
+
+
+def test_what_could_not_be_written_is_told_to_whoever_adds_next(path: Path) -> None:
+    store = Store.open(path)
+    store.flush()
+    other = connect(path, None, write=True)
+    other.execute("ALTER TABLE utterance RENAME TO gone")
+    other.close()
+    store.add(utterance(1))
+    for attempt in (store.flush, lambda: store.add(utterance(2)), store.close):
+        with pytest.raises(StoreError, match="a record could not be written: no such table"):
+            attempt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -47,6 +48,23 @@ def milliseconds(at: datetime) -> int:
 def moment(ms: int) -> datetime:
     """Return the aware datetime, UTC, of ms since 1970."""
     return _EPOCH + timedelta(milliseconds=ms)
+
+
+def check(record: Record) -> None:
+    """Raise a `StoreError` if a record cannot be written: it would end the writing of others, too."""
+    if not isinstance(record, Utterance | Presence | Others | Note):
+        raise StoreError(f"{type(record).__name__} cannot be added to the store")
+    milliseconds(record.start if isinstance(record, Presence) else record.at)
+    if isinstance(record, Presence):
+        milliseconds(record.end)
+    elif isinstance(record, Utterance):
+        numbers = (record.duration_s, record.valence, record.arousal, record.valence_std, record.arousal_std)
+        if not all(map(math.isfinite, (*numbers, record.confidence, *record.probabilities.values()))):
+            raise StoreError(f"the utterance of {record.at} has a value that is not a number")
+        if record.label is not None and record.label not in EMOTIONS:
+            raise StoreError(f"unknown label {record.label!r}; known: {', '.join(EMOTIONS)}")
+    elif isinstance(record, Note) and record.mood is not None and not 1 <= record.mood <= 5:
+        raise StoreError(f"a mood of {record.mood}: must be between 1 and 5")
 
 
 def write(connection: sqlite3.Connection, records: Iterable[Record]) -> None:

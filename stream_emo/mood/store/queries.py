@@ -16,7 +16,7 @@ _SUMS = ", ".join(SUMS)
 _HOUR = "(start_s + offset_min * 60) / 3600 * 3600 - offset_min * 60"
 
 
-def utterances(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Utterance]:
+def select_utterances(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Utterance]:
     """Return those that began in [start, end), in order."""
     rows = connection.execute(
         "SELECT * FROM utterance WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
@@ -25,7 +25,7 @@ def utterances(connection: sqlite3.Connection, start: datetime, end: datetime) -
     return [_utterance(row) for row in rows]
 
 
-def minutes(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Minute]:
+def select_minutes(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Minute]:
     """Return the minutes that began in [start, end), in order."""
     rows = connection.execute(
         f"SELECT start_s, offset_min, {_SUMS} FROM minute "
@@ -35,7 +35,7 @@ def minutes(connection: sqlite3.Connection, start: datetime, end: datetime) -> l
     return [Minute(at=moment(1000 * row[0]), offset_min=row[1], **_sums(row[2:])) for row in rows]
 
 
-def hours(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Hour]:
+def select_hours(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Hour]:
     """Return the sums of the same minutes by hours of local time, in order."""
     rows = connection.execute(
         f"SELECT {_HOUR} AS hour_s, offset_min, {', '.join(f'sum({name})' for name in SUMS)} "
@@ -45,7 +45,7 @@ def hours(connection: sqlite3.Connection, start: datetime, end: datetime) -> lis
     return [Hour(at=moment(1000 * row[0]), offset_min=row[1], **_sums(row[2:])) for row in rows]
 
 
-def days(connection: sqlite3.Connection, first: date, last: date) -> list[Day]:
+def select_days(connection: sqlite3.Connection, first: date, last: date) -> list[Day]:
     """Return the local days from `first` to `last`, both included, in order."""
     rows = connection.execute(
         f"SELECT date, offset_min, minutes_with_speech, {_SUMS} FROM day "
@@ -63,7 +63,7 @@ def days(connection: sqlite3.Connection, first: date, last: date) -> list[Day]:
     ]
 
 
-def presence(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Presence]:
+def select_presence(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Presence]:
     """Return what the service did in [start, end), in order, not cut at the ends."""
     rows = connection.execute(
         "SELECT start_ms, end_ms, offset_min, state FROM presence "
@@ -75,7 +75,7 @@ def presence(connection: sqlite3.Connection, start: datetime, end: datetime) -> 
     ]
 
 
-def notes(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Note]:
+def select_notes(connection: sqlite3.Connection, start: datetime, end: datetime) -> list[Note]:
     """Return the notes of [start, end), in order."""
     rows = connection.execute(
         "SELECT at_ms, offset_min, mood, text FROM note WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",

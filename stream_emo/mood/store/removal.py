@@ -28,7 +28,7 @@ class Retention:
     """Of days and notes."""
 
 
-def erase(connection: sqlite3.Connection, path: Path, before: datetime | None, now: datetime) -> Counts:
+def erase_rows(connection: sqlite3.Connection, path: Path, before: datetime | None, now: datetime) -> Counts:
     """Remove all that was before a moment, or everything (None), also from the log and the copies.
 
     Whole minutes go; a day that began before the moment keeps the sums of its other minutes.
@@ -54,7 +54,7 @@ def erase(connection: sqlite3.Connection, path: Path, before: datetime | None, n
     return {table: counts[table] - left[table] for table in TABLES}
 
 
-def thin(connection: sqlite3.Connection, path: Path, now: datetime, retention: Retention) -> Counts:
+def thin_rows(connection: sqlite3.Connection, path: Path, now: datetime, retention: Retention) -> Counts:
     """Remove what is older than allowed, whole local days at a time as far as they are days."""
     with transaction(connection):
         counts = _rows(connection)

@@ -100,7 +100,7 @@ def _local(seconds: str) -> str:
 
 
 def _mean(name: str) -> str:
-    return f"round({name}_sum / nullif(speech_s, 0), 4) AS {name}"
+    return f"round({name}_sum / nullif(speech_s, 0), 6) AS {name}"
 
 
 def _variance(name: str) -> str:

@@ -11,10 +11,18 @@ from typing import BinaryIO, Literal, Self, TypeVar
 
 from stream_emo.errors import StoreError
 from stream_emo.mood.records import Day, Hour, Minute, Note, Presence, Record, Utterance
-from stream_emo.mood.store import queries, removal
 from stream_emo.mood.store.connection import connect, explained
+from stream_emo.mood.store.exchange import Form, export_views, import_views
 from stream_emo.mood.store.migrations import check, migrate
-from stream_emo.mood.store.removal import Counts, Retention
+from stream_emo.mood.store.queries import (
+    select_days,
+    select_hours,
+    select_minutes,
+    select_notes,
+    select_presence,
+    select_utterances,
+)
+from stream_emo.mood.store.removal import Counts, Retention, erase_rows, thin_rows
 from stream_emo.mood.store.writer import COMMIT_S, Writer
 from stream_emo.runtime.private_files import exclusive, make_private
 
@@ -96,6 +104,8 @@ class Store:
 
     def close(self) -> None:
         """Commit what was added and release the database. Raises `StoreError` as `flush` does."""
+        if self._closed:
+            return
         self._closed = True
         try:
             if self._writer is not None:
@@ -110,30 +120,30 @@ class Store:
 
     def utterances(self, start: datetime, end: datetime) -> list[Utterance]:
         """Return those that began in [start, end), in order."""
-        return self._read(lambda connection: queries.utterances(connection, start, end))
+        return self._read(lambda connection: select_utterances(connection, start, end))
 
     def minutes(self, start: datetime, end: datetime) -> list[Minute]:
         """Return the minutes that began in [start, end), in order, as far as anything was listened to.
 
         Those in which nobody spoke are there only as long as utterances are kept.
         """
-        return self._read(lambda connection: queries.minutes(connection, start, end))
+        return self._read(lambda connection: select_minutes(connection, start, end))
 
     def hours(self, start: datetime, end: datetime) -> list[Hour]:
         """Return the sums of the same minutes by hours of local time, in order."""
-        return self._read(lambda connection: queries.hours(connection, start, end))
+        return self._read(lambda connection: select_hours(connection, start, end))
 
     def days(self, first: date, last: date) -> list[Day]:
         """Return the local days from `first` to `last`, both included, in order."""
-        return self._read(lambda connection: queries.days(connection, first, last))
+        return self._read(lambda connection: select_days(connection, first, last))
 
     def presence(self, start: datetime, end: datetime) -> list[Presence]:
         """Return what the service did in [start, end), in order, not cut at the ends."""
-        return self._read(lambda connection: queries.presence(connection, start, end))
+        return self._read(lambda connection: select_presence(connection, start, end))
 
     def notes(self, start: datetime, end: datetime) -> list[Note]:
         """Return the notes of [start, end), in order."""
-        return self._read(lambda connection: queries.notes(connection, start, end))
+        return self._read(lambda connection: select_notes(connection, start, end))
 
     def meta(self, key: str) -> str | None:
         """Return a value that was kept under `key`; None: there is none."""
@@ -163,11 +173,29 @@ class Store:
             StoreError: another program reads for so long that its old pages cannot be removed.
         """
         now = datetime.now(UTC)
-        return self._write(lambda connection: removal.erase(connection, self.path, before, now))
+        return self._write(lambda connection: erase_rows(connection, self.path, before, now))
 
     def thin(self, now: datetime, retention: Retention) -> Counts:
         """Remove what is older than `retention` allows at `now`; return the rows removed by table."""
-        return self._write(lambda connection: removal.thin(connection, self.path, now, retention))
+        return self._write(lambda connection: thin_rows(connection, self.path, now, retention))
+
+    def export(self, path: Path, form: Form) -> Counts:
+        """Write all records to `path`: a file ("json"), or a folder with a file per view ("csv", "parquet").
+
+        Only their owner may read the files. Those that are there are replaced. Returns the rows by view.
+
+        Raises:
+            StoreError: they cannot be written, or pyarrow is missing ("parquet").
+        """
+        return self._read(lambda connection: export_views(connection, path, form))
+
+    def import_from(self, path: Path) -> Counts:
+        """Add what `export` wrote; return the rows that were new, by view. What is there stays as it is.
+
+        Raises:
+            StoreError: not an export, or a value that cannot be; then nothing is added.
+        """
+        return self._write(lambda connection: import_views(connection, path))
 
     def _prepare(self, *, checked: bool) -> None:
         """Bring the schema up to date, and check the content."""

@@ -11,8 +11,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from stream_emo.errors import StoreError
-from stream_emo.mood.records import Note, Others, Presence, Record, Utterance
-from stream_emo.mood.store.fold import write
+from stream_emo.mood.records import Record
+from stream_emo.mood.store.fold import check, write
 from stream_emo.mood.store.migrations import transaction
 
 T = TypeVar("T")
@@ -44,10 +44,9 @@ class Writer:
         """Queue a record. Waits only while very many wait already.
 
         Raises:
-            StoreError: an earlier record could not be written.
+            StoreError: it cannot be written, or an earlier record could not.
         """
-        if not isinstance(record, Utterance | Presence | Others | Note):
-            raise TypeError(f"{type(record).__name__} cannot be added to the store")
+        check(record)
         with self._changed:
             self._changed.wait_for(lambda: len(self._records) < 2 * _BATCH or self._failure is not None)
             self._check()
