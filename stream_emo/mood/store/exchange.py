@@ -1,7 +1,8 @@
 """Export of all records to files that other programs read, and import of what was exported.
 
 What is written are the views of the database, see `schema`: JSON is one file, CSV and Parquet are a folder
-with a file per view. Times are ISO 8601 in UTC (Parquet: timestamps), `local` is what the owner's clock showed.
+with a file per view. Times are ISO 8601 in UTC (Parquet: timestamps); `local` is what the owner's clock
+showed.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def export_views(connection: sqlite3.Connection, path: Path, form: Form) -> Coun
 
 
 def import_views(connection: sqlite3.Connection, path: Path) -> Counts:
-    """Add what `export_views` wrote; return the rows that were new, by view. Rows that are there stay as they are.
+    """Add what `export_views` wrote; return the new rows by view. What is there stays as it is.
 
     Raises:
         StoreError: not an export, or a value that cannot be; then nothing is added.
