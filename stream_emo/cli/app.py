@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stream_emo.cli import alerts, calibrate, develop, run, serve
+from stream_emo.cli import alerts, calibrate, develop, mood, run, serve
 
 app = typer.Typer(
     name="stream-emo",
@@ -43,6 +43,7 @@ app.command("config")(run.show_config)
 app.command()(run.schema)
 app.command()(calibrate.calibrate)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(mood.app, name="mood")
 app.command()(develop.train)
 app.command("eval")(develop.evaluate)
 app.command()(develop.bench)

@@ -1,0 +1,89 @@
+"""The sink of the mood tracker: final scores become records, everything else is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from stream_emo.events import Device, DeviceState, Event, Score
+from stream_emo.mood.records import Others, Record, Utterance
+from stream_emo.mood.timed_source import TimedSource
+from stream_emo.mood.wall_clock import WallClock
+
+
+class Recorder:
+    """Turns the final score of each utterance into a record; speech of others is counted only."""
+
+    name = "mood"
+
+    def __init__(
+        self,
+        add: Callable[[Record], object],
+        source: TimedSource,
+        clock: WallClock,
+        *,
+        keep_text: bool,
+        threshold: float | None,
+        device: Callable[[DeviceState, str], object],
+    ) -> None:
+        """Build a sink.
+
+        Args:
+            add: stores a record.
+            source: knows when audio was recorded.
+            clock: knows the local offset.
+            keep_text: whether words are kept.
+            threshold: similarity to the enrolled voice from which speech is the owner's; None: all of it is.
+            device: is told when the microphone is opened, lost or released, and its name.
+        """
+        self._add, self._source, self._clock = add, source, clock
+        self._keep_text, self._threshold, self._device = keep_text, threshold, device
+        self.utterances = self.others = 0
+        """Since the start."""
+
+    def write(self, event: Event) -> None:
+        """Take the next event."""
+        if isinstance(event, Device):
+            self._device(event.state, event.name)
+        elif isinstance(event, Score) and event.final:
+            if self._is_owner(event):
+                self.utterances += 1
+                self._add(self._utterance(event))
+            else:
+                self.others += 1
+                at, offset = self._source.at(event.start), self._clock.offset_min()
+                self._add(Others(at=at, offset_min=offset, duration_s=event.end - event.start))
+
+    def close(self) -> None:
+        """Do nothing: the store has another owner."""
+
+    def _is_owner(self, score: Score) -> bool:
+        """Return whether the owner spoke; speech too short to tell is nobody's, so it is not scored."""
+        voice: float | None = getattr(score, "voice", None)
+        return self._threshold is None or (voice is not None and voice >= self._threshold)
+
+    def _utterance(self, score: Score) -> Utterance:
+        at, offset_min = self._source.at(score.start), self._clock.offset_min()
+        return utterance_of(score, at, offset_min, source="monitor", keep_text=self._keep_text)
+
+
+def utterance_of(
+    score: Score, at: datetime, offset_min: int, *, source: Literal["monitor", "entry"], keep_text: bool
+) -> Utterance:
+    """Return the record of a final score whose speech began `at`, under this local offset (min)."""
+    return Utterance(
+        at=at,
+        offset_min=offset_min,
+        duration_s=score.end - score.start,
+        valence=score.valence,
+        arousal=score.arousal,
+        valence_std=score.valence_std,
+        arousal_std=score.arousal_std,
+        label=score.label,
+        confidence=score.confidence,
+        probabilities=dict(score.probabilities),
+        audio_weight=score.audio_weight,
+        text=score.text if keep_text else None,
+        source=source,
+    )
