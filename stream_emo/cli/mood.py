@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream_emo.cli import mood_data
 from stream_emo.cli.common import ConfigFile, Overrides, say
 from stream_emo.config import Config
 from stream_emo.errors import ConfigError, PipelineError
@@ -245,3 +246,7 @@ def _tell(status: Status) -> None:
     from stream_emo.mood.status import headline
 
     say(headline(status))
+
+
+app.command()(mood_data.note)
+app.command()(mood_data.erase)

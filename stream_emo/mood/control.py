@@ -22,6 +22,7 @@ import msgspec
 
 from stream_emo.errors import PipelineError, StreamEmoError
 from stream_emo.mood.records import State
+from stream_emo.runtime.private_files import create_private
 
 _FILE = "service.json"
 _TIMEOUT_S = 30.0
@@ -187,8 +188,7 @@ def _write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with create_private(new) as file:
         file.write(content)
     new.replace(path)
 

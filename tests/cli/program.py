@@ -23,6 +23,7 @@ COMMANDS = (
     "schema",
     "calibrate",
     "alerts",
+    "mood",
     "serve",
     "train",
     "eval",

@@ -45,7 +45,7 @@ def test_every_readme_command_is_understood() -> None:
     assert used
     for command, rest in used:
         assert command in COMMANDS
-        group = rest.split()[:1] if command == "alerts" else []
+        group = rest.split()[:1] if command in ("alerts", "mood") else []
         _, known = invoked(command, *group, "--help")
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in known, f"{command} {option}"

@@ -50,7 +50,7 @@ class DeskClock:
     def advance(self, end: datetime) -> None:
         """Let time pass until `end`; whoever waits wakes up at every moment that it waits for."""
         with self._condition:
-            while self._now < end:
+            while self._now < end and not self.left:
                 self._settle()
                 deadline = self._deadline if self._deadline is not None else end
                 self._now = min(end, max(deadline, self._now))
@@ -73,7 +73,7 @@ class DeskClock:
     def _settle(self) -> None:
         """Wait until whoever was woken waits again."""
         settled = self._condition.wait_for(
-            lambda: self._deadline is not None and self._deadline > self._now,
+            lambda: self.left or (self._deadline is not None and self._deadline > self._now),
             _PATIENCE_S,
         )
         assert settled, "the service does not wait any more"
@@ -152,6 +152,7 @@ class DeskMicrophone:
 
     def stop(self) -> None:
         self._stopped = True
+        self.clock.leave()
 
     def close(self) -> None:
         self._stopped = True

@@ -1,0 +1,96 @@
+"""The commands of the mood tracker that add to what is kept, show it and remove it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream_emo.cli.common import ConfigFile, Overrides, say
+from stream_emo.config import Config
+from stream_emo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stream_emo.mood.records import Note
+
+
+def note(
+    text: Annotated[str | None, typer.Argument(help="What you want to remember.", show_default=False)] = None,
+    mood: Annotated[
+        int | None,
+        typer.Option("--mood", min=1, max=5, help="How you feel, from 1 (very low) to 5 (very good)."),
+    ] = None,
+    config_file: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Note how you feel; reports show it beside how you sounded.
+
+    \b
+    Examples:
+      stream-emo mood note "long walk" --mood 4
+      stream-emo mood note --mood 2
+    """
+    from stream_emo.mood.store.location import open_store
+
+    config = Config.load(config_file, overrides=overrides or [])
+    with open_store(config.mood) as store:
+        store.add(made_note(text, mood))
+
+
+def made_note(text: str | None, mood: int | None) -> Note:
+    """Return a note as of now. Raises `ConfigError` if there is nothing in it."""
+    from stream_emo.mood.records import Note
+    from stream_emo.mood.wall_clock import SystemClock
+
+    if mood is None and not (text and text.strip()):
+        raise ConfigError('mood note: nothing to note; write "text", --mood 1..5, or both')
+    clock = SystemClock()
+    return Note(at=clock.now(), offset_min=clock.offset_min(), mood=mood, text=text or None)
+
+
+def erase(
+    before: Annotated[
+        str | None,
+        typer.Option("--before", metavar="DATE", help="Only what is older than this day, as 2026-03-01."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All records.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config_file: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Erase records for good, also from the database's free pages, its log and its backups.
+
+    \b
+    Examples:
+      stream-emo mood erase --before 2026-01-01
+      stream-emo mood erase --all
+    """
+    if everything == (before is not None):
+        raise ConfigError("mood erase: say what: --before DATE, or --all")
+    limit = None if before is None else _midnight(before)
+    config = Config.load(config_file, overrides=overrides or [])
+    from stream_emo.mood.control import Service
+    from stream_emo.mood.store.location import mood_folder, open_store
+
+    what = f"all records before {before}" if before else "all records"
+    if not yes and not typer.confirm(f"Erase {what}? There is no way back.", err=True):
+        raise ConfigError("mood erase: nothing was erased")
+    service = Service.running(mood_folder(config.mood))
+    if service is not None:
+        counts = service.erase(limit)
+    else:
+        with open_store(config.mood) as store:
+            counts = dict(store.erase(limit))
+    say(f"erased {', '.join(f'{count} {table}' for table, count in counts.items()) or 'nothing'}")
+    if everything:
+        say("your enrolled voice is kept: stream-emo mood forget-voice removes it")
+
+
+def _midnight(text: str) -> datetime:
+    """Return when a local day began, UTC. Raises `ConfigError`."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"--before {text!r}: write a date such as 2026-03-01") from error
+    return datetime.combine(day, time()).astimezone(UTC)
