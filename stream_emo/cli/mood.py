@@ -25,7 +25,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def mood() -> None:
-    """Keep track of how your voice sounds over days and weeks, on this machine only.
+    """Follow how your voice sounds over days and weeks.
 
     \b
     Examples:
