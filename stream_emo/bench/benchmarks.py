@@ -18,6 +18,8 @@ from stream_emo.bench.latency import endpoint, latency
 from stream_emo.bench.lost_audio import lost_audio
 from stream_emo.bench.machine import machine
 from stream_emo.bench.memory import growth, memory
+from stream_emo.bench.mood_crash import mood_crash
+from stream_emo.bench.mood_store import mood_store
 from stream_emo.bench.protocol_cost import protocol_cost
 from stream_emo.bench.served_calls import event_clients, served_calls, twilio_calls
 from stream_emo.bench.sessions import idle_sessions, lifecycle
@@ -61,6 +63,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stalled-pipe": Benchmark(stalled_pipe, needs_data=False),
     "lost-audio": Benchmark(lost_audio),
     "fuzz": Benchmark(fuzz, needs_data=False),
+    "mood-crash": Benchmark(mood_crash, needs_data=False),
+    "mood-store": Benchmark(mood_store, needs_data=False),
     "protocol-cost": Benchmark(protocol_cost, needs_data=False),
     "fuzz-protocols": Benchmark(fuzz_protocols, needs_data=False),
     "served-calls": Benchmark(served_calls, needs_data=False),

@@ -163,17 +163,18 @@ class Store:
 
         self._write(work)
 
-    def erase(self, before: datetime | None = None) -> Counts:
+    def erase(self, before: datetime | None = None, *, now: datetime | None = None) -> Counts:
         """Remove all that was before a moment, or everything (None), from the file, its log and its copies.
 
         Records from before that moment that still wait to be written, in any process, are not written.
-        Values under `set_meta` stay. Returns the rows removed by table.
+        `now`: the present on the clock of the records; None: the system's. Values under `set_meta` stay.
+        Returns the rows removed by table.
 
         Raises:
             StoreError: another program reads for so long that its old pages cannot be removed.
         """
-        now = datetime.now(UTC)
-        return self._write(lambda connection: erase_rows(connection, self.path, before, now))
+        at = now or datetime.now(UTC)
+        return self._write(lambda connection: erase_rows(connection, self.path, before, at))
 
     def thin(self, now: datetime, retention: Retention) -> Counts:
         """Remove what is older than `retention` allows at `now`; return the rows removed by table."""
