@@ -19,6 +19,8 @@ class MoodConfig:
     """Whether the recognised words are kept, too."""
     encrypt: bool = False
     """Whether the database is encrypted, with a key in the system's keyring."""
+    sinks: str = ""
+    """Sinks of installed packages that get every record, too, by name, separated by commas; empty: none."""
     keep_utterances: int = number(30, 0, 36_500)
     """Days after which utterances are removed; 0: never."""
     keep_minutes: int = number(365, 0, 36_500)

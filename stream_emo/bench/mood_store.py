@@ -51,18 +51,22 @@ def mood_store(progress: Progress) -> MoodStore:
         whole = Path(folder) / "whole" / "mood.sqlite3"
         largest, utterances, write_us = _write_year(path, progress, thinned=True)
         _write_year(whole, progress, thinned=False)
-        found: list[float] = []
-        found.append(_milliseconds(lambda: Store.open(path, mode="record").close()))
+        open_ms = _milliseconds(lambda: Store.open(path, mode="record").close())
         with Store.open(path, mode="read") as store:
             end = datetime.now(UTC)
             start = end - timedelta(days=36_500)
-            found.append(_milliseconds(lambda: store.days(start, end)))
-            found.append(_milliseconds(lambda: store.hours(start, end)))
-            found.append(_milliseconds(lambda: store.minutes(start, end)))
-            minutes = len(store.minutes(start, end))
-        return MoodStore(
-            _megabytes(path), largest, _megabytes(whole), utterances, minutes, *found, write_us=write_us
-        )
+            return MoodStore(
+                size_mb=_megabytes(path),
+                largest_mb=largest,
+                unthinned_mb=_megabytes(whole),
+                utterances=utterances,
+                minutes=len(store.minutes(start, end)),
+                open_ms=open_ms,
+                read_days_ms=_milliseconds(lambda: store.days(start, end)),
+                read_hours_ms=_milliseconds(lambda: store.hours(start, end)),
+                read_minutes_ms=_milliseconds(lambda: store.minutes(start, end)),
+                write_us=write_us,
+            )
 
 
 def _write_year(path: Path, progress: Progress, *, thinned: bool) -> tuple[float, int, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import platformdirs
 
 from stream_emo.errors import StoreError
+from stream_emo.mood.sinks import named
 from stream_emo.mood.store.keys import key_of
 from stream_emo.mood.store.removal import Retention
 from stream_emo.mood.store.store import Mode, Store
@@ -30,13 +31,17 @@ def mood_folder(config: MoodConfig) -> Path:
 
 
 def open_store(config: MoodConfig, mode: Mode = "write") -> Store:
-    """Open the database that the configuration names, see `Store.open`.
+    """Open the database that the configuration names, see `Store.open`, with its sinks where it records.
 
     Raises:
+        ConfigError: `mood.sinks` names one that nobody offers.
         StoreError: as `Store.open`, or the key is not in the system's keyring or cannot be read.
     """
     path = mood_folder(config) / DATABASE
-    return Store.open(path, key=key_of(path) if config.encrypt else None, mode=mode)
+    sinks = named(config.sinks) if mode == "record" else []
+    store = Store.open(path, key=key_of(path) if config.encrypt else None, mode=mode)
+    store.attach(sinks)
+    return store
 
 
 def retention(config: MoodConfig) -> Retention:

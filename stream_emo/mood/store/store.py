@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal, Self, TypeVar
 
 from stream_emo.errors import StoreError
 from stream_emo.mood.records import Day, Hour, Minute, Note, Presence, Record, Utterance
+from stream_emo.mood.sinks import Fanout, RecordSink
 from stream_emo.mood.store.connection import connect, explained
 from stream_emo.mood.store.exchange import Form, export_views, import_views
 from stream_emo.mood.store.migrations import check, migrate
@@ -44,6 +45,7 @@ class Store:
         self._reader: sqlite3.Connection | None = None
         self._writer: Writer | None = None
         self._guard: BinaryIO | None = None
+        self._fanout: Fanout | None = None
         self._closed = False
 
     @classmethod
@@ -92,6 +94,13 @@ class Store:
             StoreError: an earlier record could not be written, or the store was opened for reading.
         """
         self._writing().add(record)
+        if self._fanout is not None:
+            self._fanout.write(record)
+
+    def attach(self, sinks: Sequence[RecordSink]) -> None:
+        """Hand what is added from now on to these sinks, too, on a thread of their own, and close them."""
+        if sinks:
+            self._fanout = Fanout(sinks)
 
     def flush(self) -> None:
         """Wait until all that was added is committed.
@@ -115,6 +124,8 @@ class Store:
                 if self._reader is not None:
                     self._reader.close()
                     self._reader = None
+            if self._fanout is not None:
+                self._fanout.close()
             if self._guard is not None:
                 self._guard.close()
 
