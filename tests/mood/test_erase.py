@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stream_emo.errors import StoreError
 from stream_emo.mood.records import Note
 from stream_emo.mood.store import Retention, Store
 from stream_emo.mood.store.connection import connect
@@ -132,3 +133,32 @@ def test_thinned_utterances_leave_nothing_in_the_file(path: Path) -> None:
         store.thin(NOON + 100 * DAY, Retention())
         store.add(utterance(200_000))
     assert "valence" not in traces(path).get(path.name, [])
+
+
+def test_an_encrypted_database_is_rewritten_too(path: Path) -> None:
+    key = "0f" * 32
+    with Store.open(path, key=key) as store:
+        fill(store)
+        size = path.stat().st_size + path.with_name(f"{path.name}-wal").stat().st_size
+        assert store.erase(now=after(4000))["utterance"] == 3000
+        assert path.stat().st_size < size / 10
+        assert path.with_name(f"{path.name}-wal").stat().st_size == 0
+        store.add(utterance(4001))
+    with Store.open(path, key=key, mode="record") as store:
+        assert len(store.utterances(NOON, NOON + 3 * DAY)) == 1
+
+
+def test_erasing_again_is_asked_for_while_another_program_reads_old_pages(path: Path) -> None:
+    """A reader in the middle of a query holds the log: what it reads cannot be removed yet."""
+    with Store.open(path) as store:
+        fill(store)
+        reading = connect(path, None, write=False)
+        rows = reading.execute("SELECT * FROM utterance")
+        rows.fetchone()
+        store.flush()
+        with pytest.raises(StoreError, match="still reads the old pages; end it and erase again"):
+            store.erase()
+        rows.close()
+        reading.close()
+        store.erase()
+    assert traces(path) == {}

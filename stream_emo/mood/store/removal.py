@@ -9,9 +9,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from stream_emo.errors import StoreError
+from stream_emo.mood.store.connection import BUSY_S
 from stream_emo.mood.store.fold import ERASED, milliseconds, moment
 from stream_emo.mood.store.migrations import backups, transaction
 from stream_emo.mood.store.schema import SUMS, TABLES
+
+_READERS_S = 2.0
+"""How long erasing waits for those who read."""
 
 Counts = Mapping[str, int]
 """Rows that were removed or imported, by table."""
@@ -119,7 +123,10 @@ def _rebuild(connection: sqlite3.Connection, day: str) -> None:
 
 def _empty_log(connection: sqlite3.Connection, path: Path) -> None:
     """Move the log into the file, and cut it to nothing: it holds pages as they were."""
+    # What is queued waits as long as this does.
+    connection.execute(f"PRAGMA busy_timeout = {round(1000 * _READERS_S)}")
     busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    connection.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_S)}")
     if busy:
         raise StoreError(
             f"{path}: erased, but another program still reads the old pages; end it and erase again"
