@@ -105,6 +105,9 @@ def test_sums_go_on_after_an_import(tmp_path: Path) -> None:
     [
         (lambda rows: rows["notes"][0].update(mood="high"), r"notes, row 1: Expected `int \| null`"),
         (lambda rows: rows["notes"][0].update(mood=9), "notes, row 1: Expected `int` <= 5"),
+        (lambda rows: rows["notes"][0].update(offset_min=1500), "notes, row 1: Expected `int` <= 1080"),
+        (lambda rows: rows["minutes"][0].update(sad=10**30), "minutes, row 1: Expected `int` <= 1000000000"),
+        (lambda rows: rows["minutes"][0].update(valence="nan"), "minutes, row 1: Expected `float`"),
         (lambda rows: rows["days"][0].update(date="yesterday"), "days, row 1: Invalid RFC3339"),
         (lambda rows: rows["presences"][0].pop("end"), "presences, row 1: .* missing required field `end`"),
         (lambda rows: rows["notes"][0].update(colour=1), "notes, row 1: .* unknown field `colour`"),

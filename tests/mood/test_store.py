@@ -309,6 +309,7 @@ def test_a_moment_without_a_time_zone_is_refused(store: Store) -> None:
     [
         (utterance(valence=math.nan), "not a number"),
         (utterance(label="bored"), "unknown label 'bored'"),
+        (utterance(offset_min=1500), "no local time has that"),
         (Note(at=NOON, offset_min=0, mood=6), "between 1 and 5"),
         (Note(at=NOON.replace(tzinfo=None), offset_min=0, mood=5), "without a time zone"),
     ],

@@ -21,7 +21,7 @@ import msgspec
 from stream_emo.errors import StoreError
 from stream_emo.events import EMOTIONS
 from stream_emo.mood.records import Source, State
-from stream_emo.mood.store.fold import milliseconds
+from stream_emo.mood.store.fold import LARGEST_OFFSET_MIN, milliseconds
 from stream_emo.mood.store.migrations import transaction
 from stream_emo.mood.store.removal import Counts
 from stream_emo.mood.store.schema import SUMS
@@ -29,48 +29,51 @@ from stream_emo.runtime.private_files import make_private
 
 Form = Literal["csv", "json", "parquet"]
 
+Number = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+"""Finite."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+Offset = Annotated[int, msgspec.Meta(ge=-LARGEST_OFFSET_MIN, le=LARGEST_OFFSET_MIN)]
 Mood = Annotated[int, msgspec.Meta(ge=1, le=5)]
-"""A self-report."""
 
 _MARK = "stream_emo_mood"
 _VERSION = 1
 
 _Columns = tuple[tuple[str, Any], ...]
-_LABELS: _Columns = tuple((name, int) for name in EMOTIONS)
+_LABELS: _Columns = tuple((name, Count) for name in EMOTIONS)
 _AGGREGATES: _Columns = (
-    *((name, float) for name in ("listened_s", "speech_s", "others_s")),
-    ("utterances", int),
-    ("confident", int),
-    *((name, float | None) for name in ("valence", "arousal", "valence_var", "arousal_var")),
+    *((name, Number) for name in ("listened_s", "speech_s", "others_s")),
+    ("utterances", Count),
+    ("confident", Count),
+    *((name, Number | None) for name in ("valence", "arousal", "valence_var", "arousal_var")),
     *_LABELS,
 )
 _VIEWS: dict[str, _Columns] = {
     "utterances": (
         ("at", datetime),
         ("local", str),
-        ("offset_min", int),
-        *((name, float) for name in ("duration_s", "valence", "arousal", "valence_std", "arousal_std")),
+        ("offset_min", Offset),
+        *((name, Number) for name in ("duration_s", "valence", "arousal", "valence_std", "arousal_std")),
         ("label", str | None),
-        ("confidence", float),
-        *((f"p_{name}", float) for name in EMOTIONS),
-        ("audio_weight", float),
+        ("confidence", Number),
+        *((f"p_{name}", Number) for name in EMOTIONS),
+        ("audio_weight", Number),
         ("text", str | None),
         ("source", Source),
     ),
-    "minutes": (("at", datetime), ("local", str), ("offset_min", int), *_AGGREGATES),
-    "days": (("date", date), ("offset_min", int), ("minutes_with_speech", int), *_AGGREGATES),
+    "minutes": (("at", datetime), ("local", str), ("offset_min", Offset), *_AGGREGATES),
+    "days": (("date", date), ("offset_min", Offset), ("minutes_with_speech", Count), *_AGGREGATES),
     "presences": (
         ("start", datetime),
         ("end", datetime),
         ("local", str),
-        ("offset_min", int),
-        ("duration_s", float),
+        ("offset_min", Offset),
+        ("duration_s", Number),
         ("state", State),
     ),
     "notes": (
         ("at", datetime),
         ("local", str),
-        ("offset_min", int),
+        ("offset_min", Offset),
         ("mood", Mood | None),
         ("text", str | None),
     ),
@@ -165,20 +168,13 @@ def _write_parquet(file: Path, view: str, rows: Iterable[tuple[Any, ...]]) -> in
     kinds: dict[Any, Any] = {
         datetime: arrow.timestamp("ms", tz="UTC"),
         date: arrow.date32(),
-        int: arrow.int64(),
-        float: arrow.float64(),
+        **dict.fromkeys((Count, Offset, Mood), arrow.int64()),
+        Number: arrow.float64(),
     }
     columns = list(zip(*rows, strict=True)) or [()] * len(_VIEWS[view])
     arrays = {}
     for (name, kind), values in zip(_VIEWS[view], columns, strict=True):
-        plain = next(
-            (
-                known
-                for known in kinds
-                if kind in (known, known | None) or (known is int and kind == (Mood | None))
-            ),
-            str,
-        )
+        plain = next((known for known in kinds if kind in (known, known | None)), str)
         if plain in (datetime, date):
             values = tuple(msgspec.convert(value, plain) for value in values)
         arrays[name] = arrow.array(values, kinds.get(plain, arrow.string()))

@@ -33,6 +33,9 @@ _ADD_UTTERANCE = f"INSERT INTO utterance VALUES ({', '.join('?' * (12 + len(EMOT
 ERASED = "erased_before_ms"
 """Key in `meta`: records from before this moment waited when all was erased, and are not written."""
 
+LARGEST_OFFSET_MIN = 18 * 60
+"""No local time is further from UTC, min."""
+
 
 def milliseconds(at: datetime) -> int:
     """Return an aware datetime as ms since 1970, UTC.
@@ -55,6 +58,8 @@ def check(record: Record) -> None:
     if not isinstance(record, Utterance | Presence | Others | Note):
         raise StoreError(f"{type(record).__name__} cannot be added to the store")
     milliseconds(record.start if isinstance(record, Presence) else record.at)
+    if not -LARGEST_OFFSET_MIN <= record.offset_min <= LARGEST_OFFSET_MIN:
+        raise StoreError(f"an offset of {record.offset_min} min from UTC: no local time has that")
     if isinstance(record, Presence):
         milliseconds(record.end)
     elif isinstance(record, Utterance):

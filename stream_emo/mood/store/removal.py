@@ -59,7 +59,7 @@ def erase_rows(connection: sqlite3.Connection, path: Path, before: datetime | No
 
 
 def thin_rows(connection: sqlite3.Connection, path: Path, now: datetime, retention: Retention) -> Counts:
-    """Remove what is older than allowed, whole local days at a time as far as they are days."""
+    """Remove what is older than allowed; the rows of days by their date."""
     with transaction(connection):
         counts = _rows(connection)
         if retention.utterances:
