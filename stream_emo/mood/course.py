@@ -47,6 +47,16 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Normal:
+    """What is usual for the owner: the mean of their days, and how far these are spread about it."""
+
+    mean: float
+    spread: float
+    """Standard deviation."""
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class DayValue:
     """One local day in the course; a day without a record is a gap."""
 
@@ -57,9 +67,20 @@ class DayValue:
     """Its means; empty without speech."""
     adjusted: Mapping[Affect, float]
     """Its means as they would be if it had been heard at the usual times of day; empty for a thin day."""
-    relative: Mapping[Affect, float]
-    """The same relative to the owner's own normal, in standard deviations of their days; empty for a thin day
-    and where too few days are known."""
+    normal: Mapping[Affect, Normal]
+    """The owner's own normal before this day; empty where too few days are known."""
+
+    @property
+    def relative(self) -> dict[Affect, float]:
+        """The adjusted means relative to the normal, in standard deviations of the owner's days.
+
+        Empty for a thin day and where too few days are known.
+        """
+        return {
+            affect: (value - self.normal[affect].mean) / self.normal[affect].spread
+            for affect, value in self.adjusted.items()
+            if affect in self.normal
+        }
 
     @property
     def speech_s(self) -> float:
@@ -101,7 +122,7 @@ def course(days: Sequence[Day], hours: Sequence[Hour], first: date, last: date) 
             means = {} if day is None else day_means(day, by_hour.get(at, ()))
             own = adjusted.get(at, {})
             past = [adjusted[one] for one in known]
-            found.append(DayValue(at, day, means, own, _relative(own, past)))
+            found.append(DayValue(at, day, means, own, _normal(past)))
     return found
 
 
@@ -201,15 +222,15 @@ def _adjusted(affect: Affect, day: Day, parts: _Parts, past: Sequence[_Parts]) -
     return mean
 
 
-def _relative(own: Mapping[Affect, float], past: Sequence[Mapping[Affect, float]]) -> dict[Affect, float]:
-    if not own or len(past) < FEWEST_DAYS:
+def _normal(past: Sequence[Mapping[Affect, float]]) -> dict[Affect, Normal]:
+    if len(past) < FEWEST_DAYS:
         return {}
-    found: dict[Affect, float] = {}
+    found: dict[Affect, Normal] = {}
     for affect in AFFECTS:
         values = [other[affect] for other in past]
         mean = sum(values) / len(values)
         spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-        found[affect] = (own[affect] - mean) / max(spread, _LEAST_SPREAD)
+        found[affect] = Normal(mean, max(spread, _LEAST_SPREAD), len(values))
     return found
 
 
