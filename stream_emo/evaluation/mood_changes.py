@@ -31,8 +31,8 @@ def mood_changes(source: Data, owners: int = _OWNERS) -> Result:
 
     Days are those of `mood.simulated`: 2 h of speech on average, a few days lost or almost silent.
     Stationary: two years; alarms of both courses, valence and arousal, count together. Shift: the level of
-    one course moves up by one standard deviation of the levels of days; the delay counts calendar days, its
-    own included. No data set is read.
+    one course moves up by one standard deviation of the levels of days; delays include its first day.
+    No data set is read.
     """
     numbers = range(owners)
     metrics: dict[str, MetricValue] = {}
@@ -44,10 +44,11 @@ def mood_changes(source: Data, owners: int = _OWNERS) -> Result:
     for history in _HISTORIES:
         found = [_delay(seed, history) for seed in track(numbers, source.progress, "shifts")]
         delays = [one for one in found if one is not None]
-        metrics[f"mean delay after {history} days (days)"] = _over_owners(delays)
-        metrics[f"median delay after {history} days (days)"] = _over_owners(delays, median=True)
-        metrics[f"noticed within {_PATIENCE} days, after {history}"] = _over_owners(
-            [float(delay < _PATIENCE) for delay in delays]
+        after = f"after {history} days"
+        metrics[f"mean delay {after} (days with enough speech)"] = _over_owners([days for days, _ in delays])
+        metrics[f"mean delay {after} (calendar days)"] = _over_owners([days for _, days in delays])
+        metrics[f"median delay {after} (calendar days)"] = _over_owners(
+            [days for _, days in delays], median=True
         )
     return Result("mood-changes", owners, metrics=metrics, notes=_notes())
 
@@ -62,14 +63,19 @@ def _alarms(seed: int, related: float) -> tuple[float, float]:
     return counts[0], counts[1]
 
 
-def _delay(seed: int, history: int) -> float | None:
-    """Return the days from a shift of the arousal to its notice; None: the alarm was already there."""
+def _delay(seed: int, history: int) -> tuple[float, float] | None:
+    """Return how long a shift of the arousal was not noticed: days with enough speech, and calendar days.
+
+    None: there was an alarm before it.
+    """
     shift = Shift(history, arousal=1.0)
     dates, (_, arousal) = _courses(Life(_FIRST, days=history + _PATIENCE, shifts=(shift,), seed=seed))
-    noticed = [(dates[change.noticed] - _FIRST).days for change in changes(arousal)]
+    numbers = [(one - _FIRST).days for one in dates]
+    noticed = [numbers[change.noticed] for change in changes(arousal)]
     if any(day < history for day in noticed):
         return None
-    return float(min((day - history + 1 for day in noticed), default=_PATIENCE))
+    last = min(noticed, default=history + _PATIENCE - 1)
+    return float(sum(history <= day <= last for day in numbers)), float(last - history + 1)
 
 
 def _courses(life: Life) -> tuple[list[date], tuple[list[float], list[float]]]:
@@ -92,7 +98,7 @@ def _over_owners(values: Sequence[float], *, median: bool = False) -> MetricValu
 def _notes() -> tuple[str, ...]:
     return (
         "false alarms: of valence and arousal together, per year of stationary days",
-        "delay: calendar days from a shift by one standard deviation of one course, its first day included; "
-        f"{_PATIENCE} where it was not noticed by then; owners with an alarm before it left out",
+        f"delay: from a shift by one standard deviation of one course, its first day included; {_PATIENCE} "
+        "calendar days where it was not noticed by then; owners with an alarm before it left out",
         "days correlated: what the levels of successive days have in common, which the chart estimates",
     )

@@ -36,7 +36,7 @@ _UTTERANCES = (ENOUGH_UTTERANCES, 2 * ENOUGH_UTTERANCES)
 _FEWEST_CLIPS = 3
 _HIGH_AROUSAL = 0.5
 """Arousal of an emotion from which it should raise the arousal of a day: sadness, for one, does not."""
-_BASELINE_SPEAKERS, _BASELINE_DAYS = 24, 5
+_BASELINE_SPEAKERS, _BASELINE_DAYS = 9, 4
 _WINDOW = round(FusionConfig().window_s * SAMPLE_RATE)
 _BATCH = 256
 _FALLBACK = "research"
@@ -145,12 +145,13 @@ def means_with_baseline(
     population = fuser.population
     states = {speaker: BaselineState.empty(population) for speaker in days}
     orders = {speaker: np.concatenate([day.rows for day in own]) for speaker, own in days.items()}
-    length = min(map(len, orders.values()))
+    longest = max(map(len, orders.values()), default=0)
     found: dict[str, list[tuple[float, float, float]]] = {speaker: [] for speaker in days}
-    for place in track(range(length), source.progress, f"days with a speaker baseline, {corpus.name}"):
-        windows = [corpus.windows[int(order[place])].last(_WINDOW) for order in orders.values()]
-        offsets = np.stack([state.offset(population) for state in states.values()])
-        for speaker, scored in zip(days, fuser.score(windows, offsets), strict=True):
+    for place in track(range(longest), source.progress, f"days with a speaker baseline, {corpus.name}"):
+        speakers = [speaker for speaker, order in orders.items() if place < len(order)]
+        windows = [corpus.windows[int(orders[speaker][place])].last(_WINDOW) for speaker in speakers]
+        offsets = np.stack([states[speaker].offset(population) for speaker in speakers])
+        for speaker, scored in zip(speakers, fuser.score(windows, offsets), strict=True):
             estimate = scored.estimate
             found[speaker].append((estimate.valence, estimate.arousal, estimate.seconds))
             if scored.projection is not None and fuser.in_distribution(scored.projection):

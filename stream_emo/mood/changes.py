@@ -18,7 +18,7 @@ from typing import Literal
 
 ALLOWANCE = 0.5
 """Standard deviations that a day may differ from normal and not count: half of the shift to be found."""
-LIMIT = 4.6
+LIMIT = 4.7
 """Sum of what exceeds the allowance, in standard deviations, beyond which a change is notable."""
 FEWEST = 42
 """Days with enough speech before the chart begins."""

@@ -53,7 +53,7 @@ def day_course(days: Sequence[DayValue], affect: Affect, changes: Sequence[Dated
     # Wide intervals of thin days are cut, or they would flatten all others.
     sure = [means[place] for place in means if days[place].kind == "enough"] or list(means.values())
     scale = Scale.of((bound for mean in sure for bound in (mean.low, mean.high)), least=0.1)
-    parts = [_grid(scale, len(days))]
+    parts = [_grid(scale, len(days)), *_gaps(days)]
     usual = {place: (one.mean - one.spread, one.mean + one.spread) for place, one in normals.items()}
     parts += _bands(usual, scale)
     dates = {day.date: place for place, day in enumerate(days)}
@@ -116,23 +116,19 @@ def hour_pattern(hours: Sequence[HourValue], affect: Affect) -> str:
 
 
 def speech_bars(days: Sequence[DayValue]) -> str:
-    """Return the hours of speech and of listening of each day."""
+    """Return the hours of speech of each day; gaps are shaded."""
     spoken = [day.speech_s / 3600 for day in days]
-    heard = [0.0 if day.day is None else day.day.listened_s / 3600 for day in days]
-    scale = Scale.of([*spoken, *heard], least=1.0, zero=True)
-    parts = [_grid(scale, len(days))]
-    for place, (day, speech, listened) in enumerate(zip(days, spoken, heard, strict=True)):
-        title = f"{wording.short_day(day.date)}: {speech:.1f} h of speech, {listened:.1f} h of listening"
-        bars = "".join(
-            f'<path class="{name}" d="M{place + 0.12} {scale.y(value)}h.76V100h-.76z"/>'
-            for name, value in (("behind", listened), ("bar", speech))
-            if value > 0
-        )
-        if bars:
-            parts.append(f"<g><title>{title}</title>{bars}</g>")
-    return _chart(
-        parts, len(days), scale, _dates(days), "Hours of speech and of listening by days", "valence", 0
-    )
+    scale = Scale.of(spoken, least=0.5, zero=True)
+    parts = [_grid(scale, len(days)), *_gaps(days)]
+    for place, (day, speech) in enumerate(zip(days, spoken, strict=True)):
+        if speech > 0:
+            listened = 0.0 if day.day is None else day.day.listened_s / 3600
+            title = (
+                f"{wording.short_day(day.date)}: {speech:.1f} h of speech in {listened:.1f} h of listening"
+            )
+            bar = f'<path class="bar" d="M{place + 0.12} {scale.y(speech)}h.76V100h-.76z"/>'
+            parts.append(f"<g><title>{title}</title>{bar}</g>")
+    return _chart(parts, len(days), scale, _dates(days), "Hours of speech by days", "valence", 1)
 
 
 def _chart(
@@ -145,7 +141,7 @@ def _chart(
     decimals: int | None = None,
 ) -> str:
     digits = max(0, 1 if scale.step >= 0.1 else 2) if decimals is None else decimals
-    sign = "" if kind == "valence" and decimals == 0 else "+"
+    sign = "+" if scale.low < 0 else ""
     y = "".join(
         f'<span style="top:{scale.y(tick)}%">{tick + 0.0:{sign if abs(tick) > 1e-9 else ""}.{digits}f}</span>'
         for tick in scale.ticks()
@@ -164,6 +160,14 @@ def _chart(
 
 def _grid(scale: Scale, width: int) -> str:
     return "".join(f'<path class="grid" d="M0 {scale.y(tick)}H{width}"/>' for tick in scale.ticks())
+
+
+def _gaps(days: Sequence[DayValue]) -> list[str]:
+    """Return shaded areas for the days on which nothing was recorded."""
+    return [
+        f'<path class="gap" d="M{run[0]} 0H{run[-1] + 1}V100H{run[0]}z"><title>not recorded</title></path>'
+        for run in _runs([place for place, day in enumerate(days) if day.kind == "gap"])
+    ]
 
 
 def _bands(bounds: dict[int, tuple[float, float]], scale: Scale) -> list[str]:

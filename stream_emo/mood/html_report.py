@@ -8,6 +8,7 @@ from html import escape
 from importlib.resources import files
 
 from stream_emo.mood import charts, wording
+from stream_emo.mood.changes import FEWEST
 from stream_emo.mood.course import AFFECTS, FEWEST_DAYS, Affect, DayValue
 from stream_emo.mood.records import Presence, local
 from stream_emo.mood.statistics import FEWEST_PAIRS, Summary
@@ -16,6 +17,8 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-ur
 _STRIPS = 14
 """Latest days whose listening is shown."""
 _NOTES = 60
+_PAIRED = 2
+"""Months up to which both calendars stand side by side."""
 _SMALL = 5
 """Months from which their calendars are smaller."""
 
@@ -49,7 +52,7 @@ def sections(summary: Summary, help_text: str = "") -> Iterator[str]:
     if summary.utterances:
         yield _days(summary)
         yield _changes(summary)
-        if len(summary.weeks) > 2:
+        if sum(bool(week.affect) for week in summary.weeks) > 1:
             yield _weeks(summary)
         yield _calendars(summary)
     yield _speech(summary)
@@ -125,6 +128,8 @@ def _table(summary: str, heads: Sequence[str], rows: str) -> str:
 
 def _changes(summary: Summary) -> str:
     told = "".join(f"<li>{wording.change(change)}</li>" for change in summary.changes)
+    if summary.charted <= FEWEST:
+        return _section("Lasting changes", f"<p>{wording.no_chart_yet(summary.charted, FEWEST)}</p>")
     body = f'<ul class="plain">{told}</ul>' if told else f"<p>{wording.NO_CHANGES}</p>"
     behind = f"It has seen {wording.count(summary.charted, 'day')} with enough speech."
     return _section("Lasting changes", f'{body}<p class="soft">{wording.CHANGES} {behind}</p>')
@@ -144,8 +149,12 @@ def _calendars(summary: Summary) -> str:
     body = []
     for affect in AFFECTS:
         blocks = "".join(f'<div class="month{small}">{_month(*month, affect)}</div>' for month in shown)
-        body.append(f"<h3>{wording.NAMES[affect]}</h3><div class=months>{blocks}</div>{_keys(affect)}")
-    return _section("Calendar", f'<p class="soft">{wording.CALENDAR}</p>{"".join(body)}')
+        name = f"<h3>{wording.NAMES[affect]}</h3>"
+        body.append(f"<div>{name}<div class=months>{blocks}</div>{_keys(affect)}</div>")
+    pair = "pair" if len(shown) <= _PAIRED else ""
+    return _section(
+        "Calendar", f'<p class="soft">{wording.CALENDAR}</p><div class="{pair}">{"".join(body)}</div>'
+    )
 
 
 def _month(first: date, days: Sequence[DayValue | None], affect: Affect) -> str:

@@ -44,7 +44,7 @@ COURSE = (
     "the middle two "
     "thirds of your days in the twelve weeks before. Hollow dots are days with little speech, which "
     "are compared "
-    "with nothing. Where nothing is drawn, nothing was recorded."
+    "with nothing. On grey days nothing was recorded."
 )
 WEEKS = "Means of the days with enough speech, with their 95 % intervals; a week takes three such days."
 CALENDAR = "Colours are relative to your own usual on the days before, at the same times of day."
@@ -53,7 +53,7 @@ PATTERN = (
     "speech in it."
 )
 NO_PATTERN = "Not enough yet: an hour is shown from ten days with enough speech in it."
-SPEECH = "Hours of your speech on each day, and behind them the hours in which the program listened."
+SPEECH = "Hours of your speech on each day. On grey days nothing was recorded."
 PRESENCE = "When the program listened, was paused, or did not run. Nothing is known about the empty parts."
 CHANGES = (
     "Found by a CUSUM chart (Page 1954, self-starting as in Hawkins 1987) from six weeks of days with enough "
@@ -193,6 +193,13 @@ def low(found: Low) -> str:
     notes = "your own notes were low"
     parts = [text for text, value in ((voice, found.relative), (notes, found.mood)) if value is not None]
     return _LOW.format(what=f"In the latest three weeks {' and '.join(parts)}.")
+
+
+def no_chart_yet(known: int, fewest: int) -> str:
+    """Return that lasting changes are not looked for yet."""
+    return (
+        f"Not looked for yet: it takes {fewest} days with enough speech and more; there are {known} so far."
+    )
 
 
 def not_yet(known: int, fewest: int) -> str:
