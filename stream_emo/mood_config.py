@@ -35,5 +35,7 @@ class MoodConfig:
     """Whether it pauses while another program records, where that can be known."""
     notify: bool = True
     """Whether changes of the recording state are shown on the desktop, too."""
+    help_text: str = ""
+    """What reports add where they tell of a long low stretch, as whom to call; empty: nothing."""
     prompt_at: str = ""
     """Local time from which it asks for a note once a day, as in "18:30"; empty: never."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_emo.cli import mood_data
+from stream_emo.cli import mood_data, mood_report
 from stream_emo.cli.common import ConfigFile, Overrides, say
 from stream_emo.config import Config
 from stream_emo.errors import ConfigError, PipelineError
@@ -249,4 +249,6 @@ def _tell(status: Status) -> None:
 
 
 app.command()(mood_data.note)
+app.command()(mood_report.today)
+app.command()(mood_report.report)
 app.command()(mood_data.erase)
