@@ -334,5 +334,21 @@ def test_what_could_not_be_written_is_told_to_whoever_adds_next(path: Path) -> N
     other.close()
     store.add(utterance(1))
     for attempt in (store.flush, lambda: store.add(utterance(2)), store.close):
-        with pytest.raises(StoreError, match="a record could not be written: no such table"):
+        with pytest.raises(StoreError, match=r"mood\.sqlite3: no such table"):
             attempt()
+
+
+def test_a_full_disk_is_said_and_what_was_committed_is_kept(path: Path) -> None:
+    """SQLite is told that the disk is as large as the file is now."""
+    store = Store.open(path)
+    store.add(utterance())
+    store.flush()
+    store._writing().call(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchone())
+    for minutes in range(1, 200):
+        store.add(utterance(minutes, text="x" * 1000))
+    with pytest.raises(StoreError, match="the disk is full; make room"):
+        store.flush()
+    with pytest.raises(StoreError, match="the disk is full"):
+        store.close()
+    with Store.open(path, mode="record") as store:
+        assert len(store.utterances(NOON, NOON + DAY)) == 1

@@ -227,9 +227,7 @@ class Store:
             if self._closed:
                 raise StoreError(f"{self.path}: the store is closed")
             if self._writer is None:
-                self._writer = Writer(
-                    lambda: connect(self.path, self._key, write=True), commit_s=self._commit_s
-                )
+                self._writer = Writer(self.path, self._key, commit_s=self._commit_s)
         return self._writer
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:

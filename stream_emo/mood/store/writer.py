@@ -8,10 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, TypeVar
 
 from stream_emo.errors import StoreError
 from stream_emo.mood.records import Record
+from stream_emo.mood.store.connection import connect, explained
 from stream_emo.mood.store.fold import check, write
 from stream_emo.mood.store.migrations import transaction
 
@@ -26,12 +28,10 @@ _BATCH = 5000
 class Writer:
     """Commits queued records in batches, and does other work on the same connection in between."""
 
-    def __init__(
-        self, open_connection: Callable[[], sqlite3.Connection], *, commit_s: float = COMMIT_S
-    ) -> None:
-        """Open a connection and begin."""
-        self._connection = open_connection()
-        self._commit_s = commit_s
+    def __init__(self, path: Path, key: str | None, *, commit_s: float = COMMIT_S) -> None:
+        """Open a connection and begin. Raises `StoreError` as `connect`."""
+        self._path, self._key, self._commit_s = path, key, commit_s
+        self._connection = connect(path, key, write=True)
         self._changed = threading.Condition()
         self._records: deque[Record] = deque()
         self._work: deque[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]] = deque()
@@ -79,7 +79,7 @@ class Writer:
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise _failed(self._failure)
+            raise _told(self._failure)
 
     def _run(self) -> None:
         try:
@@ -89,7 +89,7 @@ class Writer:
             with self._changed:
                 self._failure = error
                 for _, future in self._work:
-                    future.set_exception(_failed(error))
+                    future.set_exception(_told(error))
                 self._work.clear()
                 self._changed.notify_all()
         finally:
@@ -112,13 +112,13 @@ class Writer:
             self._changed.notify_all()
         try:
             if records:
-                with transaction(self._connection):
+                with explained(self._path, self._key), transaction(self._connection):
                     write(self._connection, records)
         except Exception as error:
             with self._changed:
                 self._failure = error
             for _, future in work:
-                future.set_exception(_failed(error))
+                future.set_exception(_told(error))
             raise
         for task, future in work:
             try:
@@ -128,9 +128,8 @@ class Writer:
         return not done
 
 
-def _failed(error: Exception) -> StoreError:
-    failure = (
-        error if isinstance(error, StoreError) else StoreError(f"a record could not be written: {error}")
-    )
-    failure.__cause__ = error if failure is not error else None
-    return failure
+def _told(failure: Exception) -> StoreError:
+    """Return what whoever adds or waits is told when records could not be written."""
+    told = StoreError(str(failure))
+    told.__cause__ = failure
+    return told
