@@ -19,6 +19,7 @@ from stream_emo.bench.lost_audio import lost_audio
 from stream_emo.bench.machine import machine
 from stream_emo.bench.memory import growth, memory
 from stream_emo.bench.mood_crash import mood_crash
+from stream_emo.bench.mood_day import mood_day
 from stream_emo.bench.mood_report import mood_report
 from stream_emo.bench.mood_store import mood_store
 from stream_emo.bench.protocol_cost import protocol_cost
@@ -71,6 +72,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "served-calls": Benchmark(served_calls, needs_data=False),
     "twilio-calls": Benchmark(twilio_calls, needs_data=False),
     "event-clients": Benchmark(event_clients, needs_data=False),
+    "mood-day": Benchmark(mood_day, needs_data=False),
     "wer": Benchmark(word_errors),
     "mood-report": Benchmark(mood_report, needs_data=False),
 }

@@ -251,4 +251,6 @@ def _tell(status: Status) -> None:
 app.command()(mood_data.note)
 app.command()(mood_report.today)
 app.command()(mood_report.report)
+app.command()(mood_data.export)
+app.command("import")(mood_data.import_)
 app.command()(mood_data.erase)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_emo.cli.common import ConfigFile, Overrides, say
+from stream_emo.cli.common import ConfigFile, Overrides, named, say
 from stream_emo.config import Config
 from stream_emo.errors import ConfigError
 
 if TYPE_CHECKING:
     from stream_emo.mood.records import Note
+    from stream_emo.mood.store.exchange import Form
+
+_FORMS: dict[str, Form] = {"csv": "csv", "json": "json", "parquet": "parquet"}
 
 
 def note(
@@ -82,7 +87,7 @@ def erase(
     else:
         with open_store(config.mood) as store:
             counts = dict(store.erase(limit))
-    say(f"erased {', '.join(f'{count} {table}' for table, count in counts.items()) or 'nothing'}")
+    say(f"erased {_counted(counts)}")
     if everything:
         say("your enrolled voice is kept: stream-emo mood forget-voice removes it")
 
@@ -94,3 +99,54 @@ def _midnight(text: str) -> datetime:
     except ValueError as error:
         raise ConfigError(f"--before {text!r}: write a date such as 2026-03-01") from error
     return datetime.combine(day, time()).astimezone(UTC)
+
+
+def export(
+    form: Annotated[str, typer.Argument(metavar="csv|json|parquet", help="Format of the files.")],
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File (json) or folder (csv, parquet). [default: mood-export...]"
+        ),
+    ] = None,
+    config_file: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Write all records into files that other programs read, and import reads back.
+
+    \b
+    Examples:
+      stream-emo mood export csv
+      stream-emo mood export json --output mood.json
+    """
+    from stream_emo.mood.store.location import open_store
+
+    wanted = named(_FORMS, form, "mood export: format")
+    target = path or Path("mood-export.json" if form == "json" else f"mood-export-{form}")
+    config = Config.load(config_file, overrides=overrides or [])
+    with open_store(config.mood, "read") as store:
+        counts = store.export(target, wanted)
+    say(f"wrote {target}: {_counted(counts)}")
+
+
+def import_(
+    path: Annotated[Path, typer.Argument(help="What export wrote: a file, or a folder.")],
+    config_file: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Add the records that export wrote, from this or another computer; what is there stays as it is.
+
+    \b
+    Examples:
+      stream-emo mood import mood-export.json
+    """
+    from stream_emo.mood.store.location import open_store
+
+    config = Config.load(config_file, overrides=overrides or [])
+    with open_store(config.mood) as store:
+        counts = store.import_from(path)
+    say(f"added {_counted(counts)}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {table}" for table, count in counts.items() if count) or "nothing"
