@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_emo.cli import mood_data, mood_report
+from stream_emo.cli import mood_data, mood_entry, mood_page, mood_report
 from stream_emo.cli.common import ConfigFile, Overrides, say
 from stream_emo.config import Config
 from stream_emo.errors import ConfigError, PipelineError
@@ -161,11 +161,7 @@ def status(
     Examples:
       stream-emo mood status
     """
-    from stream_emo.mood.control import Service
-    from stream_emo.mood.store.location import mood_folder
-
-    config = Config.load(config_file, overrides=overrides or [])
-    service = Service.running(mood_folder(config.mood))
+    service = mood_data.running(Config.load(config_file, overrides=overrides or []))
     if service is None:
         print('{"state": "not running"}' if as_json else "not running: stream-emo mood start")
         raise typer.Exit(1)
@@ -195,11 +191,7 @@ def _end_of(length: str | None) -> datetime | None:
 
 def _service(config_file: Path | None, overrides: list[str] | None) -> Service:
     """Return the running service. Raises `PipelineError` if there is none."""
-    from stream_emo.mood.control import Service
-    from stream_emo.mood.store.location import mood_folder
-
-    config = Config.load(config_file, overrides=overrides or [])
-    service = Service.running(mood_folder(config.mood))
+    service = mood_data.running(Config.load(config_file, overrides=overrides or []))
     if service is None:
         raise PipelineError("mood: it does not run, so nothing is recorded; stream-emo mood start starts it")
     return service
@@ -251,6 +243,8 @@ def _tell(status: Status) -> None:
 app.command()(mood_data.note)
 app.command()(mood_report.today)
 app.command()(mood_report.report)
+app.command("open")(mood_page.open_)
+app.command()(mood_entry.entry)
 app.command()(mood_data.export)
 app.command("import")(mood_data.import_)
 app.command()(mood_data.erase)

@@ -14,6 +14,7 @@ from stream_emo.config import Config
 from stream_emo.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stream_emo.mood.control import Service
     from stream_emo.mood.records import Note
     from stream_emo.mood.store.exchange import Form
 
@@ -75,13 +76,12 @@ def erase(
         raise ConfigError("mood erase: say what: --before DATE, or --all")
     limit = None if before is None else _midnight(before)
     config = Config.load(config_file, overrides=overrides or [])
-    from stream_emo.mood.control import Service
-    from stream_emo.mood.store.location import mood_folder, open_store
+    from stream_emo.mood.store.location import open_store
 
     what = f"all records before {before}" if before else "all records"
     if not yes and not typer.confirm(f"Erase {what}? There is no way back.", err=True):
         raise ConfigError("mood erase: nothing was erased")
-    service = Service.running(mood_folder(config.mood))
+    service = running(config)
     if service is not None:
         counts = service.erase(limit)
     else:
@@ -90,6 +90,14 @@ def erase(
     say(f"erased {_counted(counts)}")
     if everything:
         say("your enrolled voice is kept: stream-emo mood forget-voice removes it")
+
+
+def running(config: Config) -> Service | None:
+    """Return the service of the configured folder; None: none runs."""
+    from stream_emo.mood.control import Service
+    from stream_emo.mood.store.location import mood_folder
+
+    return Service.running(mood_folder(config.mood))
 
 
 def _midnight(text: str) -> datetime:

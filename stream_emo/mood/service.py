@@ -24,6 +24,7 @@ from stream_emo.mood.prompt import Prompt
 from stream_emo.mood.quiet_hours import QuietHours
 from stream_emo.mood.recorder import Recorder
 from stream_emo.mood.records import Record, State, local_date
+from stream_emo.mood.status import headline
 from stream_emo.mood.store import Store
 from stream_emo.mood.store.location import retention
 from stream_emo.mood.timed_source import TimedSource
@@ -162,8 +163,11 @@ class MoodService:
             self._monitor.pause()
         self._presence.update(state, now, offset_min)
         if state != self._state:
+            unseen = "locked" in (state, self._state)
             self._state, self._since = state, now
             self._tell(self.status())
+            if self._config.mood.notify and not unseen:
+                self._desktop.notifier.show("Mood tracker", headline(self.status()))
         local = now + timedelta(minutes=offset_min)
         self._prompt.look(local, listening=state == "listening")
         if local.date() != self._thinned:

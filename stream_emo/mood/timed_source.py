@@ -11,6 +11,8 @@ from stream_emo.audio.base import Source, SourceCounts
 from stream_emo.mood.wall_clock import WallClock
 from stream_emo.types import SAMPLE_RATE, Chunk, Gap, SourceItem
 
+_COALESCED = SAMPLE_RATE // 2
+"""Samples that come at once while nobody speaks: a sixth of the wake-ups of a session that is watched."""
 _APART = SAMPLE_RATE
 """Samples between two moments that are remembered."""
 _MOMENTS = 600
@@ -55,8 +57,8 @@ class TimedSource:
             yield item
 
     def coalesce(self, samples: int) -> None:
-        """Allow the source to collect so many samples before it yields them."""
-        self._source.coalesce(samples)
+        """Allow the source to collect samples before it yields them: more than asked, as nobody waits."""
+        self._source.coalesce(max(samples, _COALESCED) if samples else 0)
 
     def pause(self) -> None:
         """Take no audio until `resume`; a microphone is released."""

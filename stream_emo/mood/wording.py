@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stream_emo.mood.course import Affect, DayValue
+    from stream_emo.mood.entry import Sounded
     from stream_emo.mood.statistics import Agreement, DatedChange, Low, Summary
 
 TITLE = "How you sounded"
@@ -159,6 +160,15 @@ def shares(summary: Summary) -> str:
         f"are the shares "
         "among them alone. In daily speech they are rare and often wrong."
     )
+
+
+def entry(found: Sounded, days: int, fewest: int) -> list[str]:
+    """Return how a spoken entry sounded, line by line; `days`: known days, of which it takes `fewest`."""
+    lines = [f"{found.seconds:.0f} s of speech"]
+    if not found.relative:
+        lines.append(f"not compared yet: it takes {fewest} days with speech, and there are {days}")
+    lines += [f"{NAMES[affect]}: {relative(affect, value)}" for affect, value in found.relative.items()]
+    return [*lines, "One entry says little by itself: a voice also follows the room, the hour and a cold."]
 
 
 def change(found: DatedChange) -> str:

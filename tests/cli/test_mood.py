@@ -1,0 +1,96 @@
+"""`stream-emo mood`: what its commands say and refuse; what they do is tested with their parts."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from stream_emo.mood.simulated import Life, records
+from stream_emo.mood.store import Store
+from tests.cli.program import invoked, one_line, stream_emo
+
+GROUP = ("start", "install", "uninstall", "pause", "resume", "status", "note", "today", "report", "open")
+GROUP += ("export", "import", "erase", "entry")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the mood tracker keeps its data in these tests, with a month in it."""
+    monkeypatch.setenv("STREAM_EMO_MOOD_FOLDER", str(tmp_path))
+    with Store.open(tmp_path / "mood.sqlite3") as store:
+        for record in records(Life(first=date.today() - timedelta(30), days=30, speech_h=0.3)):
+            store.add(record)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", GROUP)
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    code, text = invoked("mood", command, "--help")
+    assert code == 0
+    assert f"stream-emo mood {command}" in text
+    assert all(len(line) <= 80 for line in text.splitlines() if "stream-emo" not in line)
+
+
+def test_nothing_is_recorded_before_the_owner_has_agreed(tmp_path: Path) -> None:
+    settings = {"STREAM_EMO_MOOD_FOLDER": str(tmp_path), "STREAM_EMO_MOOD_OWNER_ONLY": "false"}
+    result = stream_emo("mood", "start", environment=settings)
+    assert result.returncode == 2
+    said = result.stderr.decode()
+    assert "nobody has agreed yet" in said
+    assert "Audio and words are not kept." in said
+    assert "everybody" in said.lower()
+    result = stream_emo("mood", "install", environment=settings)
+    assert "first run stream-emo mood start" in one_line(result)
+
+
+def test_where_nothing_runs_the_commands_say_so(folder: Path) -> None:
+    for command in ("pause", "resume"):
+        code, said = invoked("mood", command)
+        assert (code, "it does not run" in said) == (1, True)
+    assert invoked("mood", "status") == (1, "not running: stream-emo mood start\n")
+    assert invoked("mood", "status", "--json") == (1, '{"state": "not running"}\n')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["note"], "nothing to note"),
+        (["erase"], "say what"),
+        (["erase", "--all", "--before", "2026-01-01"], "say what"),
+        (["erase", "--before", "yesterday"], "write a date"),
+        (["export", "xml"], "'xml' is not one of csv, json, parquet"),
+        (["pause", "soon"], "does not run"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(folder: Path, arguments: list[str], says: str) -> None:
+    code, said = invoked("mood", *arguments)
+    assert code != 0
+    assert says in said
+
+
+def test_a_note_is_in_the_export_and_gone_after_erasing(folder: Path, tmp_path: Path) -> None:
+    assert invoked("mood", "note", "a long walk", "--mood", "4")[0] == 0
+    target = tmp_path / "out.json"
+    assert invoked("mood", "export", "json", "--output", str(target))[0] == 0
+    assert "a long walk" in target.read_text(encoding="utf-8")
+    assert json.loads(target.read_text(encoding="utf-8"))
+    code, said = invoked("mood", "erase", "--all", "--yes")
+    assert (code, "erased" in said) == (0, True)
+    assert b"a long walk" not in (folder / "mood.sqlite3").read_bytes()
+    code, said = invoked("mood", "import", str(target))
+    assert (code, "added" in said) == (0, True)
+    assert invoked("mood", "report")[1].count("\n") > 10
+
+
+def test_reports_of_a_month_and_of_today(folder: Path, tmp_path: Path) -> None:
+    html = tmp_path / "report.html"
+    assert invoked("mood", "report", "--html", str(html))[0] == 0
+    text = html.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "<script" not in text
+    assert html.stat().st_mode & 0o77 == 0
+    code, said = invoked("mood", "today")
+    assert (code, "of your speech" in said) == (0, True)
