@@ -63,9 +63,11 @@ def report(
         Console(highlight=False).print(shown(summary, config.mood.help_text))
         return
     from stream_emo.mood.html_report import html_report
+    from stream_emo.runtime.private_files import create_private
 
     try:
-        html.write_text(html_report(summary, config.mood.help_text), encoding="utf-8")
+        with create_private(html) as file:
+            file.write(html_report(summary, config.mood.help_text).encode())
     except OSError as error:
         raise StoreError(f"--html {html}: {error.strerror or error}") from error
     say(f"wrote {html}")
