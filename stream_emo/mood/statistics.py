@@ -160,6 +160,7 @@ def summarise(reader: Reader, first: date, last: date, made: datetime | None = N
     notes = [
         note for note in reader.notes(begin, end) if first <= local_date(note.at, note.offset_min) <= last
     ]
+    latest = everything[-LOW_DAYS:]
     sums = [value.day for value in shown if value.day is not None]
     return Summary(
         first,
@@ -177,7 +178,7 @@ def summarise(reader: Reader, first: date, last: date, made: datetime | None = N
         _agreement(shown, notes),
         [change for change in dated_changes(everything) if change.noticed >= first],
         sum(bool(value.adjusted) for value in everything),
-        _low(shown, notes),
+        _low(latest, reader.notes(_before(latest[0].date), end)),
         notes,
         reader.presence(begin, end),
     )
@@ -291,13 +292,14 @@ def _agreement(days: Sequence[DayValue], notes: Sequence[Note]) -> Agreement:
     return Agreement(len(both), spearman(*zip(*both, strict=True)))
 
 
-def _low(days: Sequence[DayValue], notes: Sequence[Note]) -> Low | None:
-    latest = days[-LOW_DAYS:]
+def _low(latest: Sequence[DayValue], notes: Sequence[Note]) -> Low | None:
     values = [value.relative["valence"] for value in latest if value.relative]
     relative = sum(values) / len(values) if len(values) >= LOW_KNOWN else None
-    since = latest[0].date if latest else date.max
+    first, last = latest[0].date, latest[-1].date
     moods = [
-        note.mood for note in notes if note.mood is not None and local_date(note.at, note.offset_min) >= since
+        note.mood
+        for note in notes
+        if note.mood is not None and first <= local_date(note.at, note.offset_min) <= last
     ]
     mood = sum(moods) / len(moods) if len(moods) >= LOW_NOTES else None
     if relative is not None and relative > LOW_RELATIVE:

@@ -63,7 +63,7 @@ CHANGES = (
     "these are "
     "chance."
 )
-NO_CHANGES = "No lasting change stood out from your usual day-to-day differences."
+NO_CHANGES = "None was noticed in these days."
 AGREEMENT = (
     "Rank correlation (Spearman) between your own notes and how pleasant you sounded on the same "
     "days, with its "
