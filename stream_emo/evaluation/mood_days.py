@@ -36,7 +36,7 @@ _UTTERANCES = (ENOUGH_UTTERANCES, 2 * ENOUGH_UTTERANCES)
 _FEWEST_CLIPS = 3
 _HIGH_AROUSAL = 0.5
 """Arousal of an emotion from which it should raise the arousal of a day: sadness, for one, does not."""
-_BASELINE_SPEAKERS, _BASELINE_DAYS = 9, 4
+_BASELINE_SPEAKERS, _BASELINE_DAYS = 9, 3
 _WINDOW = round(FusionConfig().window_s * SAMPLE_RATE)
 _BATCH = 256
 _FALLBACK = "research"
