@@ -162,3 +162,28 @@ def test_erasing_again_is_asked_for_while_another_program_reads_old_pages(path: 
         reading.close()
         store.erase()
     assert traces(path) == {}
+
+
+def test_a_second_erasing_with_an_earlier_moment_brings_nothing_back(path: Path) -> None:
+    with Store.open(path) as store:
+        store.add(presence(0, 10))
+        store.flush()
+        store.erase(now=after(10))
+        store.add(presence(0, 11))
+        store.flush()
+        store.erase(after(5))
+        store.add(presence(0, 12))
+        store.add(utterance(7))
+        store.flush()
+        assert store.presence(NOON, NOON + DAY) == [presence(10, 12)]
+        assert store.days(NOON.date(), NOON.date())[0].listened_s == 120
+        assert store.utterances(NOON, NOON + DAY) == []
+
+
+def test_a_clock_that_was_set_back_does_not_keep_from_erasing(path: Path) -> None:
+    with Store.open(path) as store:
+        store.add(presence(0, 60))
+        store.add(presence(30, 90, "paused"))
+        store.flush()
+        store.erase(after(45))
+        assert [did.start for did in store.presence(NOON, NOON + DAY)] == [after(45)]

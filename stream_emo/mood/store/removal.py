@@ -17,6 +17,12 @@ from stream_emo.mood.store.schema import SUMS, TABLES
 _READERS_S = 2.0
 """How long erasing waits for those who read."""
 
+# Never back: the service may go on with what began before an earlier, larger moment.
+_REMEMBER = """
+    INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE
+    SET value = excluded.value WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)
+"""
+
 Counts = Mapping[str, int]
 """Rows that were removed or imported, by table."""
 
@@ -48,7 +54,7 @@ def erase_rows(connection: sqlite3.Connection, path: Path, before: datetime | No
                 connection.execute(f"DELETE FROM {table}")
         else:
             _erase_before(connection, until)
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (ERASED, str(until)))
+        connection.execute(_REMEMBER, (ERASED, str(until)))
         left = _rows(connection)
     for copy in backups(path):
         _overwrite(copy)
@@ -92,7 +98,8 @@ def _erase_before(connection: sqlite3.Connection, until_ms: int) -> None:
     connection.execute("DELETE FROM utterance WHERE at_ms < ?", (until_ms,))
     connection.execute("DELETE FROM note WHERE at_ms < ?", (until_ms,))
     connection.execute("DELETE FROM presence WHERE end_ms <= ?", (until_ms,))
-    connection.execute("UPDATE presence SET start_ms = ? WHERE start_ms < ?", (until_ms, until_ms))
+    # Two overlap where the clock was set back; one of them is enough.
+    connection.execute("UPDATE OR REPLACE presence SET start_ms = ? WHERE start_ms < ?", (until_ms, until_ms))
     connection.execute("DELETE FROM minute WHERE start_s * 1000 < ?", (until_ms,))
     for day, offset_min in connection.execute("SELECT date, offset_min FROM day").fetchall():
         if moment(until_ms) > _midnight(day, offset_min):

@@ -35,11 +35,11 @@ Mode = Literal["read", "write", "record"]
 class Store:
     """One database. Thread-safe; any number of processes may read and write, one may record."""
 
-    def __init__(self, path: Path, key: str | None, *, readable_only: bool, commit_s: float) -> None:
+    def __init__(self, path: Path, key: str | None, *, read_only: bool, commit_s: float) -> None:
         """Use `Store.open`."""
         self.path = path
         self._key = key
-        self._readable_only = readable_only
+        self._read_only = read_only
         self._commit_s = commit_s
         self._lock = threading.Lock()
         self._reader: sqlite3.Connection | None = None
@@ -62,7 +62,7 @@ class Store:
             StoreError: missing, damaged, made by a newer version, in use by another service, or the key does
                 not fit.
         """
-        store = cls(path, key, readable_only=mode == "read", commit_s=commit_s)
+        store = cls(path, key, read_only=mode == "read", commit_s=commit_s)
         if mode == "read" and not path.exists():
             raise StoreError(f"{path}: nothing is recorded yet; begin with `stream-emo mood start`")
         try:
@@ -221,7 +221,7 @@ class Store:
                 connection.close()
 
     def _writing(self) -> Writer:
-        if self._readable_only:
+        if self._read_only:
             raise StoreError(f"{self.path}: opened for reading only")
         with self._lock:
             if self._closed:
