@@ -13,7 +13,7 @@ import typer
 
 from stream_emo.cli.common import ConfigFile, Overrides, say
 from stream_emo.cli.mood_data import running
-from stream_emo.config import Config, changed
+from stream_emo.config import Config
 from stream_emo.errors import StreamEmoError
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ def _record(config: Config, source: str, *, prompt: bool, keep_words: bool) -> l
     from stream_emo.engine import Engine
     from stream_emo.mood.entry import prompt as question
     from stream_emo.mood.entry import record_entry
+    from stream_emo.mood.service import session_config
     from stream_emo.mood.wall_clock import SystemClock
 
     stop = threading.Event()
-    heard = changed(config, {"speech.hop_s": 5.0, "speech.text_hop_s": 10.0})
+    heard = session_config(config)
     with Engine(heard) as engine, free_microphone(config, source), finishing(stop.set, lambda: False):
         opened = open_source(source, config.audio)
         if source == "mic":

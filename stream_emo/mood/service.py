@@ -243,8 +243,13 @@ class MoodService:
 
 
 def session_config(config: Config) -> Config:
-    """Return the configuration of a session of which only final scores count: few others are made."""
-    return changed(config, {"speech.hop_s": _HOP_S, "speech.text_hop_s": _TEXT_HOP_S})
+    """Return the configuration of the service's session.
+
+    Only final scores count, so that few others are made. The speaker baseline is off: it would take the mean
+    of a session for usual, and a whole low day with it; reports compare with the owner's days instead.
+    """
+    values = {"speech.hop_s": _HOP_S, "speech.text_hop_s": _TEXT_HOP_S, "fusion.baseline": False}
+    return changed(config, values)
 
 
 def _left_pause(store: Store) -> tuple[bool, datetime | None]:
