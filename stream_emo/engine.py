@@ -13,6 +13,7 @@ from stream_emo.config import Config
 from stream_emo.errors import ConfigError, PipelineError, StuckError
 from stream_emo.fusion.line_adaptation import Lines, SessionLine
 from stream_emo.models.loaded import Models
+from stream_emo.perception.voice_check import VoiceCheck
 from stream_emo.pipeline import Pipeline
 from stream_emo.publish.dispatcher import Dispatcher
 from stream_emo.publish.publisher import Publisher
@@ -64,6 +65,7 @@ class Engine:
         role: str | None = None,
         line: SessionLine | None = None,
         scored: bool = True,
+        voice: VoiceCheck | None = None,
     ) -> Session:
         """Open a session, to be fed with `Session.push` or through a `pipeline`.
 
@@ -74,6 +76,8 @@ class Engine:
             role: role of the speaker on this channel, for example "customer".
             line: the line of the session; None: that of the configuration.
             scored: whether emotion is estimated; False: only when somebody speaks is found, at little cost.
+
+            voice: the enrolled voice; utterances of others are not scored. None: everybody is.
 
         Raises:
             ConfigError: the configuration contradicts the loaded models, or `fusion.line` cannot be used.
@@ -100,6 +104,7 @@ class Engine:
             role=role,
             line=line or self.lines.session(config.fusion, channel),
             scored=scored,
+            voice=voice,
             guard=self.guard,
         )
 

@@ -162,6 +162,10 @@ class Score(Envelope, frozen=True, kw_only=True, tag="score"):
     """Share of the text modality; the two sum to 1."""
     dropped_ms: float
     """Audio lost since the start of the session, ms."""
+    voice: float | None = None
+    """How much the voice resembles the enrolled one, -1 to 1, where a session has one to compare with; null
+    where the speech was too short. Below the enrolled voice's threshold nothing was estimated: there is no
+    label and no text, and the numbers are those of no evidence."""
     latency_ms: float | None
     """Time from the arrival of the sample that made this score due to publication, ms; null if not live."""
 

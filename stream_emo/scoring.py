@@ -16,18 +16,17 @@ from msgspec.structs import replace
 
 import stream_emo.events as events
 from stream_emo.config import Config
+from stream_emo.encoding import EncodedPass, OtherVoice
 from stream_emo.events import DECIMALS, Score
 from stream_emo.fusion.fuser import FusionInput, FusionSession
 from stream_emo.fusion.line_adaptation import SessionLine
 from stream_emo.models.loaded import Models
 from stream_emo.perception.text_encoder import LANGUAGES
-from stream_emo.perception.whisper.model import EncodedAudio
 from stream_emo.perception.whisper.transcriber import Transcriber, Transcription
 from stream_emo.runtime.scheduler import Priority, Stage, Step, call
-from stream_emo.schedule import Pass, TranscriptKind
+from stream_emo.schedule import TranscriptKind
 from stream_emo.types import (
     SAMPLE_RATE,
-    AudioTokens,
     SpeechEnd,
     TextTokens,
     Transcript,
@@ -42,18 +41,20 @@ _CONTEXT_S = 60
 _MAX_BATCH = 4
 """Decodings in one batch: they share the product with the vocabulary."""
 
+_UNKNOWN = events.Rolling(
+    dict.fromkeys(events.EMOTIONS, round(1 / len(events.EMOTIONS), DECIMALS)),
+    valence=0.0,
+    arousal=0.0,
+    valence_std=1.0,
+    arousal_std=1.0,
+    label=None,
+    weight_s=0.0,
+    evidence=dict.fromkeys((name for name in events.EMOTIONS if name != "neutral"), 0.0),
+)
+"""The state of which nothing is known."""
+
 Age = Callable[[int], float | None]
 """Gives the milliseconds since the sample at a position arrived; None when it did not arrive in real time."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedPass:
-    """A pass with the output of the encoders."""
-
-    due: Pass
-    encoded: EncodedAudio | None
-    """Whisper's encoder states, for the decoder; None where no transcript is wanted."""
-    audio: AudioTokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +90,8 @@ class Scorer:
         self._history: deque[tuple[int, str]] = deque(maxlen=_CONTEXT_UTTERANCES)
         """End position and text of each earlier utterance."""
         self._latest: Score | None = None
+        self._other: OtherVoice | None = None
+        """The last pass over the utterance, where it is not the enrolled voice's."""
         self._revision = 0
         self._warned = False
         self.draining = False
@@ -111,12 +114,13 @@ class Scorer:
         """Begin a new utterance."""
         if self._transcriber is not None:
             self._transcriber.begin()
-        self._transcript = self._text = self._latest = None
+        self._transcript = self._text = self._latest = self._other = None
         self._revision = 0
         self.utterances += 1
 
     def score(self, item: EncodedPass) -> Stage[Score]:
         """Yield the scores of one pass: from audio, then with the transcript, if one is wanted."""
+        self._other = None
         yield self._fuse(item)
         if item.encoded is None or self._transcriber is None:
             return
@@ -130,10 +134,16 @@ class Scorer:
         self._text = yield from self._encode_text(item.due.start, priority)
         yield self._fuse(item)
 
+    def pass_over(self, item: OtherVoice) -> None:
+        """Take note of a pass that is not scored."""
+        self._other = item
+
     def finish(self, end: SpeechEnd) -> Score | None:
         """Return the final score of the utterance; None if no pass of it was scored."""
         if self._transcriber is not None:
             self._transcriber.end()
+        if self._other is not None:
+            return self._finish_other(self._other, end)
         if self._latest is None:
             return None
         final = replace(
@@ -150,6 +160,40 @@ class Scorer:
         if self._transcript is not None:
             self._history.append((end.end, self._transcript.text))
         return final
+
+    def _finish_other(self, item: OtherVoice, end: SpeechEnd) -> Score:
+        """Return the final score of an utterance that is not the enrolled voice's: that of no evidence."""
+        due = item.due
+        self._fusion.withdraw(due.utterance)
+        rolling = self._fusion.rolling_at(due.end)
+        self.scores += 1
+        return Score(
+            session=self._session,
+            channel=self._channel,
+            time=_s(due.end),
+            utterance=due.utterance,
+            revision=self._revision,
+            final=True,
+            start=_s(due.start),
+            end=_s(due.end),
+            label=None,
+            confidence=round(1 / len(events.EMOTIONS), DECIMALS),
+            probabilities=_UNKNOWN.probabilities,
+            evidence=_UNKNOWN.evidence,
+            valence=_UNKNOWN.valence,
+            arousal=_UNKNOWN.arousal,
+            valence_std=_UNKNOWN.valence_std,
+            arousal_std=_UNKNOWN.arousal_std,
+            rolling=_UNKNOWN if rolling is None else rounded_rolling(rolling),
+            text=None,
+            words=(),
+            language=None,
+            audio_weight=0.0,
+            text_weight=0.0,
+            dropped_ms=1000 * _s(self.dropped),
+            latency_ms=_rounded(self._age(end.decided_at)),
+            voice=_rounded(item.voice),
+        )
 
     def warning(self) -> str | None:
         """Return what to tell the user about the language that is spoken, once; None: nothing, or told."""
@@ -240,6 +284,7 @@ class Scorer:
             text_weight=round(estimate.text_weight, DECIMALS),
             dropped_ms=1000 * _s(self.dropped),
             latency_ms=_rounded(self._age(due.trigger_position)),
+            voice=_rounded(item.voice),
         )
         self._revision += 1
         self.scores += 1

@@ -9,7 +9,7 @@ that one can run ahead of the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -24,16 +24,17 @@ from stream_emo.audio.resample import Resampler, checked
 from stream_emo.audio.vad import make_vad
 from stream_emo.clock import ArrivalTimes, level_db
 from stream_emo.config import Config
+from stream_emo.encoding import EncodedPass, OtherVoice, PassEncoder
 from stream_emo.errors import SourceError
 from stream_emo.events import DECIMALS, Event
 from stream_emo.fusion.baseline import BaselineState
 from stream_emo.fusion.line_adaptation import SessionLine
 from stream_emo.models.loaded import Models
-from stream_emo.perception.audio_tokens import TokenStream
+from stream_emo.perception.voice_check import VoiceCheck
 from stream_emo.runtime.process import ForkGuard
-from stream_emo.runtime.scheduler import Priority, Stage, Step, call, run_inline
-from stream_emo.schedule import Load, Pass, PassSchedule, TranscriptKind
-from stream_emo.scoring import EncodedPass, Scorer, rounded_rolling
+from stream_emo.runtime.scheduler import Priority, Stage, run_inline
+from stream_emo.schedule import Load, Pass, PassSchedule
+from stream_emo.scoring import Scorer, rounded_rolling
 from stream_emo.sound_summary import SoundSummary
 from stream_emo.types import (
     SAMPLE_RATE,
@@ -62,7 +63,7 @@ class StatsDue:
     position: int
 
 
-Listened = EncodedPass | SpeechStart | SpeechEnd | Gap | DeviceChange | Notice | StatsDue
+Listened = EncodedPass | OtherVoice | SpeechStart | SpeechEnd | Gap | DeviceChange | Notice | StatsDue
 """Output of the first stage and input of the second."""
 
 
@@ -83,6 +84,7 @@ class Session:
         role: str | None = None,
         line: SessionLine | None = None,
         scored: bool = True,
+        voice: VoiceCheck | None = None,
         guard: ForkGuard,
     ) -> None:
         self.config = config
@@ -91,8 +93,7 @@ class Session:
         self._guard = guard
         self._endpointer = Endpointer(config.gate, make_vad(config.gate))
         self._schedule = PassSchedule(config)
-        self._tokens = TokenStream(models.audio_encoder)
-        self._window = round(config.fusion.window_s * SAMPLE_RATE)
+        self._encoder = PassEncoder(models, round(config.fusion.window_s * SAMPLE_RATE), voice, self)
         self._arrivals = ArrivalTimes()
         self.scorer = Scorer(
             models, config, line=line, session=name, channel=channel, owner=self, age=self._arrivals.age_ms
@@ -183,6 +184,8 @@ class Session:
         """Run the second stage on one item of the first, and yield the events that follow from it."""
         if isinstance(item, EncodedPass):
             yield from self.scorer.score(item)
+        elif isinstance(item, OtherVoice):
+            self.scorer.pass_over(item)
         elif isinstance(item, SpeechStart):
             self.scorer.begin()
             # A split for length is no silence, and the utterance after it no new speech.
@@ -249,25 +252,13 @@ class Session:
             current = load and Load(lambda: load.backlog() + waiting, load.contended)  # noqa: B023
             for due in self._schedule.feed(item, current):
                 if isinstance(due, SpeechStart):
-                    self._tokens.begin()
-                yield (yield from self._encode(due)) if isinstance(due, Pass) else due
-
-    def _encode(self, due: Pass) -> Generator[Step, Any, EncodedPass]:
-        """Run the encoders over the samples of a pass."""
-        samples = self._schedule.samples(due.end)
-        whisper = self._models.whisper
-        encoded = None
-        if due.transcript is not TranscriptKind.NONE and whisper is not None:
-            encoded = yield from call(
-                lambda: whisper.encode(samples, due.start), self._now(due.priority), self, after=whisper.ready
-            )
-        tokens = yield from call(
-            lambda: self._tokens.tokens(samples, due.start, self._window), self._now(due.priority), self
-        )
-        return EncodedPass(due, encoded, tokens)
-
-    def _now(self, priority: Priority) -> Priority:
-        return Priority.BACKGROUND if self.draining else priority
+                    self._encoder.begin()
+                if isinstance(due, Pass):
+                    priority = Priority.BACKGROUND if self.draining else due.priority
+                    samples = self._schedule.samples(due.end)
+                    yield (yield from self._encoder.encode(due, samples, priority))
+                else:
+                    yield due
 
     @property
     def speaking(self) -> bool:

@@ -18,6 +18,7 @@ from stream_emo.evaluation.line_calibration import line_calibration
 from stream_emo.evaluation.mood_changes import mood_changes
 from stream_emo.evaluation.mood_days import mood_days
 from stream_emo.evaluation.negation import negation
+from stream_emo.evaluation.owner_voice import owner_voice
 from stream_emo.evaluation.phantom_text import phantom_text
 from stream_emo.evaluation.result import Result
 from stream_emo.evaluation.robustness import robustness
@@ -52,6 +53,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "phantom-text": phantom_text,
     "mood-days": mood_days,
     "mood-changes": mood_changes,
+    "owner-voice": owner_voice,
 }
 """Each reports into `Data.progress`, and raises `SourceError` where a corpus is missing."""
 WITHOUT_DATA = frozenset({"mood-changes"})

@@ -194,6 +194,11 @@ class FusionSession:
         if self._line is not None:
             self._line.add(scored.log_odds, audio_s)
 
+    def withdraw(self, utterance: int) -> None:
+        """Forget the current utterance, which is not to count: neither rolling state nor baseline keep it."""
+        self._rolling.withdraw(utterance)
+        self._latest = self.input = None
+
     def label(self, estimate: Estimate) -> str | None:
         """Return the label of an estimate, see `Rule.label`."""
         return self._rule.label(estimate)

@@ -99,6 +99,12 @@ class RollingState:
         self._state = state = _State(past, past_end, past_label, utterance, latest, end)
         return self._published(state, end)
 
+    def withdraw(self, utterance: int) -> None:
+        """Take back what `utterance`, if it is the current one, contributed."""
+        state = self._state
+        if state is not None and state.utterance == utterance:
+            self._state = replace(state, latest=state.latest.scaled(0.0))
+
     def at(self, position: int) -> Rolling | None:
         """Return the state as of `position`, or of the end of the latest utterance if that is later.
 
