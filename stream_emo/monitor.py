@@ -27,6 +27,7 @@ from stream_emo.publish.subscription import Subscription
 if TYPE_CHECKING:
     from stream_emo.engine import Engine
     from stream_emo.feed import Feed
+    from stream_emo.perception.voice_check import VoiceCheck
 
 
 class Monitor:
@@ -50,6 +51,7 @@ class Monitor:
         name: str | None = None,
         channel: int = 0,
         role: str | None = None,
+        voice: VoiceCheck | None = None,
     ) -> None:
         """Prepare a monitor; nothing is opened yet.
 
@@ -64,6 +66,7 @@ class Monitor:
             name: name of the session in its events; None: a generated one.
             channel: number of the channel in the conversation, from 0.
             role: role of the speaker, for example "customer".
+            voice: the enrolled voice; utterances of others are not scored. None: everybody is.
         """
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config: {config!r} is no Config; Config.load(path) reads a file")
@@ -71,7 +74,7 @@ class Monitor:
         self._spec, self._realtime, self._pcm, self._rate = source, realtime, pcm, rate
         self._live = live
         self._engine, self._owns_engine = engine, engine is None
-        self._identity = {"name": name, "channel": channel, "role": role}
+        self._identity = {"name": name, "channel": channel, "role": role, "voice": voice}
         self._open: Feed | None = None
         self._used = False
         self._told = False

@@ -70,16 +70,10 @@ def owner_voice(source: Data) -> Result:
         clips = [clip for clip in source.clips(name) if name != "crema_d" or not trained_on(clip)]
         speakers = _read_speakers(clips) if name == "librispeech" else _acting_speakers(clips)
         trials, refused = _trials(dict(_heard(speakers, source, corpus.title)))
-        threshold = shared().threshold
-        metrics[f"{corpus.title}, equal error rate"] = rate = trials_rate(
-            trials, lambda similarity, own: equal_error(similarity, own)[0]
-        )
-        metrics[f"{corpus.title}, false accepts"] = trials_rate(
-            trials, lambda similarity, own, at=threshold: float((similarity[~own] >= at).mean())
-        )
-        metrics[f"{corpus.title}, false rejects"] = trials_rate(
-            trials, lambda similarity, own, at=threshold: float((similarity[own] < at).mean())
-        )
+        rate = trials_rate(trials, lambda similarity, own: equal_error(similarity, own)[0])
+        metrics[f"{corpus.title}, equal error rate"] = rate
+        metrics[f"{corpus.title}, false accepts"] = trials_rate(trials, _false_accepts)
+        metrics[f"{corpus.title}, false rejects"] = trials_rate(trials, _false_rejects)
         rates.append(rate.value)
         count += int(trials.own.sum())
         notes.append(
@@ -101,6 +95,14 @@ def trials_rate(trials: Trials, rate: Callable[[Array, Flags], float]) -> Metric
         return rate(trials.similarity[rows], trials.own[rows])
 
     return bootstrap(of, trials.owner)
+
+
+def _false_accepts(similarity: Array, own: Flags) -> float:
+    return float((similarity[~own] >= shared().threshold).mean())
+
+
+def _false_rejects(similarity: Array, own: Flags) -> float:
+    return float((similarity[own] < shared().threshold).mean())
 
 
 def _trials(speakers: dict[str, _Speaker]) -> tuple[Trials, int]:
