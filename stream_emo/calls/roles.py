@@ -14,6 +14,8 @@ from stream_emo.errors import ConfigError
 
 CUSTOMER = "customer"
 """The role that is scored."""
+DIARISED = (("agent", 0), (CUSTOMER, 1))
+"""Roles of a call on one channel that is split by voice: who speaks first is the agent, who greets."""
 
 
 def scored_roles(roles: Sequence[str], config: CallsConfig) -> list[bool]:

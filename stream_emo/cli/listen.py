@@ -91,7 +91,12 @@ def _live_call(
     from stream_emo.audio.stdin import StdinReader
     from stream_emo.calls.channel_split import missing_channel, pipe_sources
     from stream_emo.calls.device_channels import device_sources
+    from stream_emo.calls.roles import DIARISED
 
+    if roles is DIARISED:
+        raise StreamEmoError(
+            "--call auto: for files alone; name the channels, as in --call agent=0,customer=1"
+        )
     last = max(channel for _, channel in roles)
     if pcm is not None and pcm.channels <= last:
         raise StreamEmoError(f"{missing_channel('stdin', last, pcm.channels)}; say so with --channels")
@@ -183,8 +188,13 @@ def _of_file(
     if not roles:
         return Monitor(config, path, realtime=realtime, engine=engine, name=name)
     from stream_emo.calls.channel_split import file_sources
+    from stream_emo.calls.roles import DIARISED
 
     def sources() -> list[tuple[str, Source]]:
+        if roles is DIARISED:
+            from stream_emo.calls.diariser import diarised_sources
+
+            return diarised_sources(path, config, realtime=realtime)
         return file_sources(path, roles, config.audio, realtime=realtime)
 
     return _call(config, roles, sources, name, engine)
@@ -199,12 +209,13 @@ def _probe(path: str, config: Config, roles: Roles) -> float | None:
     """
     from stream_emo.audio.file.reader import FileReader
     from stream_emo.calls.channel_split import missing_channel
+    from stream_emo.calls.roles import DIARISED
 
     reader = FileReader(path, config.audio)
     reader.open()
     duration, there = reader.duration_s, reader.channels
     reader.close()
     last = max((channel for _, channel in roles), default=0)
-    if last >= there:
+    if last >= there and roles is not DIARISED:
         raise missing_channel(reader.name, last, there)
     return duration

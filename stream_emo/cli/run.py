@@ -40,7 +40,8 @@ Call = Annotated[
     typer.Option(
         "--call",
         metavar="ROLE=CHANNEL,...",
-        help="The audio is a call: who speaks on which channel, from 0. Only the customer is scored.",
+        help="The audio is a call: who speaks on which channel, from 0; or auto, which tells two voices on "
+        "one channel apart. Only the customer is scored.",
     ),
 ]
 Realtime = Annotated[
@@ -105,6 +106,7 @@ def run(
       stream-emo run call.wav > call.jsonl
       stream-emo run calls/*.wav --json --output calls.jsonl
       stream-emo run call.wav --call agent=0,customer=1 > call.jsonl
+      stream-emo run mono.wav --call auto > call.jsonl
       ffmpeg -v error -i call.mp3 -f wav - | stream-emo run - --call agent=0,customer=1
       curl -s https://example.org/call.mp3 | stream-emo run -
       ffmpeg -v error -i call.mp3 -f s16le -ac 1 -ar 16000 - | stream-emo run - --rate 16000

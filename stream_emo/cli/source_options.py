@@ -45,7 +45,7 @@ def check_live(sources: list[str], live: bool | None, realtime: bool) -> None:
 
 
 def check_call(call: str | None, config: Config) -> Roles:
-    """Return the roles of a call, none without --call.
+    """Return the roles of a call, none without --call; `DIARISED` itself for "auto".
 
     Raises:
         ConfigError: they cannot be read, or nobody may be scored.
@@ -53,9 +53,9 @@ def check_call(call: str | None, config: Config) -> Roles:
     """
     if call is None:
         return ()
-    from stream_emo.calls.roles import parse_roles, scored_roles
+    from stream_emo.calls.roles import DIARISED, parse_roles, scored_roles
 
-    roles = parse_roles(call)
+    roles: Roles = DIARISED if call.strip() == "auto" else parse_roles(call)
     scored_roles([role for role, _ in roles], config.calls)
     if config.audio.channel >= 0:
         raise StreamEmoError("--call and audio.channel exclude each other: --call says which channels count")

@@ -9,6 +9,7 @@ from stream_emo.evaluation.audio_only import crema_d_6fold, leave_one_corpus_out
 from stream_emo.evaluation.calibration import calibration
 from stream_emo.evaluation.compositions import composed, conflict
 from stream_emo.evaluation.decisions import decisions
+from stream_emo.evaluation.diarisation import diarisation
 from stream_emo.evaluation.explanation import explanation
 from stream_emo.evaluation.fairness import fairness
 from stream_emo.evaluation.false_alarms import false_alarms
@@ -54,6 +55,7 @@ PROTOCOLS: Mapping[str, Callable[[Data], Result]] = {
     "mood-days": mood_days,
     "mood-changes": mood_changes,
     "owner-voice": owner_voice,
+    "diarisation": diarisation,
 }
 """Each reports into `Data.progress`, and raises `SourceError` where a corpus is missing."""
 WITHOUT_DATA = frozenset({"mood-changes"})
