@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from stream_emo.errors import PipelineError
+from stream_emo.mood.records import Presence
 from stream_emo.mood.simulated import Life, records
 from stream_emo.mood.store import Store
 from stream_emo.mood.store.location import DATABASE
@@ -45,7 +46,10 @@ def mood_report(progress: Progress) -> MoodReport:
         offset_min = round((datetime.now().astimezone().utcoffset() or timedelta()).total_seconds() / 60)
         life = Life(first, days=_YEAR, speech_h=2.0, offset_min=offset_min)
         with Store.open(Path(folder) / DATABASE) as store:
-            for record in track(list(records(life)), progress, "mood-report: a year"):
+            for record in records(life):
+                if isinstance(record, Presence):
+                    day = (record.start.date() - first).days
+                    progress.step(day, _YEAR, "mood-report: a year")
                 store.add(record)
         page = Path(folder) / "year.html"
         timed = {
