@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_emo.cli import mood_data, mood_entry, mood_page, mood_report
+from stream_emo.cli import mood_data, mood_entry, mood_owner, mood_page, mood_report
 from stream_emo.cli.common import ConfigFile, Overrides, say
 from stream_emo.config import Config
 from stream_emo.errors import ConfigError, PipelineError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stream_emo.mood.control import Service, Status
     from stream_emo.mood.service import Surroundings
     from stream_emo.mood.store import Store
+    from stream_emo.perception.voice_check import VoiceCheck
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -60,12 +61,13 @@ def start(
     config = Config.load(config_file, overrides=overrides or [])
     from stream_emo.mood.store.location import open_store
 
+    voice = mood_owner.enrolled(config)
     with open_store(config.mood, "record") as store:
         _agree(config, store, agree)
         from stream_emo.mood.service import Surroundings
         from stream_emo.mood.this_desktop import this_desktop
 
-        _listen(config, store, Surroundings(desktop=this_desktop(), tell=_tell))
+        _listen(config, store, voice, Surroundings(desktop=this_desktop(), tell=_tell))
 
 
 @app.command()
@@ -82,6 +84,7 @@ def install(config_file: ConfigFile = None, overrides: Overrides = None) -> None
     from stream_emo.mood.user_service import install as installed
     from stream_emo.mood.user_service import user_service
 
+    mood_owner.enrolled(config)
     with open_store(config.mood) as store:
         if not consented(store):
             raise ConfigError("mood install: first run stream-emo mood start, which asks whether you agree")
@@ -215,7 +218,7 @@ def _agree(config: Config, store: Store, agree: bool) -> None:
     record_consent(store, datetime.now(UTC))
 
 
-def _listen(config: Config, store: Store, surroundings: Surroundings) -> None:
+def _listen(config: Config, store: Store, voice: VoiceCheck | None, surroundings: Surroundings) -> None:
     """Run the service on the microphone until Ctrl-C."""
     from stream_emo.audio.microphone import Microphone
     from stream_emo.cli.interrupts import finishing
@@ -226,7 +229,9 @@ def _listen(config: Config, store: Store, surroundings: Surroundings) -> None:
     config = session_config(config)
     with Engine(config) as engine:
         folder, microphone = mood_folder(config.mood), Microphone(config.audio)
-        service = MoodService(config, folder, store, engine, microphone, surroundings)
+        service = MoodService(
+            config, folder, store, engine, microphone, voice=voice, surroundings=surroundings
+        )
         with finishing(service.stop, lambda: False):
             try:
                 service.run()
@@ -244,6 +249,8 @@ app.command()(mood_data.note)
 app.command()(mood_report.today)
 app.command()(mood_report.report)
 app.command("open")(mood_page.open_)
+app.command()(mood_owner.enrol)
+app.command()(mood_owner.forget_voice)
 app.command()(mood_entry.entry)
 app.command()(mood_data.export)
 app.command("import")(mood_data.import_)

@@ -76,6 +76,7 @@ def erase(
         raise ConfigError("mood erase: say what: --before DATE, or --all")
     limit = None if before is None else _midnight(before)
     config = Config.load(config_file, overrides=overrides or [])
+    from stream_emo.mood.owner import forget, voice_path
     from stream_emo.mood.store.location import open_store
 
     what = f"all records before {before}" if before else "all records"
@@ -88,8 +89,8 @@ def erase(
         with open_store(config.mood) as store:
             counts = dict(store.erase(limit))
     say(f"erased {_counted(counts)}")
-    if everything:
-        say("your enrolled voice is kept: stream-emo mood forget-voice removes it")
+    if everything and forget(voice_path(config.mood)):
+        say("your enrolled voice is erased, too; a running service knows it until it ends")
 
 
 def running(config: Config) -> Service | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stream_emo.events import Device, DeviceState, Event, Score
 from stream_emo.mood.records import Others, Record, Utterance
 from stream_emo.mood.timed_source import TimedSource
 from stream_emo.mood.wall_clock import WallClock
+
+if TYPE_CHECKING:
+    from stream_emo.perception.voice_check import VoiceCheck
 
 
 class Recorder:
@@ -24,7 +27,7 @@ class Recorder:
         clock: WallClock,
         *,
         keep_text: bool,
-        threshold: float | None,
+        voice: VoiceCheck | None,
         device: Callable[[DeviceState, str], object],
     ) -> None:
         """Build a sink.
@@ -34,11 +37,11 @@ class Recorder:
             source: knows when audio was recorded.
             clock: knows the local offset.
             keep_text: whether words are kept.
-            threshold: similarity to the enrolled voice from which speech is the owner's; None: all of it is.
+            voice: tells which speech is the owner's; None: all of it is.
             device: is told when the microphone is opened, lost or released, and its name.
         """
         self._add, self._source, self._clock = add, source, clock
-        self._keep_text, self._threshold, self._device = keep_text, threshold, device
+        self._keep_text, self._voice, self._device = keep_text, voice, device
         self.utterances = self.others = 0
         """Since the start."""
 
@@ -60,8 +63,7 @@ class Recorder:
 
     def _is_owner(self, score: Score) -> bool:
         """Return whether the owner spoke; speech too short to tell is nobody's, so it is not scored."""
-        voice: float | None = getattr(score, "voice", None)
-        return self._threshold is None or (voice is not None and voice >= self._threshold)
+        return self._voice is None or self._voice.owners(score.voice)
 
     def _utterance(self, score: Score) -> Utterance:
         at, offset_min = self._source.at(score.start), self._clock.offset_min()

@@ -32,6 +32,7 @@ from stream_emo.mood.wall_clock import SystemClock, WallClock
 
 if TYPE_CHECKING:
     from stream_emo.engine import Engine
+    from stream_emo.perception.voice_check import VoiceCheck
 
 _PAUSE = "pause"
 _HOP_S, _TEXT_HOP_S = 5.0, 10.0
@@ -60,6 +61,8 @@ class MoodService:
         store: Store,
         engine: Engine,
         source: Source,
+        *,
+        voice: VoiceCheck | None = None,
         surroundings: Surroundings | None = None,
     ) -> None:
         """Prepare a service; nothing is recorded before `run`.
@@ -70,6 +73,7 @@ class MoodService:
             store: takes the records; open, and closed by its owner.
             engine: loaded models.
             source: the microphone.
+            voice: the owner's; speech of others is counted only. None: everybody is scored.
             surroundings: clock and desktop; None: real time, and no desktop.
 
         Raises:
@@ -81,15 +85,16 @@ class MoodService:
         self._tick_s = around.tick_s
         self._quiet = QuietHours.parse(config.mood.quiet_hours)
         self._prompt = Prompt(config.mood.prompt_at, around.desktop.notifier, self._noted)
+        self._owner_only = voice is not None
         self._source = TimedSource(source, around.clock)
-        self._monitor = Monitor(config, self._source, engine=engine, name="mood")
+        self._monitor = Monitor(config, self._source, engine=engine, name="mood", voice=voice)
         self._presence = PresenceLog(self._add)
         self._recorder = Recorder(
             self._add,
             self._source,
             around.clock,
             keep_text=config.mood.keep_text,
-            threshold=None,
+            voice=voice,
             device=self._device_changed,
         )
         self._lock = threading.Lock()
@@ -143,7 +148,7 @@ class MoodService:
             since=self._since,
             until=self._until if self._state == "paused" else None,
             microphone=self._microphone,
-            owner_only=self._config.mood.owner_only,
+            owner_only=self._owner_only,
             utterances=self._recorder.utterances,
             others=self._recorder.others,
             lock_known=self._locked is not None,

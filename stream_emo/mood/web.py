@@ -28,6 +28,7 @@ from stream_emo.errors import StoreError, StreamEmoError
 from stream_emo.mood import wording
 from stream_emo.mood.control import Service, Status
 from stream_emo.mood.html_report import sections
+from stream_emo.mood.owner import forget, voice_path
 from stream_emo.mood.records import Note
 from stream_emo.mood.statistics import summarise
 from stream_emo.mood.status import headline, status_lines
@@ -165,6 +166,8 @@ class Page:
             with open_store(self._config.mood) as store:
                 return dict(store.erase(before))
 
+        if day is None:
+            await run_in_threadpool(forget, voice_path(self._config.mood))
         return _json(await run_in_threadpool(erase))
 
     async def _now(self, ask: Callable[[Service], Status]) -> Response:

@@ -6,14 +6,17 @@ import json
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from stream_emo.mood.simulated import Life, records
 from stream_emo.mood.store import Store
+from stream_emo.types import SAMPLE_RATE, Samples
 from tests.cli.program import invoked, one_line, stream_emo
 
 GROUP = ("start", "install", "uninstall", "pause", "resume", "status", "note", "today", "report", "open")
-GROUP += ("export", "import", "erase", "entry")
+GROUP += ("export", "import", "erase", "enrol", "forget-voice", "entry")
 
 
 @pytest.fixture
@@ -63,6 +66,10 @@ def test_where_nothing_runs_the_commands_say_so(folder: Path) -> None:
         (["erase", "--before", "yesterday"], "write a date"),
         (["export", "xml"], "'xml' is not one of csv, json, parquet"),
         (["pause", "soon"], "does not run"),
+        (["forget-voice"], "no voice is enrolled"),
+        (["enrol", "--more"], "no voice is enrolled"),
+        (["start", "--agree"], "no voice is enrolled"),
+        (["install"], "no voice is enrolled"),
     ],
 )
 def test_what_cannot_be_meant_is_said(folder: Path, arguments: list[str], says: str) -> None:
@@ -94,3 +101,15 @@ def test_reports_of_a_month_and_of_today(folder: Path, tmp_path: Path) -> None:
     assert html.stat().st_mode & 0o77 == 0
     code, said = invoked("mood", "today")
     assert (code, "of your speech" in said) == (0, True)
+
+
+def test_enrolling_from_a_file_and_forgetting(folder: Path, speech: Samples, tmp_path: Path) -> None:
+    path = tmp_path / "me.wav"
+    soundfile.write(path, np.tile(speech, 3), SAMPLE_RATE)
+    code, said = invoked("mood", "enrol", str(path))
+    assert (code, "enrolled from" in said) == (0, True)
+    assert (folder / "voice.json").stat().st_mode & 0o77 == 0
+    assert invoked("mood", "enrol", str(path), "--more")[0] == 0
+    code, said = invoked("mood", "erase", "--all", "--yes")
+    assert (code, "voice is erased, too" in said) == (0, True)
+    assert not (folder / "voice.json").exists()

@@ -147,7 +147,7 @@ def lived(
         microphone = DeskMicrophone(clock, run.end.astimezone(UTC), script)
         with Store.open(folder / "mood.sqlite3", mode="record") as store:
             around = Surroundings(clock, desktop, tick_s=10.0)
-            MoodService(config, folder, store, engine, microphone, around).run()
+            MoodService(config, folder, store, engine, microphone, surroundings=around).run()
     return folder / "mood.sqlite3", runs
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stream_emo.config import Config, changed
 from stream_emo.engine import Engine
@@ -16,6 +18,7 @@ from stream_emo.mood.control import Service, Status
 from stream_emo.mood.records import Record, Utterance
 from stream_emo.mood.service import MoodService, Surroundings, session_config
 from stream_emo.mood.store import Store
+from stream_emo.perception.voice_check import VoiceCheck
 from stream_emo.types import Samples
 from tests.mood.desk import DeskClock, DeskMicrophone, Shown, Switch, desk_desktop
 
@@ -28,6 +31,16 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 def near(minutes: float) -> object:
     """Two chunks of the desk's microphone pass in a minute of its clock."""
     return pytest.approx(minutes, abs=0.6)
+
+
+class OneVoice:
+    """A speaker encoder to which everybody sounds the same."""
+
+    digest = "one"
+    threshold = 0.5
+
+    def encode(self, samples: Samples) -> NDArray[np.float32]:
+        return np.array([1, 0], np.float32)
 
 
 class FullStore(Store):
@@ -54,6 +67,7 @@ class Desk:
     lock: Switch = field(default_factory=Switch)
     calls: Switch = field(default_factory=Switch)
     shown: Shown = field(default_factory=Shown)
+    voice: VoiceCheck | None = None
 
     def run(
         self, minutes: float, script: Mapping[float, Callable[[DeskMicrophone], object]] | None = None
@@ -66,7 +80,15 @@ class Desk:
         config = session_config(changed(Config(), {"mood.owner_only": False, **self.settings}))
         around = Surroundings(clock, desktop, tell=self.told.append)
         with FullStore.open(self.path, mode="record") as self.store:
-            MoodService(config, self.folder, self.store, self.engine, microphone, around).run()
+            MoodService(
+                config,
+                self.folder,
+                self.store,
+                self.engine,
+                microphone,
+                voice=self.voice,
+                surroundings=around,
+            ).run()
 
     @property
     def path(self) -> Path:
@@ -107,6 +129,19 @@ def test_speech_is_stored_where_the_wall_clock_stood(desk: Desk, speech: Samples
     assert all(19 <= minute < 29 for minute in desk.utterances_at())
     assert all(record.text is None and record.source == "monitor" for record in found)
     assert sum(found[0].probabilities.values()) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("is_owner", [True, False])
+def test_speech_of_others_is_counted_and_nothing_else_of_it_is_kept(
+    desk: Desk, speech: Samples, is_owner: bool
+) -> None:
+    voice = np.array([1, 0] if is_owner else [0, 1], np.float32)
+    desk.voice = VoiceCheck(OneVoice(), voice, threshold=0.5)
+    desk.run(30, {5: lambda microphone: microphone.say(speech)})
+    with Store.open(desk.path, mode="read") as store:
+        (day,) = store.days(START.date(), START.date())
+    assert bool(desk.utterances()) == is_owner
+    assert (day.speech_s > 3, day.others_s > 3) == (is_owner, not is_owner)
 
 
 def test_words_are_kept_when_asked_for(desk: Desk, speech: Samples) -> None:
