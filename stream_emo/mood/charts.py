@@ -146,16 +146,17 @@ def _chart(
         f'<span style="top:{scale.y(tick)}%">{tick + 0.0:{sign if abs(tick) > 1e-9 else ""}.{digits}f}</span>'
         for tick in scale.ticks()
     )
-    last = len(labels) - 1
-    x = "".join(
-        f'<span{" class=last" if place == last and at > 90 else ""} style="left:{at:.2f}%">{text}</span>'
-        for place, (at, text) in enumerate(labels)
-    )
+    x = "".join(f'<span{_edge(at)} style="left:{at:.2f}%">{text}</span>' for at, text in labels)
     return (
         f'<div class="chart {kind}"><div class="y" aria-hidden="true">{y}</div><div class="plot">'
         f'<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{escape(name)}">'
         f'{"".join(parts)}</svg></div><div class="x" aria-hidden="true">{x}</div></div>'
     )
+
+
+def _edge(at: float) -> str:
+    """Return the class of a label that would leave the chart if it stood centred at `at` percent."""
+    return " class=first" if at < 4 else " class=last" if at > 96 else ""
 
 
 def _grid(scale: Scale, width: int) -> str:

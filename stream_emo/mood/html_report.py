@@ -182,14 +182,15 @@ def _colour(day: DayValue, affect: Affect) -> str:
     size = abs(own[affect])
     if size < wording.USUAL_WITHIN:
         return "usual"
-    return f"{'high' if own[affect] > 0 else 'low'}{2 if size >= wording.CLEAR_FROM else 1}"
+    # Warm is unpleasant in one calendar, and lively in the other.
+    warm = (own[affect] > 0) == (affect == "arousal")
+    return f"{'warm' if warm else 'cool'}{2 if size >= wording.CLEAR_FROM else 1}"
 
 
 def _keys(affect: Affect) -> str:
-    names = [
-        (kind, wording.relative(affect, value))
-        for kind, value in (("low2", -2.0), ("low1", -1.0), ("usual", 0.0), ("high1", 1.0), ("high2", 2.0))
-    ]
+    kinds = ("warm2", "warm1", "usual", "cool1", "cool2")
+    values = (2.0, 1.0, 0.0, -1.0, -2.0) if affect == "arousal" else (-2.0, -1.0, 0.0, 1.0, 2.0)
+    names = [(kind, wording.relative(affect, value)) for kind, value in zip(kinds, values, strict=True)]
     names += [("new", "not comparable yet"), ("thin", "little speech"), ("silent", "no speech of yours")]
     items = "".join(f'<li><span class="key {kind}"></span>{name}</li>' for kind, name in names)
     return f'<ul class="keys">{items}<li>plain number: nothing recorded</li></ul>'
