@@ -30,9 +30,9 @@ LEAST_S = 15.0
 """...and those it cannot do without, silence not counted."""
 _PIECE = 4 * SAMPLE_RATE
 """Samples of the pieces whose embeddings are averaged: about as long as utterances are."""
-_ONE_VOICE = 0.55
+_ONE_VOICE = 0.45
 """Mean similarity between pieces below which they are not one voice. Measured on calm clips: the least of one
-speaker is 0.57 (CREMA-D), and a third to two thirds of all pairs of speakers are below it."""
+speaker is 0.51 (CREMA-D), and two thirds of the pairs of speakers there are below it, a third of nEMO's."""
 _AGAIN = "enrol again: stream-emo mood enrol"
 
 

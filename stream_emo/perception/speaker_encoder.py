@@ -111,14 +111,20 @@ def enough(samples: Samples) -> bool:
 
 
 def without_silence(samples: Samples) -> Samples:
-    """Return the samples [n] without those that are 35 dB or more below the loudest 30 ms, or near those."""
-    if len(samples) < MIN_SAMPLES:
-        return samples
+    """Return the samples [n] that are speech, see `speech_mask`."""
+    return samples[speech_mask(samples)]
+
+
+def speech_mask(samples: Samples) -> NDArray[np.bool_]:
+    """Return which samples [n] are at most 35 dB below the loudest 30 ms, or within 90 ms of those."""
+    mask = np.zeros(len(samples), bool)
     whole = len(samples) // _FRAME * _FRAME
-    power = np.square(samples[:whole].reshape(-1, _FRAME), dtype=np.float64).mean(1)
-    loud = power > power.max() * 10 ** (-_SILENCE_DB / 10)
-    kept = np.convolve(loud, np.ones(2 * _KEPT + 1), "same") > 0
-    return samples[:whole][np.repeat(kept, _FRAME)]
+    if whole:
+        power = np.square(samples[:whole].reshape(-1, _FRAME), dtype=np.float64).mean(1)
+        loud = power > power.max() * 10 ** (-_SILENCE_DB / 10)
+        kept = np.convolve(loud, np.ones(2 * _KEPT + 1))[_KEPT:-_KEPT] > 0
+        mask[:whole] = np.repeat(kept, _FRAME)
+    return mask
 
 
 def _raised(samples: Samples) -> Samples:

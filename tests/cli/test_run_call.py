@@ -127,3 +127,26 @@ def test_a_mono_pipe_is_told() -> None:
     assert result.returncode == 2
     assert "stdin: is mono; the call's channel 1" in one_line(result)
     assert "--channels" in invoked("run", "-", "--rate", "8000", *CALL)[1]
+
+
+@pytest.mark.weights
+def test_a_call_on_one_channel_is_split_by_voice(speech: Samples, tmp_path: Path) -> None:
+    """The other voice says the same, played faster and so higher."""
+    at = np.arange(0, len(speech), 1.5)
+    higher = np.interp(at, np.arange(len(speech)), speech).astype(np.float32)
+    pause = np.zeros(2 * SAMPLE_RATE, np.float32)
+    path = tmp_path / "mono.wav"
+    soundfile.write(path, np.concatenate([speech, pause, higher, pause]), SAMPLE_RATE)
+    result = stream_emo("run", str(path), "--call", "auto", *WITHOUT_TEXT)
+    assert (result.returncode, result.stderr) == (0, b"")
+    found = events(result.stdout)
+    turn = len(speech) / SAMPLE_RATE
+    assert all(event["time"] < turn + 1 for event in of(found, 0, "speech"))
+    assert of(found, 1, "score")
+    assert all(event["start"] > turn for event in of(found, 1, "score"))
+
+
+def test_a_pipe_is_not_split_by_voice() -> None:
+    result = stream_emo("run", "-", "--call", "auto")
+    assert result.returncode == 2
+    assert "for files alone" in one_line(result)
