@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +18,9 @@ from stream_emo.errors import StreamEmoError
 
 if TYPE_CHECKING:
     from stream_emo.mood.records import Utterance
+
+_LONGEST = timedelta(minutes=40)
+"""How long an entry keeps the service paused at most."""
 
 
 def entry(
@@ -70,7 +73,7 @@ def _record(config: Config, source: str, *, prompt: bool, keep_words: bool) -> l
         opened = open_source(source, config.audio)
         if source == "mic":
             engine.wait()
-            say(question() if prompt else "speak; a pause of 5 s, or Enter, ends the entry")
+            say(question() if prompt else "speak; a pause of 5 s, or Enter, ends the entry; no audio is kept")
             if sys.stdin is not None and sys.stdin.isatty():
                 threading.Thread(target=_wait_for_enter, args=(stop,), daemon=True).start()
         return record_entry(engine, heard, opened, SystemClock(), stop=stop, keep_words=keep_words)
@@ -89,8 +92,12 @@ def free_microphone(config: Config, source: str) -> Iterator[None]:
     if service is None or paused:
         yield
         return
-    service.pause(None)
+    # With an end, in case this command is killed: nobody would know that the service is paused.
+    service.pause(datetime.now(UTC) + _LONGEST)
     try:
         yield
     finally:
-        service.resume()
+        try:
+            service.resume()
+        except StreamEmoError as error:
+            say(str(error))  # What was recorded must not be lost for that.

@@ -133,7 +133,7 @@ PartOf=graphical-session.target
 [Service]
 ExecStart={quoted}
 Restart=on-failure
-RestartSec=10
+RestartSec=60
 Nice=10
 NoNewPrivileges=true
 
@@ -156,7 +156,7 @@ def _agent(command: Sequence[str]) -> bytes:
             "RunAtLoad": True,
             "KeepAlive": {"SuccessfulExit": False},
             "ProcessType": "Background",
-            "ThrottleInterval": 10,
+            "ThrottleInterval": 60,
         }
     )
 
