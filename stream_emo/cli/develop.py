@@ -162,7 +162,8 @@ def bench(
             help="Some of latency, speed, cpu, cold-start, memory, streams (these without --only), vs-stock, "
             "endpoint, hangover, end-of-turn, hop, overload, silence, growth, idle-sessions, lifecycle, "
             "import, installed-size, fuzz, fuzz-protocols, protocol-cost, served-calls, twilio-calls, "
-            "event-clients, wer, lost-audio, stalled-pipe, mood-report, mood-day; comma between.",
+            "event-clients, wer, lost-audio, stalled-pipe, mood-report, mood-day, "
+            "mood-crash, mood-store; comma between.",
         ),
     ] = "",
     vs_stock: Annotated[
