@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from stream_emo.cli.mood_entry import free_microphone
+from stream_emo.config import Config
+from stream_emo.mood.control import Answer, ControlServer, Request, Status
+from stream_emo.mood.records import State
 from stream_emo.mood.simulated import Life, records
 from stream_emo.mood.store import Store
 from stream_emo.types import SAMPLE_RATE, Samples
@@ -113,3 +117,20 @@ def test_enrolling_from_a_file_and_forgetting(folder: Path, speech: Samples, tmp
     code, said = invoked("mood", "erase", "--all", "--yes")
     assert (code, "voice is erased, too" in said) == (0, True)
     assert not (folder / "voice.json").exists()
+
+
+@pytest.mark.parametrize("state", ["listening", "paused"])
+def test_an_entry_pauses_the_service_and_leaves_a_pause_of_its_owner_alone(
+    folder: Path, state: State
+) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(request)
+        return Answer(status=Status(process=1, state=state, since=datetime.now(UTC)))
+
+    with ControlServer(folder, answer), free_microphone(Config.load(), "mic"):
+        pass
+    done = [request.do for request in asked if request.do != "status"]
+    assert done == ([] if state == "paused" else ["pause", "resume"])
+    assert all(request.until is not None for request in asked if request.do == "pause")
