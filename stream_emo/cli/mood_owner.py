@@ -32,7 +32,7 @@ def enrol(
 ) -> None:
     """Learn your voice from half a minute of speech, so that only yours is scored.
 
-    What is kept are 20 numbers from which no speech can be heard again, in a file that only you can read.
+    What is kept are 30 numbers from which no speech can be heard again, in a file that only you can read.
 
     \b
     Examples:
