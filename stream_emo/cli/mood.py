@@ -232,6 +232,7 @@ def _listen(config: Config, store: Store, voice: VoiceCheck | None, surroundings
         service = MoodService(
             config, folder, store, engine, microphone, voice=voice, surroundings=surroundings
         )
+        say("Ctrl-C ends it; from elsewhere: stream-emo mood pause 30m, stream-emo mood status")
         with finishing(service.stop, lambda: False):
             try:
                 service.run()
