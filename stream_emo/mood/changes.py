@@ -28,6 +28,8 @@ MEMORY_DAYS = 730
 """Days before a report's first that its chart begins with."""
 Direction = Literal["up", "down"]
 _TINY = 1e-12
+_STRANGE = 4.0
+"""Standard deviations from the mean that a day of the history counts at most."""
 _FARTHEST = 3.0
 """Standard deviations that one day counts at most: one strange day is no change."""
 
@@ -92,6 +94,11 @@ class _History:
             self._first = value
         # Relative to the first day, so that sums of squares keep their precision.
         value -= self._first
+        if self.count >= LATEST:
+            # One strange day must not hide all that follows behind a wide spread.
+            mean = self._total / self.count
+            farthest = _STRANGE * math.sqrt(max(0.0, self._squares / self.count - mean**2))
+            value = min(max(value, mean - farthest), mean + farthest) if farthest else value
         self._products += self._last * value
         self._total += value
         self._squares += value * value

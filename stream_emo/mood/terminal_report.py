@@ -65,7 +65,7 @@ def _parts(summary: Summary, help_text: str) -> Iterator[RenderableType]:
         yield Text("\n".join(filter(None, (wording.low(summary.low), help_text))))
     if not any(day.normal for day in summary.days):
         yield Text(wording.not_yet(min(summary.charted, FEWEST_DAYS), FEWEST_DAYS))
-    yield _table(summary)
+    yield Group(_table(summary), Text(wording.TERMINAL, style="dim"))
     yield _titled("Lasting changes", *_changes(summary))
     yield _titled("Named emotions", wording.shares(summary), _shares(summary))
     yield _titled("Your own notes", wording.agreement(summary.agreement, FEWEST_PAIRS))
@@ -77,12 +77,12 @@ def _titled(title: str, *lines: str) -> Text:
 
 
 def _table(summary: Summary) -> Table:
-    """Return a line for each day; where there are many, for each week."""
+    """Return a line for each day, no wider than a terminal of 80 columns."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Day", no_wrap=True)
     table.add_column("Speech", justify="right", no_wrap=True)
     for affect in AFFECTS:
-        table.add_column(f"{wording.NAMES[affect]}, own usual in the middle", no_wrap=True)
+        table.add_column(wording.NAMES[affect], no_wrap=True, min_width=_CELLS)
     for day in summary.days:
         table.add_row(
             f"{day.date:%a} {wording.short_day(day.date)}",

@@ -47,6 +47,9 @@ COURSE = (
     "are compared "
     "with nothing. On grey days nothing was recorded."
 )
+TERMINAL = (
+    "│ is your own usual; a dot at the edge is three times your usual day-to-day difference away or more."
+)
 WEEKS = "Means of the days with enough speech, with their 95 % intervals; a week takes three such days."
 CALENDAR = "Colours are relative to your own usual on the days before, at the same times of day."
 PATTERN = (
