@@ -91,8 +91,8 @@ def evaluate(
             metavar="PROTOCOL|MANIFEST",
             help="ravdess-6fold, nemo-loso, crema-d-6fold, leave-one-corpus-out, line-calibration, "
             "meld-text, goemotions-ekman, emobank, negation, composed, conflict, fused-left-out, decisions, "
-            "rolling, robustness, telephone, calibration, fairness, false-alarms, alerts, gate, "
-            "phantom-text, mood-days, mood-changes, owner-voice or diarisation; or a CSV file with the "
+            "rolling, robustness, telephone, calibration, fairness, false-alarms, alerts, explanation, "
+            "gate, phantom-text, mood-days, mood-changes, owner-voice or diarisation; or a CSV file with the "
             "columns path, emotion and perhaps speaker, text, language, split.",
         ),
     ],

@@ -22,9 +22,10 @@ def make_private(path: Path) -> None:
 
 
 def create_private(path: Path) -> BinaryIO:
-    """Create or empty a file that only its owner may read, and that nothing buffers; not what a link points to.
+    """Create or empty a file that only its owner may read, and that nothing buffers.
 
-    Raises `OSError`.
+    Raises:
+        OSError: that fails, or the path is a link.
     """
     no_link = getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | no_link, 0o600)
