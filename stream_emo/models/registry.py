@@ -190,9 +190,7 @@ def status(config: Config) -> list[ModelStatus]:
         found.append(ModelStatus("checkpoint", None, str(error)))
     try:
         speaker_encoder.SpeakerEncoder()
-        found.append(
-            ModelStatus("speaker encoder", speaker_encoder.packaged(), "", speaker_encoder.LICENCE)
-        )
+        found.append(ModelStatus("speaker encoder", speaker_encoder.packaged(), "", speaker_encoder.LICENCE))
     except WeightsError as error:
         found.append(ModelStatus("speaker encoder", None, str(error)))
     return found

@@ -7,7 +7,7 @@ which it is read.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Literal
 
 import msgspec
@@ -28,24 +28,6 @@ def local(at: datetime, offset_min: int) -> datetime:
 def local_date(at: datetime, offset_min: int) -> date:
     """Return the local day on which the moment was."""
     return local(at, offset_min).date()
-
-
-def offset_of(at: datetime) -> int:
-    """Return the offset of an aware datetime from UTC, min."""
-    offset = at.utcoffset()
-    if offset is None:
-        raise ValueError(f"{at}: a moment without a time zone")
-    return round(offset.total_seconds() / 60)
-
-
-def utc(at: datetime) -> datetime:
-    """Return an aware datetime in UTC.
-
-    Raises:
-        ValueError: it has no time zone.
-    """
-    offset_of(at)
-    return at.astimezone(UTC)
 
 
 class Utterance(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,10 +30,6 @@ CANNOT_KNOW = (
     "lively one.",
 )
 NAMES: dict[Affect, str] = {"valence": "Pleasant", "arousal": "Lively"}
-EXPLAINED: dict[Affect, str] = {
-    "valence": "how pleasant or unpleasant you sounded (valence)",
-    "arousal": "how lively or calm you sounded (arousal)",
-}
 _SIDES: dict[Affect, tuple[str, str]] = {
     "valence": ("less pleasant", "more pleasant"),
     "arousal": ("calmer", "livelier"),
