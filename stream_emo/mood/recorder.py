@@ -50,24 +50,16 @@ class Recorder:
         if isinstance(event, Device):
             self._device(event.state, event.name)
         elif isinstance(event, Score) and event.final:
-            if self._is_owner(event):
+            at, offset_min = self._source.at(event.start), self._clock.offset_min()
+            if self._voice is None or self._voice.owners(event.voice):
                 self.utterances += 1
-                self._add(self._utterance(event))
-            else:
+                self._add(utterance_of(event, at, offset_min, source="monitor", keep_text=self._keep_text))
+            elif event.voice is not None:  # Else it was too short to tell, and is nobody's.
                 self.others += 1
-                at, offset = self._source.at(event.start), self._clock.offset_min()
-                self._add(Others(at=at, offset_min=offset, duration_s=event.end - event.start))
+                self._add(Others(at=at, offset_min=offset_min, duration_s=event.end - event.start))
 
     def close(self) -> None:
         """Do nothing: the store has another owner."""
-
-    def _is_owner(self, score: Score) -> bool:
-        """Return whether the owner spoke; speech too short to tell is nobody's, so it is not scored."""
-        return self._voice is None or self._voice.owners(score.voice)
-
-    def _utterance(self, score: Score) -> Utterance:
-        at, offset_min = self._source.at(score.start), self._clock.offset_min()
-        return utterance_of(score, at, offset_min, source="monitor", keep_text=self._keep_text)
 
 
 def utterance_of(
