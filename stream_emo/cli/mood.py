@@ -90,7 +90,7 @@ def install(config_file: ConfigFile = None, overrides: Overrides = None) -> None
             raise ConfigError("mood install: first run stream-emo mood start, which asks whether you agree")
     options = ["--config", str(config_file.absolute())] if config_file else []
     options += [part for override in overrides or [] for part in ("--set", override)]
-    service = user_service([sys.executable, "-m", "stream_emo", "mood", "start", *options])
+    service = user_service(options)
     left = installed(service)
     say(f"wrote {service.path}")
     for command in left:
@@ -108,7 +108,7 @@ def uninstall() -> None:
     from stream_emo.mood.user_service import uninstall as removed
     from stream_emo.mood.user_service import user_service
 
-    service = user_service([])
+    service = user_service()
     left = removed(service)
     say(f"removed {service.path}")
     for command in left:

@@ -35,13 +35,14 @@ class UserService:
 
 
 def user_service(
-    command: Sequence[str], *, platform: str = sys.platform, home: Path | None = None
+    options: Sequence[str] = (), *, platform: str = sys.platform, home: Path | None = None
 ) -> UserService:
-    """Return the service that runs `command`.
+    """Return the service that runs `stream-emo mood start` with these options.
 
     Raises:
         ConfigError: the system is none of Linux, macOS and Windows.
     """
+    command = [sys.executable, "-m", "stream_emo", "mood", "start", *options]
     home = home or Path.home()
     if platform == "linux":
         configuration = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
