@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 
@@ -27,6 +27,10 @@ from stream_emo.runtime.private_files import create_private
 _FILE = "service.json"
 _TIMEOUT_S = 30.0
 _MAX_LINE = 1 << 16
+
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An aware datetime."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +60,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     token: str
     do: Literal["status", "pause", "resume", "erase", "stop"]
-    until: datetime | None = None
+    until: Moment | None = None
     """End of a pause."""
-    before: datetime | None = None
+    before: Moment | None = None
     """What is erased: all that is older; null: everything."""
 
 
@@ -132,8 +136,8 @@ class Service:
         try:
             service = cls.of(folder)
             service.ask("status")
-        except (OSError, msgspec.DecodeError, PipelineError):
-            return None  # It was killed, and left its file behind.
+        except (OSError, msgspec.DecodeError, StreamEmoError):
+            return None  # It was killed and left its file behind, and perhaps another one has its port now.
         return service
 
     @classmethod

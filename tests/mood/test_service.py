@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stream_emo.config import Config, changed
 from stream_emo.engine import Engine
 from stream_emo.errors import StoreError, StreamEmoError
-from stream_emo.mood.control import Service, Status
+from stream_emo.mood.control import Answer, ControlServer, Request, Service, Status
 from stream_emo.mood.records import Record, Utterance
 from stream_emo.mood.service import MoodService, Surroundings, session_config
 from stream_emo.mood.store import Store
@@ -230,3 +230,25 @@ def test_only_who_can_read_the_folder_can_command_the_service(desk: Desk) -> Non
 
 def test_where_nothing_runs_there_is_no_service(tmp_path: Path) -> None:
     assert Service.running(tmp_path) is None
+
+
+def test_what_a_killed_service_left_is_no_service_even_if_another_has_its_port(tmp_path: Path) -> None:
+    killed, other = tmp_path / "killed", tmp_path / "other"
+    killed.mkdir()
+    with ControlServer(other, lambda request: Answer()):
+        left = (other / "service.json").read_text()
+        (killed / "service.json").write_text(left.replace('"token":"', '"token":"x'))
+        assert Service.running(killed) is None
+        assert Service.running(other) is not None
+
+
+def test_a_pause_until_a_time_without_a_zone_is_refused(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(request)
+        return Answer()
+
+    with ControlServer(tmp_path, answer), pytest.raises(StreamEmoError, match="not a request"):
+        Service.of(tmp_path).ask("pause", until=datetime(2026, 3, 2))
+    assert asked == []
