@@ -178,7 +178,7 @@ def status(
         print("\n".join(status_lines(service.status())))
 
 
-_LENGTH = re.compile(r"(\d+)\s*(s|m|min|h)")
+_LENGTH = re.compile(r"([0-9]{1,5})\s*(s|m|min|h)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,10 +49,11 @@ def made_note(text: str | None, mood: int | None) -> Note:
     from stream_emo.mood.records import Note
     from stream_emo.mood.wall_clock import SystemClock
 
-    if mood is None and not (text and text.strip()):
+    text = (text or "").strip() or None
+    if mood is None and text is None:
         raise ConfigError('mood note: nothing to note; write "text", --mood 1..5, or both')
     clock = SystemClock()
-    return Note(at=clock.now(), offset_min=clock.offset_min(), mood=mood, text=text or None)
+    return Note(at=clock.now(), offset_min=clock.offset_min(), mood=mood, text=text)
 
 
 def erase(
@@ -74,22 +75,18 @@ def erase(
     """
     if everything == (before is not None):
         raise ConfigError("mood erase: say what: --before DATE, or --all")
-    limit = None if before is None else _midnight(before)
+    day = None if before is None else _day(before)
     config = Config.load(config_file, overrides=overrides or [])
-    from stream_emo.mood.owner import forget, voice_path
-    from stream_emo.mood.store.location import open_store
+    from stream_emo.mood.erasing import VOICE
+    from stream_emo.mood.erasing import erase as erased
 
     what = f"all records before {before}" if before else "all records"
     if not yes and not typer.confirm(f"Erase {what}? There is no way back.", err=True):
         raise ConfigError("mood erase: nothing was erased")
-    service = running(config)
-    if service is not None:
-        counts = service.erase(limit)
-    else:
-        with open_store(config.mood) as store:
-            counts = dict(store.erase(limit))
+    counts = erased(config.mood, day)
+    voice = counts.pop(VOICE, 0)
     say(f"erased {_counted(counts)}")
-    if everything and forget(voice_path(config.mood)):
+    if voice:
         say("your enrolled voice is erased, too; a running service knows it until it ends")
 
 
@@ -101,13 +98,12 @@ def running(config: Config) -> Service | None:
     return Service.running(mood_folder(config.mood))
 
 
-def _midnight(text: str) -> datetime:
-    """Return when a local day began, UTC. Raises `ConfigError`."""
+def _day(text: str) -> date:
+    """Return the day that an option names. Raises `ConfigError`."""
     try:
-        day = date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(f"--before {text!r}: write a date such as 2026-03-01") from error
-    return datetime.combine(day, time()).astimezone(UTC)
 
 
 def export(

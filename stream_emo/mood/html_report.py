@@ -13,7 +13,7 @@ from stream_emo.mood.course import AFFECTS, FEWEST_DAYS, Affect, DayValue
 from stream_emo.mood.records import Presence, local
 from stream_emo.mood.statistics import FEWEST_PAIRS, Summary
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STRIPS = 14
 """Latest days whose listening is shown."""
 _NOTES = 60

@@ -230,7 +230,7 @@ class MoodService:
             self._set_pause(False, None)
         elif request.do == "erase":
             self._presence.row = None  # It began before, and would come back with its next update.
-            return dict(self._store.erase(request.before))
+            return dict(self._store.erase(request.before, now=self._clock.now()))
         elif request.do == "stop":
             self.stop()
         return None

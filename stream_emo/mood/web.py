@@ -7,12 +7,13 @@ page can send. What changes something must come from the page itself (`Origin`).
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from html import escape
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -27,8 +28,8 @@ from stream_emo.config import Config
 from stream_emo.errors import StoreError, StreamEmoError
 from stream_emo.mood import wording
 from stream_emo.mood.control import Service, Status
+from stream_emo.mood.erasing import erase
 from stream_emo.mood.html_report import sections
-from stream_emo.mood.owner import forget, voice_path
 from stream_emo.mood.records import Note
 from stream_emo.mood.statistics import summarise
 from stream_emo.mood.status import headline, status_lines
@@ -38,19 +39,23 @@ from stream_emo.mood.wall_clock import SystemClock, WallClock
 _PAGE = Path(__file__).parent / "page"
 _FILES = {"page.js": _PAGE / "page.js", "page.css": _PAGE / "page.css"}
 _FILES["report.css"] = Path(__file__).parent / "report.css"
-_COOKIE = "stream_emo_mood"
+_COOKIE = "stream_emo_mood_{}"
+"""With the port: browsers send cookies to all ports of a host, and two pages may be open."""
 _HEADERS = {
     # Charts place their parts with style attributes.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_MOST_DAYS = 366
+_DAYS, _MOST_DAYS = 30, 366
+"""Days that the report is about, unless the address says how many; and at most."""
+_NUMBER = re.compile("[1-9][0-9]{0,3}")
 _MAX_BODY = 1 << 16
+_LONGEST_PAUSE_MIN = 366 * 24 * 60
 T = TypeVar("T")
 
 
@@ -64,7 +69,8 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Pause(msgspec.Struct, frozen=True):
-    minutes: float | None = None
+    minutes: Annotated[float, msgspec.Meta(gt=0, le=_LONGEST_PAUSE_MIN)] | None = None
+    """Null: until it is resumed."""
 
 
 class _NewNote(msgspec.Struct, frozen=True):
@@ -101,8 +107,8 @@ class Page:
         )
 
     async def _index(self, request: Request) -> Response:
-        days = request.query_params.get("days", "30")
-        shown = min(_MOST_DAYS, int(days)) if days.isdecimal() and int(days) else 30
+        days = request.query_params.get("days", "")
+        shown = min(_MOST_DAYS, int(days)) if _NUMBER.fullmatch(days) else _DAYS
         return HTMLResponse(await run_in_threadpool(self._html, shown))
 
     def _html(self, days: int) -> str:
@@ -156,19 +162,8 @@ class Page:
         return Response(status_code=204)
 
     async def _erase(self, request: Request) -> Response:
-        day = (await _body(request, _Erase)).before
-        before = None if day is None else datetime(day.year, day.month, day.day).astimezone()
-
-        def erase() -> dict[str, int]:
-            service = Service.running(mood_folder(self._config.mood))
-            if service is not None:
-                return service.erase(before)
-            with open_store(self._config.mood) as store:
-                return dict(store.erase(before))
-
-        if day is None:
-            await run_in_threadpool(forget, voice_path(self._config.mood))
-        return _json(await run_in_threadpool(erase))
+        before = (await _body(request, _Erase)).before
+        return _json(await run_in_threadpool(erase, self._config.mood, before))
 
     async def _now(self, ask: Callable[[Service], Status]) -> Response:
         """Return the state after asking the service for something, if it runs."""
@@ -187,7 +182,7 @@ class _Guard:
     """Refuses whoever does not know the token, and pages of other sites; adds headers to every answer."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
-        self._app, self._token = app, token
+        self._app, self._token, self._cookie = app, token, _COOKIE.format(port)
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
         self._origins = {f"http://{host}" for host in self._hosts}
 
@@ -209,9 +204,9 @@ class _Guard:
         if given is not None and self._is_token(given):
             # Out of the address, which histories keep.
             found = RedirectResponse("/", 303)
-            found.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
+            found.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
             return found
-        if not self._is_token(request.cookies.get(_COOKIE, "")):
+        if not self._is_token(request.cookies.get(self._cookie, "")):
             return Response("open the page with: stream-emo mood open", 401)
         return None
 

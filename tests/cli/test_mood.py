@@ -119,6 +119,14 @@ def test_enrolling_from_a_file_and_forgetting(folder: Path, speech: Samples, tmp
     assert not (folder / "voice.json").exists()
 
 
+@pytest.mark.parametrize("length", ["soon", "-5m", "1d", "9999999999h"])
+def test_a_pause_has_a_length(folder: Path, length: str) -> None:
+    status = Status(process=1, state="listening", since=datetime.now(UTC))
+    with ControlServer(folder, lambda request: Answer(status=status)):
+        code, said = invoked("mood", "pause", "--", length)
+    assert (code, "write a length such as 30m" in said) == (2, True)
+
+
 @pytest.mark.parametrize("state", ["listening", "paused"])
 def test_an_entry_pauses_the_service_and_leaves_a_pause_of_its_owner_alone(
     folder: Path, state: State

@@ -91,6 +91,45 @@ def test_it_pauses_and_resumes_the_service(client: TestClient, service: list[Req
     assert client.post("/api/resume", json={}, headers=ORIGIN).json()["state"] == "listening"
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/pause", {"minutes": 1e300}),
+        ("/api/pause", {"minutes": -5}),
+        ("/api/pause", {"minutes": "long"}),
+        ("/api/erase", {"before": "0001-01-01"}),
+        ("/api/erase", {"before": "yesterday"}),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    client: TestClient, service: list[Request], path: str, body: dict[str, object]
+) -> None:
+    answer = admitted(client).post(path, json=body, headers=ORIGIN)
+    if body.get("before") == "0001-01-01" and datetime(2000, 1, 1).astimezone().utcoffset() == timedelta(0):
+        assert answer.status_code == 200  # A moment in UTC, if barely.
+    else:
+        assert answer.status_code == 400
+        assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("days", "shown"), [("7", 7), ("9999", 366), ("0", 30), ("-1", 30), ("9" * 5000, 30)]
+)
+def test_the_address_says_how_many_days_are_shown(client: TestClient, days: str, shown: int) -> None:
+    text = admitted(client).get("/", params={"days": days}).text
+    assert f'<main data-days="{shown}">' in text
+
+
+def test_two_pages_can_be_open(client: TestClient, page: Page) -> None:
+    """Browsers send a cookie to every port of a host, so that one page's must not be the other's."""
+    other = TestClient(Page(Config(), token="other").app(PORT + 1), base_url=f"http://127.0.0.1:{PORT + 1}")
+    other.get("/", params={"token": "other"})
+    client.cookies = other.cookies
+    admitted(client)
+    assert client.get("/api/status").status_code == 200
+    assert other.get("/api/status").status_code == 200
+
+
 def test_without_a_service_it_says_so(client: TestClient) -> None:
     assert admitted(client).get("/api/status").json()["state"] == "not running"
     assert "Nothing yet" in client.get("/").text
@@ -117,7 +156,11 @@ def test_it_erases_itself_or_through_the_service(
         for record in records(Life(first=date(2026, 1, 1), days=3)):
             store.add(record)
     admitted(client)
-    assert client.post("/api/erase", json={}, headers=ORIGIN).json()["utterance"] > 0
+    (tmp_path / "voice.json").write_text("{}")
+    erased = client.post("/api/erase", json={}, headers=ORIGIN).json()
+    assert erased["utterance"] > 0
+    assert erased["voice"] == 1
+    assert not (tmp_path / "voice.json").exists()
     service = request.getfixturevalue("service")
     answer = client.post("/api/erase", json={"before": "2026-02-01"}, headers=ORIGIN)
     assert answer.json() == {"utterance": 3}
