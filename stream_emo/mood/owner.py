@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -118,6 +119,8 @@ class VoicePrint(msgspec.Struct, frozen=True, kw_only=True):
                 file.write(msgspec.json.encode(self))
             os.replace(partial, path)
         except OSError as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise StoreError(f"{path}: the voice cannot be kept: {error.strerror or error}") from error
 
     @classmethod

@@ -36,19 +36,31 @@ def exclusive(path: Path) -> BinaryIO:
     """Open a file that nobody else can open the same way until it is closed or the process has died.
 
     Raises:
-        OSError: somebody has it open, or it cannot be created.
+        BlockingIOError: somebody has it open.
+        OSError: it cannot be created or locked.
     """
     file = create_private(path)
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file)
     except OSError:
         file.close()
-        raise OSError("it is in use") from None
+        raise
     return file
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock an open file. Raises as `exclusive`."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(error.errno, "it is in use") from error
+    else:
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(error.errno, "it is in use") from error

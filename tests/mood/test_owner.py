@@ -46,6 +46,14 @@ def test_a_print_survives_its_file_which_nobody_else_may_read(tmp_path: Path) ->
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+def test_a_print_that_cannot_be_kept_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "voice.json"
+    path.mkdir()
+    with pytest.raises(StoreError, match="the voice cannot be kept"):
+        enrolled().save(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_forgetting_removes_it(tmp_path: Path) -> None:
     path = tmp_path / "voice.json"
     enrolled().save(path)

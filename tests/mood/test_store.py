@@ -140,6 +140,12 @@ def test_one_service_records_and_anybody_may_note(path: Path) -> None:
     Store.open(path, mode="record").close()
 
 
+def test_a_lock_that_cannot_be_made_is_not_taken_for_another_service(path: Path) -> None:
+    path.with_name(f"{path.name}.lock").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"mood\.sqlite3\.lock: cannot be used"):
+        Store.open(path, mode="record")
+
+
 def test_another_process_cannot_record_either(path: Path) -> None:
     program = """
 import sys

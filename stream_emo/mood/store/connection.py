@@ -96,6 +96,8 @@ def _reason(error: str, key: str | None) -> str:
         return "another program has kept it locked for too long; end that program"
     if "full" in error:
         return "the disk is full; make room"
+    if "I/O" in error:
+        return f"cannot be read or written ({error}); see whether the disk is full or damaged"
     return error
 
 

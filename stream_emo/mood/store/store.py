@@ -249,7 +249,9 @@ def _guard(path: Path) -> BinaryIO:
     lock = path.with_name(f"{path.name}.lock")
     try:
         return exclusive(lock)
-    except OSError as error:
+    except BlockingIOError as error:
         raise StoreError(
             f"{path}: another service records already, see `stream-emo mood status`; end it first"
         ) from error
+    except OSError as error:
+        raise StoreError(f"{lock}: cannot be used: {error.strerror or error}") from error
