@@ -93,8 +93,7 @@ def install(config_file: ConfigFile = None, overrides: Overrides = None) -> None
     service = user_service(options)
     left = installed(service)
     say(f"wrote {service.path}")
-    for command in left:
-        say(f"could not be run here; run it yourself: {command}")
+    _say_left(left)
 
 
 @app.command()
@@ -111,8 +110,13 @@ def uninstall() -> None:
     service = user_service()
     left = removed(service)
     say(f"removed {service.path}")
-    for command in left:
-        say(f"could not be run here; run it yourself: {command}")
+    _say_left(left)
+
+
+def _say_left(commands: list[str]) -> None:
+    """Say what of the system could not be run here, as one line to copy."""
+    if commands:
+        say(f"could not be run here; run it yourself, in your desktop session: {' && '.join(commands)}")
 
 
 @app.command()
@@ -187,7 +191,7 @@ def _end_of(length: str | None) -> datetime | None:
     if length is None:
         return None
     match = _LENGTH.fullmatch(length.strip())
-    if match is None:
+    if match is None or int(match[1]) == 0:
         raise ConfigError(f"mood pause {length!r}: write a length such as 30m or 2h")
     return datetime.now(UTC) + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 

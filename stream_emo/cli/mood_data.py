@@ -42,6 +42,7 @@ def note(
     config = Config.load(config_file, overrides=overrides or [])
     with open_store(config.mood) as store:
         store.add(made_note(text, mood))
+    say("noted")
 
 
 def made_note(text: str | None, mood: int | None) -> Note:
@@ -154,4 +155,8 @@ def import_(
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {table}" for table, count in counts.items() if count) or "nothing"
+    from stream_emo.mood.wording import count
+
+    # Tables have names in the singular, views in the plural.
+    kinds = [(number, kind.removesuffix("s")) for kind, number in counts.items() if number]
+    return ", ".join(count(number, kind) for number, kind in kinds) or "nothing"

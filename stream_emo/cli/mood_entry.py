@@ -40,17 +40,18 @@ def entry(
       stream-emo mood entry --keep-words
     """
     config = Config.load(config_file, overrides=overrides or [])
-    utterances = _record(config, source, prompt=prompt, keep_words=keep_words)
-    if not utterances:
-        raise StreamEmoError("mood entry: no speech was heard, so nothing is kept")
     from stream_emo.mood.course import FEWEST_DAYS, NORMAL_DAYS
     from stream_emo.mood.entry import sounded
     from stream_emo.mood.records import local_date
     from stream_emo.mood.store.location import open_store
     from stream_emo.mood.wording import entry as in_words
 
-    day = local_date(utterances[0].at, utterances[0].offset_min)
+    # Opened first: what cannot be kept should be told before anybody speaks.
     with open_store(config.mood) as store:
+        utterances = _record(config, source, prompt=prompt, keep_words=keep_words)
+        if not utterances:
+            raise StreamEmoError("mood entry: no speech was heard, so nothing is kept")
+        day = local_date(utterances[0].at, utterances[0].offset_min)
         days = store.days(day - timedelta(NORMAL_DAYS), day - timedelta(1))
         for utterance in utterances:
             store.add(utterance)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from stream_emo.cli.mood import _end_of
 from stream_emo.cli.mood_entry import free_microphone
 from stream_emo.config import Config
+from stream_emo.errors import ConfigError
 from stream_emo.mood.control import Answer, ControlServer, Request, Status
 from stream_emo.mood.records import State
 from stream_emo.mood.simulated import Life, records
@@ -83,17 +85,30 @@ def test_what_cannot_be_meant_is_said(folder: Path, arguments: list[str], says: 
 
 
 def test_a_note_is_in_the_export_and_gone_after_erasing(folder: Path, tmp_path: Path) -> None:
-    assert invoked("mood", "note", "a long walk", "--mood", "4")[0] == 0
+    code, said = invoked("mood", "note", "a long walk", "--mood", "4")
+    assert (code, "noted" in said) == (0, True)
     target = tmp_path / "out.json"
     assert invoked("mood", "export", "json", "--output", str(target))[0] == 0
     assert "a long walk" in target.read_text(encoding="utf-8")
     assert json.loads(target.read_text(encoding="utf-8"))
     code, said = invoked("mood", "erase", "--all", "--yes")
-    assert (code, "erased" in said) == (0, True)
+    assert (code, "erased" in said, "30 days" in said) == (0, True, True)
     assert b"a long walk" not in (folder / "mood.sqlite3").read_bytes()
     code, said = invoked("mood", "import", str(target))
     assert (code, "added" in said) == (0, True)
     assert invoked("mood", "report")[1].count("\n") > 10
+
+
+@pytest.mark.parametrize("length", ["0m", "-5m", "90", "later"])
+def test_a_pause_without_a_length_is_refused(length: str) -> None:
+    with pytest.raises(ConfigError, match="such as 30m or 2h"):
+        _end_of(length)
+
+
+def test_an_entry_that_cannot_be_kept_is_refused_before_it_is_spoken(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, said = invoked("mood", "entry", "missing.wav", "--set", f"mood.folder={tmp_path / 'file'}")
+    assert (code, "mood.sqlite3: cannot be used" in said) == (2, True)
 
 
 def test_reports_of_a_month_and_of_today(folder: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ element("note").addEventListener("submit", async (event) => {
   try {
     await ask("/api/note", { mood: mood ? Number(mood) : null, text: form.get("words") || null });
     event.target.reset();
-    element("noted").textContent = "Noted.";
+    element("noted").textContent = "Noted. The report shows it once the page is loaded again.";
   } catch (error) {
     element("noted").textContent = error.message;
   }
