@@ -38,6 +38,8 @@ def fill(store: Store) -> None:
     store.add(utterance(2000, offset_min=-480))
     store.add(Note(at=after(3), offset_min=60, mood=2))
     store.add(Note(at=after(4), offset_min=60, text="=1+1"))
+    for number, text in enumerate(("null", "two\r\nlines\rand a half", " 7 ", 'a,b;\t"c"')):
+        store.add(Note(at=after(5 + number), offset_min=60, text=text))
     store.flush()
 
 
@@ -49,7 +51,7 @@ def test_what_was_exported_is_imported_as_it_was(form: Form, tmp_path: Path) -> 
     ):
         fill(first)
         counts = first.export(tmp_path / "one", form)
-        assert counts == {"utterances": 52, "minutes": 101, "days": 2, "presences": 2, "notes": 2}
+        assert counts == {"utterances": 52, "minutes": 101, "days": 2, "presences": 2, "notes": 6}
         assert second.import_from(tmp_path / "one") == counts
         assert second.import_from(tmp_path / "one") == dict.fromkeys(counts, 0)
         assert second.utterances(*EVER) == first.utterances(*EVER)

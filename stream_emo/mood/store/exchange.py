@@ -222,7 +222,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _csv(path: Path) -> Iterator[dict[str, str | None]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")  # As it is, also line ends within a note.
     except UnicodeDecodeError as error:
         raise StoreError(f"{path}: not UTF-8: {error}") from error
     for row in csv.DictReader(io.StringIO(text, newline="")):
