@@ -108,6 +108,24 @@ def test_a_day_whose_minutes_are_gone_goes_as_a_whole(path: Path) -> None:
         assert [day.date.day for day in store.days(NOON.date(), NOON.date() + DAY)] == [3]
 
 
+def test_a_day_on_which_daylight_saving_begins_stays_whole_if_what_is_before_it_goes(path: Path) -> None:
+    """Its midnight is an hour later than its offset at noon tells, and its minutes were thinned long ago."""
+    midnight = datetime(2026, 3, 28, 23, 0, tzinfo=UTC)
+    with Store.open(path) as store:
+        for hours, offset_min in ((-5, 60), (1, 60), (10, 120), (15, 120)):
+            at = (midnight + timedelta(hours=hours) - NOON) / timedelta(minutes=1)
+            store.add(utterance(at, offset_min=offset_min))
+        store.flush()
+        before = store.days(NOON.date(), NOON.date() + 60 * DAY)
+        assert [(day.date.day, day.utterances, day.offset_min) for day in before] == [
+            (28, 1, 60),
+            (29, 3, 120),
+        ]
+        store.thin(midnight + 800 * DAY, Retention())
+        store.erase(midnight)
+        assert store.days(NOON.date(), NOON.date() + 60 * DAY) == before[1:]
+
+
 def test_what_waited_while_it_was_erased_is_not_written(path: Path) -> None:
     """The service extends the record of what it does, which began before that."""
     now = datetime.now(UTC).replace(microsecond=0)

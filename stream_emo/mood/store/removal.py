@@ -14,6 +14,7 @@ from stream_emo.mood.store.fold import ERASED, milliseconds, moment
 from stream_emo.mood.store.migrations import backups, transaction
 from stream_emo.mood.store.schema import SUMS, TABLES
 
+_HALF_DAY = timedelta(hours=12)
 _READERS_S = 2.0
 """How long erasing waits for those who read."""
 
@@ -41,7 +42,8 @@ class Retention:
 def erase_rows(connection: sqlite3.Connection, path: Path, before: datetime | None, now: datetime) -> Counts:
     """Remove all that was before a moment, or everything (None), also from the log and the copies.
 
-    Whole minutes go; a day that began before the moment keeps the sums of its other minutes.
+    Whole minutes go; a day that began before the moment keeps the sums of its other minutes. A day whose
+    minutes were thinned goes as a whole where the moment is not before its noon.
 
     Raises:
         StoreError: another program reads for so long that its old pages cannot be removed.
@@ -100,9 +102,16 @@ def _erase_before(connection: sqlite3.Connection, until_ms: int) -> None:
     connection.execute("DELETE FROM presence WHERE end_ms <= ?", (until_ms,))
     # Two overlap where the clock was set back; one of them is enough.
     connection.execute("UPDATE OR REPLACE presence SET start_ms = ? WHERE start_ms < ?", (until_ms, until_ms))
+    rows = connection.execute(
+        "SELECT DISTINCT date(start_s + 60 * offset_min, 'unixepoch') FROM minute WHERE start_s * 1000 < ?",
+        (until_ms,),
+    )
+    cut = {row[0] for row in rows}
     connection.execute("DELETE FROM minute WHERE start_s * 1000 < ?", (until_ms,))
     for day, offset_min in connection.execute("SELECT date, offset_min FROM day").fetchall():
-        if moment(until_ms) > _midnight(day, offset_min):
+        # A day whose minutes are gone cannot be cut: it stays where the moment is in its first half, as the
+        # midnight of another offset is, after travel or on the day that daylight saving begins.
+        if day in cut or moment(until_ms) >= _midnight(day, offset_min) + _HALF_DAY:
             _rebuild(connection, day)
 
 
