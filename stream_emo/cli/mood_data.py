@@ -67,7 +67,9 @@ def erase(
     config_file: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Erase records for good, also from the database's free pages, its log and its backups.
+    """Erase records for good, also from the database's free pages, its log and the copies it made itself.
+
+    It cannot reach backups and exports of yours.
 
     \b
     Examples:

@@ -55,6 +55,7 @@ def enrol(
     voice = VoicePrint.enrol(speech) if known is None else known.refined(speech)
     voice.save(path)
     say(f"enrolled from {voice.seconds:.0f} s of speech; a running service takes it at its next start")
+    say("30 numbers are kept, no audio; stream-emo mood forget-voice erases them")
 
 
 def forget_voice(config_file: ConfigFile = None, overrides: Overrides = None) -> None:

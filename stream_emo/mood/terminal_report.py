@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -21,6 +22,8 @@ _CELLS = 21
 """Width of a day's place between far below and far above usual; odd, so that there is a middle."""
 _FARTHEST = 3.0
 """Standard deviations at the ends of that width."""
+_LONG_GAP = 3
+"""Days in a row without records from which on they share a line."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _DAY = timedelta(1)
 
@@ -77,18 +80,24 @@ def _titled(title: str, *lines: str) -> Text:
 
 
 def _table(summary: Summary) -> Table:
-    """Return a line for each day, no wider than a terminal of 80 columns."""
+    """Return a line for each day, or long gap, no wider than a terminal of 80 columns."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Day", no_wrap=True)
     table.add_column("Speech", justify="right", no_wrap=True)
     for affect in AFFECTS:
         table.add_column(wording.NAMES[affect], no_wrap=True, min_width=_CELLS)
-    for day in summary.days:
-        table.add_row(
-            f"{day.date:%a} {wording.short_day(day.date)}",
-            wording.span(day.speech_s) if day.utterances else "",
-            *(_place(day, affect) for affect in AFFECTS),
-        )
+    for gap, run in groupby(summary.days, lambda day: day.kind == "gap"):
+        days = list(run)
+        if gap and len(days) >= _LONG_GAP:
+            name = f"{wording.short_day(days[0].date)} to {wording.short_day(days[-1].date)}"
+            table.add_row(name, "", *(_place(days[0], affect) for affect in AFFECTS))
+            continue
+        for day in days:
+            table.add_row(
+                f"{day.date:%a} {wording.short_day(day.date)}",
+                wording.span(day.speech_s) if day.utterances else "",
+                *(_place(day, affect) for affect in AFFECTS),
+            )
     return table
 
 

@@ -59,8 +59,7 @@ CHANGES = (
     "Found by a CUSUM chart (Page 1954, self-starting as in Hawkins 1987) from six weeks of days with enough "
     "speech on. On days that differ by chance alone it reports fewer than two changes a year, and it notices "
     "a lasting change as large as your usual day-to-day differences after about ten days. So some of "
-    "these are "
-    "chance."
+    "these may be chance."
 )
 NO_CHANGES = "None was noticed in these days."
 AGREEMENT = (
@@ -84,11 +83,11 @@ PAUSED = {
     "call": "a call of another program",
     "lost": "microphone lost",
 }
-_LOW = (
-    "{what} A voice sounds lower for many reasons, a cold or short nights among them, and this "
-    "program cannot "
-    "know which. If you have been feeling low, talking to somebody you trust, or to a doctor, can help."
+_LOW_VOICE = (
+    "A voice sounds so for many reasons, a cold or short nights among them, and this program cannot "
+    "know which."
 )
+_LOW_HELP = "If you have been feeling low, talking to somebody you trust, or to a doctor, can help."
 
 
 def day(at: date) -> str:
@@ -201,7 +200,8 @@ def low(found: Low) -> str:
     voice = "you sounded less pleasant than usual for you"
     notes = "your own notes were low"
     parts = [text for text, value in ((voice, found.relative), (notes, found.mood)) if value is not None]
-    return _LOW.format(what=f"In the latest three weeks {' and '.join(parts)}.")
+    why = [] if found.relative is None else [_LOW_VOICE]
+    return " ".join((f"In the latest three weeks {' and '.join(parts)}.", *why, _LOW_HELP))
 
 
 def no_chart_yet(known: int, fewest: int) -> str:

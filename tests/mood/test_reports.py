@@ -19,7 +19,7 @@ from stream_emo.mood import wording
 from stream_emo.mood.html_report import html_report
 from stream_emo.mood.records import Note, Presence, Record
 from stream_emo.mood.simulated import Life, Shift, records
-from stream_emo.mood.statistics import Summary, summarise
+from stream_emo.mood.statistics import Low, Summary, summarise
 from stream_emo.mood.terminal_report import report, today
 from tests.mood.in_memory import InMemory, spoken_day
 from tests.serve.page_browser import launched
@@ -114,6 +114,17 @@ def test_gaps_are_gaps_and_thin_days_are_marked() -> None:
     text = printed(report(found))
     assert text.count("not recorded") >= 4
     assert "little speech" in text
+
+
+def test_a_long_gap_is_one_line_of_the_terminal() -> None:
+    lines = printed(report(summary(spoken_day(FIRST + timedelta(29), 0.1), last=FIRST + timedelta(29))))
+    (gap,) = (line for line in lines.splitlines() if line.count("not recorded") == 2)
+    assert gap.startswith("5 Jan to 2 Feb ")
+
+
+def test_low_notes_are_not_told_as_a_voice() -> None:
+    assert "A voice" not in wording.low(Low(days=15, relative=None, mood=1.5))
+    assert "A voice sounds so for many reasons" in wording.low(Low(days=15, relative=-1.2, mood=1.5))
 
 
 def test_what_has_too_little_data_is_not_told() -> None:
