@@ -43,7 +43,8 @@ def entry(
     from stream_emo.mood.course import FEWEST_DAYS, NORMAL_DAYS
     from stream_emo.mood.entry import sounded
     from stream_emo.mood.records import local_date
-    from stream_emo.mood.store.location import open_store
+    from stream_emo.mood.store.location import open_store, retention
+    from stream_emo.mood.wall_clock import SystemClock
     from stream_emo.mood.wording import entry as in_words
 
     # Opened first: what cannot be kept should be told before anybody speaks.
@@ -55,6 +56,7 @@ def entry(
         days = store.days(day - timedelta(NORMAL_DAYS), day - timedelta(1))
         for utterance in utterances:
             store.add(utterance)
+        store.thin(SystemClock().now(), retention(config.mood))  # Where no service runs, nothing else does.
     print("\n".join(in_words(sounded(utterances, days), len(days), FEWEST_DAYS)))
 
 

@@ -20,6 +20,7 @@ from stream_emo.mood.simulated import Life, records
 from stream_emo.mood.store import Store
 from stream_emo.types import SAMPLE_RATE, Samples
 from tests.cli.program import invoked, one_line, stream_emo
+from tests.mood.records import NOON, utterance
 
 GROUP = ("start", "install", "uninstall", "pause", "resume", "status", "note", "today", "report", "open")
 GROUP += ("export", "import", "erase", "enrol", "forget-voice", "entry")
@@ -132,6 +133,24 @@ def test_enrolling_from_a_file_and_forgetting(folder: Path, speech: Samples, tmp
     code, said = invoked("mood", "erase", "--all", "--yes")
     assert (code, "voice is erased, too" in said) == (0, True)
     assert not (folder / "voice.json").exists()
+
+
+@pytest.mark.weights
+def test_an_entry_is_kept_and_old_ones_go_without_a_service(
+    folder: Path, speech: Samples, tmp_path: Path
+) -> None:
+    path = tmp_path / "entry.wav"
+    soundfile.write(path, speech, SAMPLE_RATE)
+    now = datetime.now(UTC)
+    day = timedelta(days=1)
+    with Store.open(folder / "mood.sqlite3") as store:
+        store.add(utterance((now - 40 * day - NOON) / timedelta(minutes=1), text="old words"))
+    code, said = invoked("mood", "entry", str(path))
+    assert (code, "s of speech" in said) == (0, True)
+    with Store.open(folder / "mood.sqlite3", mode="read") as store:
+        kept = store.utterances(now - 100 * day, now + day)
+    assert any(one.source == "entry" and one.at > now - day for one in kept)
+    assert not any(one.text for one in kept)
 
 
 @pytest.mark.parametrize("length", ["soon", "-5m", "1d", "9999999999h"])
