@@ -160,6 +160,10 @@ class OtherRecordings:
         if self._changed.is_set() or not watched:
             self._changed.clear()
             self._known = self._look() if watched else None
+            if watched and self._known is None:
+                # No change would tell that the sound server answers again, and a call be recorded.
+                self.close()
+                self._next_try = time.monotonic() + _RETRY_S
         return self._known
 
     def close(self) -> None:

@@ -154,6 +154,29 @@ def test_a_program_that_records_is_noticed(pulse_sink: PulseServer, monkeypatch:
         calls.close()
 
 
+def test_a_sound_server_that_does_not_answer_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pactl = tmp_path / "pactl"
+    pactl.write_text("#!/bin/sh\nexec sleep 60\n")
+    pactl.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("stream_emo.mood.this_desktop._RETRY_S", 0.0)
+    asked = 0
+
+    def run(*_: object, **__: object) -> SimpleNamespace:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise subprocess.TimeoutExpired("pactl", 2.0)
+        return SimpleNamespace(stdout=json.dumps([output()]).encode())
+
+    calls = OtherRecordings(run, own=40)
+    assert calls.now() is None
+    assert calls.now() is True
+    calls.close()
+
+
 def test_no_sound_server_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     calls = OtherRecordings()
