@@ -76,7 +76,6 @@ class Engine:
             role: role of the speaker on this channel, for example "customer".
             line: the line of the session; None: that of the configuration.
             scored: whether emotion is estimated; False: only when somebody speaks is found, at little cost.
-
             voice: the enrolled voice; utterances of others are not scored. None: everybody is.
 
         Raises:

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
+from stream_emo.events import EMOTIONS
 from stream_emo.mood.records import Note, Others, Presence, Record, Utterance
 
-_EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 _LEVEL = (0.02, 0.10)
 _DAY_STD = (0.05, 0.03)
 """Standard deviation of the levels of days: valence, arousal."""
@@ -166,9 +166,9 @@ def _utterance(
     if random_.random() < _CONFIDENT:
         # A label that goes with the valence and the arousal, mostly neutral.
         odds = (6, 1 + 6 * max(0, valence), 1 + 4 * max(0, -valence), 1 + 4 * max(0, arousal), 0.3, 0.3, 0.4)
-        label = random_.choices(_EMOTIONS, odds)[0]
+        label = random_.choices(EMOTIONS, odds)[0]
     likely = label or "neutral"
-    rest = 0.4 / (len(_EMOTIONS) - 1)
+    rest = 0.4 / (len(EMOTIONS) - 1)
     return Utterance(
         at=at,
         offset_min=life.offset_min,
@@ -179,7 +179,7 @@ def _utterance(
         arousal_std=0.2,
         label=label,
         confidence=0.6,
-        probabilities={name: 0.6 if name == likely else rest for name in _EMOTIONS},
+        probabilities={name: 0.6 if name == likely else rest for name in EMOTIONS},
         audio_weight=0.7,
     )
 
