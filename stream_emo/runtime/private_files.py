@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -17,19 +18,31 @@ def make_private(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         # Not opened: closing it would release the locks that SQLite holds on it in this process.
-        if os.name == "posix" and path.stat().st_mode & 0o077:
+        if _others_may(path.stat()):
             path.chmod(0o600)
 
 
 def create_private(path: Path) -> BinaryIO:
-    """Create or empty a file that only its owner may read, and that nothing buffers.
+    """Create or empty a file that only its owner may read from then on, and that nothing buffers.
 
     Raises:
         OSError: that fails, or the path is a link.
     """
     no_link = getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | no_link, 0o600)
-    return os.fdopen(descriptor, "wb", buffering=0)
+    file = os.fdopen(descriptor, "wb", buffering=0)
+    try:
+        if sys.platform != "win32" and _others_may(os.fstat(descriptor)):
+            os.fchmod(descriptor, 0o600)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _others_may(status: os.stat_result) -> bool:
+    """Return whether others have rights to a file; those to a device, as /dev/null, are as they should be."""
+    return os.name == "posix" and stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o077)
 
 
 def exclusive(path: Path) -> BinaryIO:
