@@ -174,12 +174,15 @@ def status(
         raise typer.Exit(1)
     from stream_emo.mood.status import status_lines
 
+    now = service.status()
     if as_json:
         import msgspec
 
-        print(msgspec.json.encode(service.status()).decode())
-    else:
-        print("\n".join(status_lines(service.status())))
+        print(msgspec.json.encode(now).decode())
+        return
+    print("\n".join(status_lines(now)))
+    if now.state == "paused":
+        print("stream-emo mood resume ends the pause")
 
 
 _LENGTH = re.compile(r"([0-9]{1,5})\s*(s|m|min|h)")
@@ -236,7 +239,7 @@ def _listen(config: Config, store: Store, voice: VoiceCheck | None, surroundings
         service = MoodService(
             config, folder, store, engine, microphone, voice=voice, surroundings=surroundings
         )
-        say("Ctrl-C ends it; from elsewhere: stream-emo mood pause 30m, stream-emo mood status")
+        say("Ctrl-C ends it; from elsewhere: stream-emo mood status, pause 30m, resume")
         with finishing(service.stop, lambda: False):
             try:
                 service.run()

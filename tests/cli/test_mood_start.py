@@ -70,7 +70,7 @@ def test_it_listens_pauses_for_a_call_obeys_and_ends(
                 call.terminate()
             assert until(lambda: state() == "listening")
             assert "paused since" in command("pause", "30m").stderr
-            assert "not recording" not in command("status").stdout
+            assert "mood resume ends the pause" in command("status").stdout
             assert "listening since" in command("pause", "--toggle").stderr
             assert command("note", "from beside", "--mood", "4").returncode == 0
         finally:
