@@ -90,7 +90,9 @@ def erase(
     voice = counts.pop(VOICE, 0)
     say(f"erased {_counted(counts)}")
     if voice:
-        say("your enrolled voice is erased, too; a running service knows it until it ends")
+        say("your enrolled voice is erased, too")
+    if everything and running(config) is not None:
+        say("the service still runs: it records anew, and knows your voice until it ends")
 
 
 def running(config: Config) -> Service | None:

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from stream_emo.cli.mood import _end_of
 from stream_emo.cli.mood_entry import free_microphone
 from stream_emo.config import Config
-from stream_emo.errors import ConfigError
 from stream_emo.mood.control import Answer, ControlServer, Request, Status
 from stream_emo.mood.records import State
 from stream_emo.mood.simulated import Life, records
@@ -100,16 +98,18 @@ def test_a_note_is_in_the_export_and_gone_after_erasing(folder: Path, tmp_path: 
     assert invoked("mood", "report")[1].count("\n") > 10
 
 
-@pytest.mark.parametrize("length", ["0m", "-5m", "90", "later"])
-def test_a_pause_without_a_length_is_refused(length: str) -> None:
-    with pytest.raises(ConfigError, match="such as 30m or 2h"):
-        _end_of(length)
-
-
 def test_an_entry_that_cannot_be_kept_is_refused_before_it_is_spoken(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, said = invoked("mood", "entry", "missing.wav", "--set", f"mood.folder={tmp_path / 'file'}")
     assert (code, "mood.sqlite3: cannot be used" in said) == (2, True)
+
+
+def test_after_erasing_all_a_service_that_still_runs_is_told(folder: Path) -> None:
+    answer = Answer(status=Status(process=1, state="listening", since=datetime.now(UTC)))
+    with ControlServer(folder, lambda request: answer):
+        code, said = invoked("mood", "erase", "--all", "--yes")
+    assert (code, "the service still runs" in said) == (0, True)
+    assert "still runs" not in invoked("mood", "erase", "--all", "--yes")[1]
 
 
 def test_reports_of_a_month_and_of_today(folder: Path, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_an_entry_is_kept_and_old_ones_go_without_a_service(
     assert not any(one.text for one in kept)
 
 
-@pytest.mark.parametrize("length", ["soon", "-5m", "1d", "9999999999h"])
+@pytest.mark.parametrize("length", ["soon", "-5m", "0m", "90", "1d", "9999999999h"])
 def test_a_pause_has_a_length(folder: Path, length: str) -> None:
     status = Status(process=1, state="listening", since=datetime.now(UTC))
     with ControlServer(folder, lambda request: Answer(status=status)):
