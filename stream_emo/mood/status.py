@@ -14,7 +14,7 @@ _STATES = {
     "quiet": "❚❚ quiet hours: not recording",
     "locked": "❚❚ screen locked: not recording",
     "call": "❚❚ another program records: not recording",
-    "lost": "the microphone is lost: not recording until it is back",
+    "lost": "the microphone is lost: not recording",
 }
 
 
