@@ -87,7 +87,7 @@ def test_a_locked_keyring_is_named(tmp_path: Path, ring: MemoryKeyring) -> None:
 
 def test_without_a_keyring_one_line_says_what_to_do(tmp_path: Path, ring: MemoryKeyring) -> None:
     keyring.set_keyring(NoKeyring())
-    with pytest.raises(StoreError, match=r"cannot be read .*set mood\.encrypt = false") as caught:
+    with pytest.raises(StoreError, match=r"has no keyring.*set mood\.encrypt = false") as caught:
         open_store(encrypted(tmp_path))
     assert "\n" not in str(caught.value)
 

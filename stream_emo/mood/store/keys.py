@@ -36,6 +36,12 @@ def key_of(path: Path) -> str:
                 )
             key = secrets.token_hex(32)
             keyring.set_password(_SERVICE, user, key)
+    except keyring.errors.NoKeyringError as error:
+        # Its own text names a package that would keep the key in a plain file.
+        raise StoreError(
+            f"the key of {path} cannot be read: this session has no keyring, which desktop sessions have; "
+            "use one, or set mood.encrypt = false for a new database"
+        ) from error
     except keyring.errors.KeyringError as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(f"the key of {path} cannot be read ({reason}); {_REMEDY}") from error
