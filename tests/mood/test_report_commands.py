@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from stream_emo.mood.records import offset_of
 from stream_emo.mood.simulated import Life, records
 from stream_emo.mood.store import Store
 from stream_emo.mood.store.location import DATABASE
+from stream_emo.mood.wall_clock import SystemClock
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,8 +29,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mood")
-    now = datetime.now().astimezone()
-    life = Life(now.date() - timedelta(29), days=30, speech_h=0.3, offset_min=offset_of(now), seed=3)
+    first, offset_min = date.today() - timedelta(29), SystemClock().offset_min()
+    life = Life(first, days=30, speech_h=0.3, offset_min=offset_min, seed=3)
     with Store.open(folder / DATABASE) as store:
         for record in records(life):
             store.add(record)
