@@ -17,6 +17,7 @@ from stream_emo.mood.records import Presence
 from stream_emo.mood.simulated import Life, records
 from stream_emo.mood.store import Store
 from stream_emo.mood.store.location import DATABASE
+from stream_emo.mood.wall_clock import SystemClock
 from stream_emo.progress import Progress, track
 
 _YEAR = 365
@@ -43,8 +44,7 @@ def mood_report(progress: Progress) -> MoodReport:
     """Measure the reports of a simulated year."""
     with tempfile.TemporaryDirectory() as folder:
         first = datetime.now().astimezone().date() - timedelta(_YEAR - 1)
-        offset_min = round((datetime.now().astimezone().utcoffset() or timedelta()).total_seconds() / 60)
-        life = Life(first, days=_YEAR, speech_h=2.0, offset_min=offset_min)
+        life = Life(first, days=_YEAR, speech_h=2.0, offset_min=SystemClock().offset_min())
         with Store.open(Path(folder) / DATABASE) as store:
             for record in records(life):
                 if isinstance(record, Presence):
