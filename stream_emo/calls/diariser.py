@@ -59,9 +59,8 @@ class Encoder(Protocol):
 class TwoVoices:
     """Spherical k-means (Dhillon and Modha 2001) over all pieces of a call, begun along its widest direction.
 
-    Measured on eight calls of the speakers that trained the encoder's projection: 2 % of the speech goes to
-    the wrong speaker, and 6 to 38 % where each piece is decided as it comes, depending on when a voice counts
-    as a second one. Of other speakers it is more, see `stream-emo eval diarisation`.
+    Pieces that are decided as they come would depend on when a voice counts as a second one. How much speech
+    goes to the wrong speaker is measured by `stream-emo eval diarisation`.
     """
 
     def __init__(self, encoder: Encoder | None = None) -> None:

@@ -75,7 +75,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-class _Where(msgspec.Struct, frozen=True, kw_only=True):
+class _Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a service listens, as its file says."""
+
     process: int
     port: int
     token: str
@@ -85,7 +87,7 @@ class ControlServer:
     """Answers requests on threads of its own until it is closed."""
 
     def __init__(self, folder: Path, answer: Callable[[Request], Answer]) -> None:
-        """Listen on any free port of loopback, and write where into `folder`.
+        """Listen on any free port of loopback, and write its address into `folder`.
 
         `answer` is called on the thread of each connection; what it raises as `StreamEmoError` goes back.
         """
@@ -105,8 +107,8 @@ class ControlServer:
             target=self._server.serve_forever, args=(1.0,), name="stream_emo-control", daemon=True
         )
         self._thread.start()
-        where = _Where(process=os.getpid(), port=self._server.server_address[1], token=token)
-        _write_private(self._path, msgspec.json.encode(where))
+        address = _Address(process=os.getpid(), port=self._server.server_address[1], token=token)
+        _write_private(self._path, msgspec.json.encode(address))
 
     def close(self) -> None:
         """Stop answering."""
@@ -127,8 +129,8 @@ class ControlServer:
 class Service:
     """The running service, as another process sees it."""
 
-    def __init__(self, where: _Where) -> None:
-        self._where = where
+    def __init__(self, address: _Address) -> None:
+        self._address = address
 
     @classmethod
     def running(cls, folder: Path) -> Service | None:
@@ -143,7 +145,7 @@ class Service:
     @classmethod
     def of(cls, folder: Path) -> Service:
         """Return the service that says it runs in this folder. Raises `OSError` or `DecodeError`."""
-        return cls(msgspec.json.decode((folder / _FILE).read_bytes(), type=_Where))
+        return cls(msgspec.json.decode((folder / _FILE).read_bytes(), type=_Address))
 
     def ask(self, do: str, **values: Any) -> Answer:
         """Return the answer to one command.
@@ -152,15 +154,15 @@ class Service:
             PipelineError: it does not answer.
             StreamEmoError: it refused.
         """
-        request = {"token": self._where.token, "do": do, **values}
+        request = {"token": self._address.token, "do": do, **values}
         try:
-            with socket.create_connection(("127.0.0.1", self._where.port), _TIMEOUT_S) as connection:
+            with socket.create_connection(("127.0.0.1", self._address.port), _TIMEOUT_S) as connection:
                 connection.sendall(msgspec.json.encode(request) + b"\n")
                 with connection.makefile("rb") as lines:
                     answer = msgspec.json.decode(lines.readline(), type=Answer)
         except (OSError, msgspec.DecodeError) as error:
             raise PipelineError(
-                f"mood: the service (process {self._where.process}) does not answer"
+                f"mood: the service (process {self._address.process}) does not answer"
             ) from error
         if answer.error is not None:
             raise StreamEmoError(answer.error)

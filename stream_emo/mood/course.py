@@ -130,7 +130,8 @@ def day_means(day: Day, hours: Sequence[Hour]) -> dict[Affect, Interval]:
     """Return the means of a day with their intervals; empty without speech.
 
     Utterances of an hour resemble each other, so hours are taken as clusters (Liang and Zeger 1986); where
-    fewer than three of them are known, the utterances as if they were independent.
+    fewer than three of them are known, the utterances as if they were independent. A single utterance tells
+    nothing of how far others would scatter: its interval is the whole scale.
     """
     found: dict[Affect, Interval] = {}
     spoken = [hour for hour in hours if hour.utterances and hour.speech_s > 0]
@@ -139,8 +140,11 @@ def day_means(day: Day, hours: Sequence[Hour]) -> dict[Affect, Interval]:
         variance: float | None = getattr(day, f"{affect}_var")
         if mean is None or variance is None:
             continue
-        error = math.sqrt(variance / max(1, day.utterances))
-        quantile = _Z
+        if day.utterances < 2:
+            found[affect] = Interval(mean, -1.0, 1.0)
+            continue
+        error = math.sqrt(variance / (day.utterances - 1))
+        quantile = t_quantile(day.utterances - 1)
         if len(spoken) >= 3:
             total = sum(hour.speech_s for hour in spoken)
             squares = sum((hour.speech_s / total * (getattr(hour, affect) - mean)) ** 2 for hour in spoken)

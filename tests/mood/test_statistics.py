@@ -84,6 +84,16 @@ def test_the_interval_of_a_day_covers_its_level() -> None:
     assert covered / total > 0.85
 
 
+def test_few_utterances_tell_little() -> None:
+    """One tells nothing about its own uncertainty; the interval of a few is Student's."""
+    (one,) = summary(spoken_day(FIRST, 0.1, count=1), FIRST, FIRST).days
+    assert (one.affect["valence"].low, one.affect["valence"].high) == (-1, 1)
+    (few,) = summary(spoken_day(FIRST, 0.1, count=6), FIRST, FIRST).days
+    low, high = stats.t.interval(0.95, 5, 0.1, stats.sem([0.0, 0.2] * 3))
+    assert few.affect["valence"].low == pytest.approx(low, rel=1e-3)
+    assert few.affect["valence"].high == pytest.approx(high, rel=1e-3)
+
+
 def test_a_week_takes_three_days() -> None:
     weeks = summary(month([0.1, 0.2, 0.3]), FIRST, FIRST + timedelta(13)).weeks
     assert [week.days for week in weeks] == [3, 0]
