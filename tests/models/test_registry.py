@@ -77,7 +77,12 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
 @pytest.mark.weights
 def test_status_says_what_is_found_for_the_configured_model_and_language() -> None:
     found = status(Config())
-    assert [one.name for one in found] == ["Whisper tiny.en", "MiniLM-L6-v2", "checkpoint"]
+    assert [one.name for one in found] == [
+        "Whisper tiny.en",
+        "MiniLM-L6-v2",
+        "checkpoint",
+        "speaker encoder",
+    ]
     assert all(one.found for one in found)
     whisper = status(Config(speech=SpeechConfig(language="auto")))[0]
     assert whisper.found is None
