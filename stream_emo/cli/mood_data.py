@@ -92,7 +92,7 @@ def erase(
     if voice:
         say("your enrolled voice is erased, too")
     if everything and running(config) is not None:
-        say("the service still runs: it records anew, and knows your voice until it ends")
+        say("the service still runs: it goes on recording, and keeps your voice in memory until it ends")
 
 
 def running(config: Config) -> Service | None:

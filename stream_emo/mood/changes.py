@@ -50,7 +50,7 @@ class Change:
 def changes(values: Sequence[float], limit: float = LIMIT) -> list[Change]:
     """Return the notable changes of a course of daily values in their order; days without data are left out.
 
-    After a change the chart begins anew, with the days from its first one on as history.
+    After a change the chart is reset, with the days from its first one on as history.
     """
     found: list[Change] = []
     begin = 0

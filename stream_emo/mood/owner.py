@@ -151,7 +151,7 @@ def forget(path: Path) -> bool:
     """
     try:
         size = path.stat().st_size
-        # In place, unlike opening it anew: the old bytes are overwritten where the file system allows it.
+        # In place, not truncated first: the old bytes are overwritten where the file system allows it.
         with path.open("r+b") as file:
             file.write(bytes(size))
             file.flush()

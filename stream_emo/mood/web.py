@@ -179,7 +179,7 @@ class Page:
 
 
 class _Guard:
-    """Refuses whoever does not know the token, and pages of other sites; adds headers to every answer."""
+    """Refuses requests without the token and from pages of other sites; adds headers to every answer."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token, self._cookie = app, token, _COOKIE.format(port)

@@ -205,11 +205,3 @@ class _Asgi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
-
-
-def make_app(
-    engine: Engine, config: Config, log: EventLog | None = None, secrets: Secrets | None = None
-) -> Starlette:
-    """Return the application over a loaded engine; without `log` nothing is kept on disk."""
-    log = log or EventLog(None, keep_s=config.serve.replay_s)
-    return Server(engine, config, log, secrets or Secrets()).app()

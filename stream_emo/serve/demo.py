@@ -87,7 +87,7 @@ class Demo:
             producer.push(0, agent[first : first + _FRAME].tobytes())
             producer.push(1, customer[first : first + _FRAME].tobytes())
             await asyncio.sleep(max(0.0, begin + (first + _FRAME) / RATE - time.monotonic()))
-        producer.end("hung up")
+        producer.end("the demonstration call ended")
 
 
 def sentences() -> list[NDArray[np.float32]]:

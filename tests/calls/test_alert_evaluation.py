@@ -10,13 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_emo.calls.alerts.evaluate import AlertFold, alerts_of
+from stream_emo.calls.alerts.evaluate import AlertFold
 from stream_emo.calls.alerts.rules import AlertRule
 from stream_emo.events import Alert, Dynamics, Event
 from tests.calls.scores import CUSTOMER, score
 from tests.events import DYNAMICS, START, STOP
 
 RULE = AlertRule(name="angry", measure="angry", above=0.5, cool_down_s=0.0)
+
+
+def alerts_of(events: Iterable[Event], rules: Sequence[AlertRule]) -> list[Alert]:
+    """Return the alerts that follow from the events of a call, in order and not numbered yet."""
+    fold = AlertFold(rules)
+    return [alert for event in events for alert in fold.add(event)]
 
 
 def dynamics(time: float, **changes: Any) -> Dynamics:

@@ -9,14 +9,16 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from stream_emo.config import Config
 from stream_emo.engine import Engine
-from stream_emo.serve.app import make_app
+from stream_emo.serve.app import Secrets, Server
+from stream_emo.serve.event_log import EventLog
 from stream_emo.serve.openapi import openapi
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
     engine = cast(Engine, SimpleNamespace(models=SimpleNamespace(fuser=None)))
     routes: dict[str, set[str]] = {}
-    for route in make_app(engine, Config()).routes:
+    server = Server(engine, Config(), EventLog(None, keep_s=300.0), Secrets())
+    for route in server.app().routes:
         if isinstance(route, Route):
             methods = {method.lower() for method in route.methods or {"GET"}} - {"head"}
             routes.setdefault(route.path, set()).update(methods)

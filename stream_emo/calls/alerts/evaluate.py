@@ -18,12 +18,6 @@ Observed = Score | Dynamics
 """The events that rules measure."""
 
 
-def alerts_of(events: Iterable[Event], rules: Sequence[AlertRule]) -> list[Alert]:
-    """Return the alerts that follow from the events of a call, in order and not numbered yet."""
-    fold = AlertFold(rules)
-    return [alert for event in events for alert in fold.add(event)]
-
-
 def values_of(events: Iterable[Event], rule: AlertRule) -> list[float]:
     """Return all values that count of what a rule measures in a call, in order."""
     states: dict[int, _RuleState] = {}

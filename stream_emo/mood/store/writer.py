@@ -129,7 +129,7 @@ class Writer:
 
 
 def _told(failure: Exception) -> StoreError:
-    """Return what whoever adds or waits is told when records could not be written."""
+    """Return the error that callers of the store get when records could not be written."""
     told = StoreError(str(failure))
     told.__cause__ = failure
     return told
